@@ -1,0 +1,114 @@
+//! Putting an engine together.
+
+use super::{Engine, Shared, SystemClock, SystemIds};
+use crate::{
+    agent::{AgentSpec, Role},
+    id::{AgentName, InvalidId, OwnerId, ProviderName},
+    memory::{MemoryBlobs, MemoryStore},
+    port::{Agent, Blobs, Clock, Ids, Observer, Store},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::watch;
+
+/// Puts an [`Engine`] together. Store and blobs are in memory, clock and ids the system's, unless
+/// they are given.
+#[derive(Default)]
+pub struct EngineBuilder {
+    store: Option<Arc<dyn Store>>,
+    blobs: Option<Arc<dyn Blobs>>,
+    clock: Option<Arc<dyn Clock>>,
+    ids: Option<Arc<dyn Ids>>,
+    owner: Option<OwnerId>,
+    observers: Vec<Arc<dyn Observer>>,
+    agents: BTreeMap<AgentName, (Arc<AgentSpec>, Arc<dyn Agent>)>,
+}
+
+impl std::fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("owner", &self.owner)
+            .field("agents", &self.agents.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl EngineBuilder {
+    /// Where events and rows are kept.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Where large things are kept.
+    #[must_use]
+    pub fn blobs(mut self, blobs: Arc<dyn Blobs>) -> Self {
+        self.blobs = Some(blobs);
+        self
+    }
+
+    /// Who tells the time.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Who makes ids and draws numbers.
+    #[must_use]
+    pub fn ids(mut self, ids: Arc<dyn Ids>) -> Self {
+        self.ids = Some(ids);
+        self
+    }
+
+    /// In whose name leases are held. Default: the process id.
+    #[must_use]
+    pub fn owner(mut self, owner: OwnerId) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// One more observer.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// One more agent; one of the same name is replaced.
+    #[must_use]
+    pub fn agent(mut self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Self {
+        self.agents.insert(spec.name.clone(), (Arc::new(spec), agent));
+        self
+    }
+
+    /// One more agent, by its name alone: its role is `dev` and its provider `own`.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when the name breaks its rule.
+    pub fn own_agent(self, name: &str, agent: impl Agent + 'static) -> Result<Self, InvalidId> {
+        let spec = AgentSpec::new(AgentName::new(name)?, Role::Dev, ProviderName::new("own")?);
+        Ok(self.agent(spec, Arc::new(agent)))
+    }
+
+    /// The engine.
+    pub fn build(self) -> Engine {
+        let ids = self.ids.unwrap_or_else(|| Arc::new(SystemIds));
+        let owner = self.owner.unwrap_or_else(|| {
+            // Digits and a colon always make a valid owner.
+            OwnerId::new(format!("pid:{}:{}", std::process::id(), ids.draw()))
+                .unwrap_or_else(|_| unreachable!("digits make a valid owner"))
+        });
+        let shared = Shared {
+            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
+            blobs: self.blobs.unwrap_or_else(|| Arc::new(MemoryBlobs::default())),
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            ids,
+            owner,
+            observers: self.observers,
+            agents: self.agents,
+            interrupted: watch::Sender::new(false),
+        };
+        Engine { shared: Arc::new(shared) }
+    }
+}

@@ -1,0 +1,244 @@
+//! Identifiers, each a type of its own so that one can never stand in for another.
+
+use serde::{Deserialize, Serialize};
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+/// An identifier or key that breaks its type's rules.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} `{value}` is not valid: {rule}")]
+pub struct InvalidId {
+    /// What was being named, such as `task name`.
+    pub kind: &'static str,
+    /// The rejected text, cut to 64 characters.
+    pub value: String,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+}
+
+/// Names: 1 to 64 characters, letters, digits, `-` and `_`, starting with a letter or digit.
+const NAME_RULE: &str =
+    "use 1 to 64 letters, digits, `-` or `_`, starting with a letter or a digit";
+
+fn is_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (1..=64).contains(&bytes.len())
+        && bytes[0].is_ascii_alphanumeric()
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// Opaque ids: 1 to 128 printable ASCII characters without spaces, slashes or quotes.
+const OPAQUE_RULE: &str = "use 1 to 128 letters, digits, `-`, `_`, `.`, `:` or `@`";
+
+fn is_opaque(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@'))
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:ident, $rule:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks `text` and wraps it.
+            ///
+            /// # Errors
+            /// [`InvalidId`] when the text breaks the rule of this type.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+                let text = text.as_ref();
+                if $check(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(InvalidId {
+                        kind: $kind,
+                        value: text.chars().take(64).collect(),
+                        rule: $rule,
+                    })
+                }
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.to_string()
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text_id!(
+    /// One execution of a workflow: `r_` and a time-ordered suffix.
+    RunId, "run id", is_opaque, OPAQUE_RULE
+);
+text_id!(
+    /// The key of a task in its workflow, such as `build`.
+    TaskName, "task name", is_name, NAME_RULE
+);
+text_id!(
+    /// A task of one run, unique across runs: `<run>.<task name>`.
+    TaskId, "task id", is_opaque, OPAQUE_RULE
+);
+text_id!(
+    /// The name of an agent, such as `dev`.
+    AgentName, "agent name", is_name, NAME_RULE
+);
+text_id!(
+    /// The name of a provider: a `[providers]` entry or a built-in kind.
+    ProviderName, "provider name", is_name, NAME_RULE
+);
+text_id!(
+    /// The name of a workflow or template.
+    WorkflowName, "workflow name", is_name, NAME_RULE
+);
+text_id!(
+    /// Whose data a row is. A laptop has one: `default`.
+    TenantId, "tenant", is_opaque, OPAQUE_RULE
+);
+text_id!(
+    /// A directory with its settings, runs and history.
+    ProjectId, "project", is_opaque, OPAQUE_RULE
+);
+text_id!(
+    /// Bytes by content: `sha256:` and 64 lower-case hexadecimal digits.
+    BlobId, "blob id", is_opaque, OPAQUE_RULE
+);
+text_id!(
+    /// A process that drives runs; leases name it.
+    OwnerId, "owner", is_opaque, OPAQUE_RULE
+);
+
+impl TaskId {
+    /// The id of the task called `name` in `run`.
+    pub fn of(run: &RunId, name: &TaskName) -> Self {
+        Self(format!("{run}.{name}").into())
+    }
+
+    /// The run and the task name that this id is made of.
+    pub fn parts(&self) -> Option<(RunId, TaskName)> {
+        let (run, name) = self.0.split_once('.')?;
+        Some((RunId::new(run).ok()?, TaskName::new(name).ok()?))
+    }
+}
+
+impl Default for TenantId {
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+impl Default for ProjectId {
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident, $int:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $int);
+
+        impl $name {
+            /// The next value.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+counter!(
+    /// Which try of a task, from 1.
+    AttemptNumber, u32
+);
+counter!(
+    /// A fencing token: it only grows, and a write that names an older one is refused.
+    Epoch, u64
+);
+counter!(
+    /// The place of an event in its run's log, from 1; 0 is the empty log.
+    Sequence, u64
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_their_rule() {
+        for good in ["a", "build-2", "Review_all", "9lives"] {
+            assert!(TaskName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a b", "a/b", "é", &"x".repeat(65), "a.b"] {
+            assert!(TaskName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_task_id_gives_back_its_parts() {
+        let (run, task) = (RunId::new("r_1").unwrap(), TaskName::new("plan").unwrap());
+        let id = TaskId::of(&run, &task);
+        assert_eq!(id.as_str(), "r_1.plan");
+        assert_eq!(id.parts(), Some((run, task)));
+    }
+
+    #[test]
+    fn an_invalid_id_in_stored_json_is_an_error() {
+        assert!(serde_json::from_str::<TaskName>("\"../etc\"").is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! Everything kept in memory: for embedding without a disk, and for tests.
+//!
+//! Nothing here outlives the process, and only there does it differ from a durable store: it keeps
+//! the same contract.
+
+mod blobs;
+mod catalog;
+mod store;
+
+pub use blobs::MemoryBlobs;
+pub use store::MemoryStore;

@@ -1,0 +1,16 @@
+//! What the engine asks of the world outside: traits to be implemented by adapters and embedders.
+
+mod agent;
+mod blobs;
+mod clock;
+mod observer;
+mod store;
+
+pub use agent::{
+    Agent, Answer, Artifact, Assignment, AttemptHost, Feedback, LogLine, LogStream, Progress,
+    Upstream, Work,
+};
+pub use blobs::{BlobError, Blobs};
+pub use clock::{Clock, Ids};
+pub use observer::Observer;
+pub use store::*;

@@ -1,0 +1,267 @@
+//! Tasks: how one is specified, and the states that it and its attempts pass through.
+
+use crate::{
+    id::{AgentName, TaskName},
+    policy::RetryPolicy,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// Where a task stands.
+///
+/// | from | to | when |
+/// |---|---|---|
+/// | `pending` | `ready` | all it needs has ended well enough |
+/// | `pending` | `skipped` | something it needs failed, or its `when` is false |
+/// | `ready` | `running` | an attempt starts |
+/// | `running` | `succeeded` | the attempt's answer is accepted |
+/// | `running` | `waiting` | the attempt failed and another is due later |
+/// | `waiting` | `running` | the next attempt starts |
+/// | `running`, `waiting` | `failed` | no further attempt is allowed |
+/// | `succeeded` | `pending` | a revision is asked for |
+/// | any open | `cancelled` | the run is cancelled |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskStatus {
+    /// Waits for what it needs.
+    Pending,
+    /// Could start; waits for a free place.
+    Ready,
+    /// An attempt runs.
+    Running,
+    /// Between two attempts, until a time.
+    Waiting,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// Never ran, because of what it needed or its condition.
+    Skipped,
+    /// Stopped.
+    Cancelled,
+}
+
+impl TaskStatus {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Ready,
+        Self::Running,
+        Self::Waiting,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+
+    /// Whether the task has ended.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Pending | Self::Ready | Self::Running | Self::Waiting => false,
+            Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled => true,
+        }
+    }
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status with that stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+impl fmt::Display for TaskStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How urgent a task is among those that are ready.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// When there is nothing else to do.
+    Low,
+    /// In its turn.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
+    /// Now.
+    Critical,
+}
+
+impl Priority {
+    /// Every priority, lowest first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What a task asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// An agent, by name or role, answers a prompt.
+    Agent {
+        /// A name or a role.
+        agent: String,
+        /// The prompt, with `{{ }}` not yet filled in.
+        prompt: String,
+    },
+    /// A program is run.
+    Command {
+        /// Program and arguments, with `{{ }}` not yet filled in.
+        command: Vec<String>,
+    },
+}
+
+/// What a failed task means for the rest of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Tasks that need it are skipped, the others go on, and the run fails.
+    #[default]
+    Fail,
+    /// Tasks that need it go on without its output, and the run may still succeed.
+    Continue,
+}
+
+/// A judgement that can send work back: when `unless` is false after this task, `task` and all
+/// between the two are done again with this task's output as feedback, at most `max` times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Revise {
+    /// The task to do again: one that this one needs, directly or not.
+    pub task: TaskName,
+    /// A condition in CEL; true accepts the work.
+    pub unless: String,
+    /// The most revisions.
+    pub max: u32,
+}
+
+/// One node of a workflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct TaskSpec {
+    /// Its key.
+    pub name: TaskName,
+    /// A line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What it asks for.
+    pub kind: TaskKind,
+    /// The tasks that must end before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<TaskName>,
+    /// A condition in CEL; when it is false the task is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// The JSON Schema that its output must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Arc<Value>>,
+    /// How it may send earlier work back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revise: Option<Revise>,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+    /// How long one attempt may take.
+    #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// How often and when it is tried again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// What its failure means for the others.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+impl TaskSpec {
+    /// A task of `kind` with defaults for all else.
+    pub fn new(name: TaskName, kind: TaskKind) -> Self {
+        Self {
+            name,
+            description: None,
+            kind,
+            needs: Vec::new(),
+            when: None,
+            output: None,
+            revise: None,
+            priority: Priority::default(),
+            timeout: None,
+            retry: RetryPolicy::default(),
+            on_failure: OnFailure::default(),
+        }
+    }
+
+    /// The name or role of the agent that it asks for; `command` for a program.
+    pub fn wanted(&self) -> &str {
+        match &self.kind {
+            TaskKind::Agent { agent, .. } => agent,
+            TaskKind::Command { .. } => COMMAND_AGENT,
+        }
+    }
+}
+
+/// The agent that runs programs for `command` tasks.
+pub const COMMAND_AGENT: &str = "command";
+
+/// The binding of a task to the agents that may do it, best first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Binding {
+    /// The task.
+    pub task: TaskName,
+    /// The agents.
+    pub agents: Vec<AgentName>,
+}
+
+/// Serde form of an optional duration as text.
+pub(crate) mod opt_duration {
+    use crate::time::{format_duration, parse_duration};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::time::Duration;
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(duration) => to.serialize_str(&format_duration(*duration)),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Option::<String>::deserialize(from)?
+            .map(|text| parse_duration(&text).map_err(D::Error::custom))
+            .transpose()
+    }
+}
