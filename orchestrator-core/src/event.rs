@@ -235,6 +235,22 @@ pub struct ArtifactRef {
 }
 
 impl Event {
+    /// The stable names of every kind.
+    pub const KINDS: [&str; 12] = [
+        "run-created",
+        "attempt-started",
+        "attempt-logged",
+        "attempt-succeeded",
+        "attempt-failed",
+        "task-skipped",
+        "task-cancelled",
+        "task-failed",
+        "revision-requested",
+        "cancel-requested",
+        "run-recovered",
+        "run-ended",
+    ];
+
     /// The stable name of its kind, as in the log.
     pub fn kind(&self) -> &'static str {
         match self {
