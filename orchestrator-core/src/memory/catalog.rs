@@ -15,18 +15,42 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// A page of `items`, which are in order; the cursor is the place of the first item of the page.
-fn page_of<T>(items: impl Iterator<Item = T>, page: &Page) -> Result<Listing<T>, StoreError> {
-    let start: usize = match &page.cursor {
-        None => 0,
-        Some(cursor) => cursor
-            .parse()
-            .map_err(|_| StoreError::Damaged(format!("`{cursor}` is not a cursor of a list")))?,
-    };
-    let mut items: Vec<T> = items.skip(start).take(page.limit.saturating_add(1)).collect();
+/// A page of `items`, each with its key; they are in the order of the keys. The cursor is the key
+/// of the last item of a page, so that what is added or removed between two pages shifts nothing.
+fn page_of<T, K: Ord>(
+    items: impl Iterator<Item = (K, T)>,
+    page: &Page,
+    read: impl Fn(&str) -> Option<K>,
+    write: impl Fn(&T) -> String,
+) -> Result<Listing<T>, StoreError> {
+    let after =
+        match &page.cursor {
+            None => None,
+            Some(cursor) => Some(read(cursor).ok_or_else(|| {
+                StoreError::Damaged(format!("`{cursor}` is not a cursor of a list"))
+            })?),
+        };
+    let mut items: Vec<T> = items
+        .skip_while(|(key, _)| after.as_ref().is_some_and(|after| key <= after))
+        .map(|(_, item)| item)
+        .take(page.limit.saturating_add(1))
+        .collect();
     let more = items.len() > page.limit;
     items.truncate(page.limit);
-    Ok(Listing { items, next: more.then(|| (start + page.limit).to_string()) })
+    let next = if more { items.last().map(write) } else { None };
+    Ok(Listing { items, next })
+}
+
+/// The key of a run in a list, newest first.
+type RunKey = Reverse<(Timestamp, RunId)>;
+
+fn run_key(row: &RunRow) -> RunKey {
+    Reverse((row.created_at, row.id.clone()))
+}
+
+fn read_run_key(cursor: &str) -> Option<RunKey> {
+    let (at, id) = cursor.split_once('/')?;
+    Some(Reverse((Timestamp(at.parse().ok()?), RunId::new(id).ok()?)))
 }
 
 fn contains(text: &str, part: &str) -> bool {
@@ -87,8 +111,8 @@ impl Catalog for MemoryStore {
         let found = newest_first(&runs)
             .into_iter()
             .filter(|stored| admits_run(filter, stored))
-            .map(|stored| stored.row.clone());
-        page_of(found, page)
+            .map(|stored| (run_key(&stored.row), stored.row.clone()));
+        page_of(found, page, read_run_key, |row| format!("{}/{}", row.created_at.0, row.id))
     }
 
     async fn run(&self, id: &RunId) -> Result<Option<RunRow>, StoreError> {
@@ -112,9 +136,19 @@ impl Catalog for MemoryStore {
             let mut rows: Vec<&TaskRow> =
                 stored.tasks.values().filter(|row| admits_task(filter, stored, row)).collect();
             rows.sort_by_key(|row| row.position);
-            found.extend(rows.into_iter().cloned());
+            let key = run_key(&stored.row);
+            found.extend(rows.into_iter().map(|row| ((key.clone(), row.position), row.clone())));
         }
-        page_of(found.into_iter(), page)
+        let created: BTreeMap<RunId, Timestamp> =
+            runs.values().map(|s| (s.row.id.clone(), s.row.created_at)).collect();
+        let read = |cursor: &str| {
+            let (run, position) = cursor.rsplit_once('/')?;
+            Some((read_run_key(run)?, position.parse().ok()?))
+        };
+        page_of(found.into_iter(), page, read, |row| {
+            let at = created.get(&row.run).copied().unwrap_or_default().0;
+            format!("{at}/{}/{}", row.run, row.position)
+        })
     }
 
     async fn attempts(
@@ -126,7 +160,7 @@ impl Catalog for MemoryStore {
         let rows = runs.get(run).into_iter().flat_map(|stored| stored.attempts.values());
         let mut rows: Vec<AttemptRow> =
             rows.filter(|row| task.is_none_or(|task| *task == row.task)).cloned().collect();
-        rows.sort_by_key(|row| row.epoch);
+        rows.sort_by_key(|row| (row.started_at, row.epoch));
         Ok(rows)
     }
 
