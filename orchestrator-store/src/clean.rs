@@ -1,0 +1,63 @@
+//! Cleaning up: ended runs first, then the blobs that nothing refers to any more.
+
+use crate::{local::LocalStore, open, read, record::instant, write};
+use orchestrator_core::{
+    port::{Cleaned, StoreError},
+    time::Timestamp,
+};
+use rusqlite::Connection;
+use std::{collections::HashSet, time::SystemTime};
+
+/// The most runs that are removed in one transaction: other writers wait no longer than for these.
+const TOGETHER: usize = 32;
+
+impl LocalStore {
+    /// Removes what can go, or counts it, and says what.
+    pub(crate) async fn sweep(
+        &self,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<Cleaned, StoreError> {
+        let action = "find the runs to remove";
+        let mut runs =
+            self.readers().read(action, move |conn| read::removable(conn, before)).await?;
+        if !dry_run {
+            let mut removed = Vec::new();
+            for some in runs.chunks(TOGETHER) {
+                let some = some.to_vec();
+                let work = move |conn: &Connection| write::remove(conn, &some, before);
+                removed.extend(self.writer().write("remove ended runs", work).await?);
+            }
+            runs = removed;
+        }
+        let (blobs, file) = (self.blobs(), self.file().to_path_buf());
+        let patience = self.readers().patience();
+        let swept = tokio::task::spawn_blocking(move || {
+            let kept = || {
+                let conn = open::reader(&file, patience)?;
+                referenced(&conn, dry_run.then_some(before)).map_err(|error| {
+                    crate::error::from_sqlite(&file, "find the blobs in use", &error)
+                })
+            };
+            blobs.sweep(kept, SystemTime::now(), dry_run)
+        });
+        let swept = swept.await.map_err(|stopped| StoreError::Unavailable {
+            action: "sweep the blobs".into(),
+            reason: stopped.to_string(),
+        })??;
+        Ok(Cleaned { runs, blobs: swept.blobs, bytes: swept.bytes })
+    }
+}
+
+/// The blobs that a run refers to; without those runs that a removal before `without` would take.
+fn referenced(
+    conn: &Connection,
+    without: Option<Timestamp>,
+) -> Result<HashSet<String>, rusqlite::Error> {
+    let sql = "SELECT DISTINCT b.blob FROM blob_refs b JOIN runs r ON r.n = b.run \
+               WHERE ?1 IS NULL OR r.created_at >= ?1 OR r.status IS NULL \
+               OR r.status NOT IN ('succeeded', 'failed', 'cancelled')";
+    let mut statement = conn.prepare(sql)?;
+    let blobs = statement.query_map([without.map(instant)], |row| row.get(0))?;
+    blobs.collect()
+}

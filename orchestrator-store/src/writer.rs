@@ -1,0 +1,179 @@
+//! The writer: one thread, one connection, many requests a commit.
+//!
+//! The thread takes a request, then whatever else waits already, does all of it in one transaction
+//! and answers each when that is durable. It never lingers for company: a lone request costs one
+//! commit and two hops between threads. A request that is refused has written nothing, so the
+//! others of its group go on. When a request fails within the database instead, the group is undone
+//! and each is tried alone, so that only the one at fault fails.
+
+use crate::{
+    error::{Fault, from_sqlite},
+    open,
+};
+use orchestrator_core::port::StoreError;
+use rusqlite::Connection;
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::mpsc::{self, Receiver, Sender},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// The most requests that share a commit: enough to hide its cost, few enough to answer soon.
+const GROUP: usize = 256;
+
+/// The sending side of the thread that writes. Dropping it waits until all is written and the
+/// connection is closed, which also folds the write-ahead log into the database.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: Option<Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Something to be done on the connection.
+trait Job: Send {
+    /// Does it within the present transaction. May be called again after that was undone.
+    fn run(&mut self, conn: &Connection) -> Result<(), rusqlite::Error>;
+    /// Tells whoever asked: the outcome of the last `run`, now durable.
+    fn answer(self: Box<Self>);
+    /// Tells whoever asked that nothing came of it.
+    fn fail(self: Box<Self>, cause: &dyn Fn(&dyn fmt::Display) -> StoreError);
+}
+
+struct Request<T, A, W> {
+    action: A,
+    work: W,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, A, W> Job for Request<T, A, W>
+where
+    T: Send,
+    A: fmt::Display + Send,
+    W: Fn(&Connection) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, conn: &Connection) -> Result<(), rusqlite::Error> {
+        self.outcome = None;
+        self.outcome = Some(match (self.work)(conn) {
+            Ok(value) => Ok(value),
+            Err(Fault::Refused(error)) => Err(error),
+            Err(Fault::Sql(error)) => return Err(error),
+        });
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(outcome) = self.outcome {
+            // Whoever asked may have gone; what is written stays written.
+            let _ = self.reply.send(outcome);
+        }
+    }
+
+    fn fail(self: Box<Self>, cause: &dyn Fn(&dyn fmt::Display) -> StoreError) {
+        let _ = self.reply.send(Err(cause(&self.action)));
+    }
+}
+
+impl Writer {
+    /// Starts the thread on `conn`, the connection to `file`.
+    pub(crate) fn start(
+        conn: Connection,
+        file: PathBuf,
+        patience: Duration,
+    ) -> std::io::Result<Self> {
+        let (queue, requests) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("orchestrator-store".into())
+            .spawn(move || serve(&Target { conn, file, patience }, &requests))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Runs `work` in a transaction with what else waits, and returns its value once that is
+    /// durable. `work` may run more than once, each time on a state without its own traces, and
+    /// refuses before it writes. `action` says what for, if it fails.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        action: impl fmt::Display + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let stopped = || StoreError::Unavailable {
+            action: "write to the store".into(),
+            reason: "its writer has stopped; open the store again".into(),
+        };
+        let (reply, answer) = oneshot::channel();
+        let request = Box::new(Request { action, work, outcome: None, reply });
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(request).map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+/// What the thread writes to.
+struct Target {
+    conn: Connection,
+    file: PathBuf,
+    patience: Duration,
+}
+
+/// Serves requests until no sender is left and the queue is empty.
+fn serve(target: &Target, requests: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = requests.recv() {
+        let mut group = vec![first];
+        group.extend(requests.try_iter().take(GROUP - 1));
+        settle(target, group);
+    }
+}
+
+/// Does all of `group` in one transaction and answers, or finds the one that cannot be done.
+fn settle(target: &Target, mut group: Vec<Box<dyn Job>>) {
+    let conn = &target.conn;
+    let result = attempt(target, &mut group);
+    if result.is_err() && !conn.is_autocommit() {
+        // SQLite undoes most failed transactions by itself; what it kept open ends here.
+        if let Err(error) = conn.execute_batch("ROLLBACK") {
+            tracing::error!(%error, "cannot undo a failed transaction");
+        }
+    }
+    match result {
+        Ok(()) => group.into_iter().for_each(|job| job.answer()),
+        Err(Failed { by_a_request: true, .. }) if group.len() > 1 => {
+            group.into_iter().for_each(|alone| settle(target, vec![alone]));
+        }
+        Err(Failed { error, .. }) => {
+            let cause = |action: &dyn fmt::Display| from_sqlite(&target.file, action, &error);
+            group.into_iter().for_each(|job| job.fail(&cause));
+        }
+    }
+}
+
+/// A transaction that was not committed.
+struct Failed {
+    error: rusqlite::Error,
+    /// Whether one of its requests failed, rather than its begin or its commit.
+    by_a_request: bool,
+}
+
+fn attempt(target: &Target, group: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+    let conn = &target.conn;
+    let outside = |error| Failed { error, by_a_request: false };
+    let statement = |sql| conn.prepare_cached(sql)?.execute([]).map(drop);
+    open::patient(target.patience, || statement("BEGIN IMMEDIATE")).map_err(outside)?;
+    for job in group.iter_mut() {
+        job.run(conn).map_err(|error| Failed { error, by_a_request: true })?;
+    }
+    statement("COMMIT").map_err(outside)
+}

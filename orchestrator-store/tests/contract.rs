@@ -1,0 +1,45 @@
+//! The contract of the ports, put to the store on disk.
+
+use orchestrator_core::port::{Blobs, Catalog, Store};
+use orchestrator_store::{FileBlobs, LocalStore};
+use orchestrator_testkit::store_contract;
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_keeps_its_contract() {
+    let dirs: Mutex<Vec<TempDir>> = Mutex::default();
+    store_contract::run_all(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+        dirs.lock().unwrap().push(dir);
+        (store.clone() as Arc<dyn Store>, store as Arc<dyn Catalog>)
+    })
+    .await;
+}
+
+/// Writes through one value and reads through another: two processes see no more of each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_values_on_one_directory_keep_the_contract() {
+    let dirs: Mutex<Vec<TempDir>> = Mutex::default();
+    store_contract::run_all(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let one = Arc::new(LocalStore::open(dir.path()).unwrap());
+        let two = Arc::new(LocalStore::open(dir.path()).unwrap());
+        dirs.lock().unwrap().push(dir);
+        (one as Arc<dyn Store>, two as Arc<dyn Catalog>)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blobs_keep_their_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let next = Mutex::new(0);
+    store_contract::run_all_blobs(|| async {
+        let mut next = next.lock().unwrap();
+        *next += 1;
+        Arc::new(FileBlobs::open(&dir.path().join(next.to_string())).unwrap()) as Arc<dyn Blobs>
+    })
+    .await;
+}

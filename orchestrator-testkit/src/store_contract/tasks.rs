@@ -1,0 +1,103 @@
+//! Lists of tasks and attempts.
+
+use super::fixture::{Driver, Subject, agent, name, started};
+use orchestrator_core::{
+    port::{Catalog, Page, Rows, TaskFilter},
+    task::TaskStatus,
+    time::Timestamp,
+};
+
+async fn names(catalog: &dyn Catalog, filter: &TaskFilter, limit: usize) -> Vec<String> {
+    let (mut found, mut page) = (Vec::new(), Page { limit, cursor: None });
+    loop {
+        let part = catalog.tasks(filter, &page).await.expect("tasks");
+        assert!(part.items.len() <= limit, "pages of {limit}");
+        found.extend(part.items.iter().map(|row| format!("{}.{}", row.run, row.name)));
+        assert!(found.len() < 100, "pages of {limit} never end");
+        let Some(next) = part.next else { return found };
+        page.cursor = Some(next);
+    }
+}
+
+pub(super) async fn tasks_are_listed_in_the_order_of_the_workflow(subject: Subject) {
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    for (id, at) in [("old", 10), ("new", 20), ("twin", 20)] {
+        let mut driver = Driver::created(store, id, at).await;
+        let tasks = [("zeta", 0), ("mid", 1), ("alpha", 2)]
+            .map(|(task, position)| driver.task(task, position, TaskStatus::Running));
+        // Written in another order than theirs.
+        for task in [1, 2, 0] {
+            let rows = Rows { tasks: vec![tasks[task].clone()], ..Rows::default() };
+            driver.append(store, vec![started("mid", 1)], rows).await.expect("append");
+        }
+    }
+    let expected: Vec<String> = ["twin", "new", "old"]
+        .iter()
+        .flat_map(|run| ["zeta", "mid", "alpha"].map(|task| format!("r_{run}.{task}")))
+        .collect();
+    for limit in 1..=10 {
+        let found = names(catalog, &TaskFilter::default(), limit).await;
+        assert_eq!(found, expected, "pages of {limit}");
+        let one = TaskFilter { run: Some(super::run_id("new")), ..TaskFilter::default() };
+        assert_eq!(names(catalog, &one, limit).await, expected[3..6], "pages of {limit}");
+    }
+}
+
+pub(super) async fn task_filters_restrict(subject: Subject) {
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    let mut old = Driver::created(store, "old", 10).await;
+    let mut new = Driver::created(store, "new", 20).await;
+    let mut waiting = old.task("wait_ing", 0, TaskStatus::Waiting);
+    waiting.agent = None;
+    let rows = Rows { tasks: vec![waiting], ..Rows::default() };
+    old.append(store, vec![started("a", 1)], rows).await.expect("append");
+    let mut done = new.task("Done", 0, TaskStatus::Succeeded);
+    done.agent = Some(agent("qa"));
+    let rows = Rows { tasks: vec![done, new.task("x", 1, TaskStatus::Failed)], ..Rows::default() };
+    new.append(store, vec![started("a", 1)], rows).await.expect("append");
+
+    let check = async |filter: TaskFilter, expected: &[&str]| {
+        assert_eq!(names(catalog, &filter, 10).await, expected, "{filter:?}");
+    };
+    let all = TaskFilter::default;
+    let text = |text: &str| Some(text.to_owned());
+    check(all(), &["r_new.Done", "r_new.x", "r_old.wait_ing"]).await;
+    check(TaskFilter { run: Some(old.run.clone()), ..all() }, &["r_old.wait_ing"]).await;
+    check(TaskFilter { run: Some(super::run_id("ghost")), ..all() }, &[]).await;
+    let status = vec![TaskStatus::Waiting, TaskStatus::Failed];
+    check(TaskFilter { status, ..all() }, &["r_new.x", "r_old.wait_ing"]).await;
+    check(TaskFilter { agent: Some(agent("qa")), ..all() }, &["r_new.Done"]).await;
+    check(TaskFilter { agent: Some(agent("dev")), ..all() }, &["r_new.x"]).await;
+    let since = Some(Timestamp(20));
+    check(TaskFilter { since, ..all() }, &["r_new.Done", "r_new.x"]).await;
+    check(TaskFilter { search: text("dONE"), ..all() }, &["r_new.Done"]).await;
+    check(TaskFilter { search: text("R_OLD"), ..all() }, &["r_old.wait_ing"]).await;
+    check(TaskFilter { search: text("t_i"), ..all() }, &["r_old.wait_ing"]).await;
+    check(TaskFilter { search: text("D_"), ..all() }, &[]).await;
+}
+
+pub(super) async fn attempts_come_in_the_order_of_their_starts(subject: Subject) {
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    let mut driver = Driver::created(store, "a", 10).await;
+    let mut other = Driver::created(store, "b", 10).await;
+    let first = driver.attempt("zeta", 1, "dev", 100);
+    let second = driver.attempt("alpha", 1, "qa", 200);
+    let third = driver.attempt("zeta", 2, "dev", 300);
+    let apart = other.attempt("zeta", 1, "dev", 250);
+    for attempt in [&first, &second, &third] {
+        let rows = Rows { attempts: vec![attempt.clone()], ..Rows::default() };
+        driver.append(store, vec![started("a", 1)], rows).await.expect("append");
+    }
+    let rows = Rows { attempts: vec![apart.clone()], ..Rows::default() };
+    other.append(store, vec![started("a", 1)], rows).await.expect("append");
+
+    let all = [first.clone(), second.clone(), third.clone()];
+    assert_eq!(catalog.attempts(&driver.run, None).await.as_deref(), Ok(&all[..]));
+    let zeta = catalog.attempts(&driver.run, Some(&name("zeta"))).await;
+    assert_eq!(zeta, Ok(vec![first.clone(), third.clone()]));
+    assert_eq!(catalog.attempts(&driver.run, Some(&name("ghost"))).await, Ok(Vec::new()));
+    let dev = catalog.attempts_of(&agent("dev"), 10).await;
+    assert_eq!(dev, Ok(vec![third.clone(), apart.clone(), first]), "newest first");
+    assert_eq!(catalog.attempts_of(&agent("dev"), 2).await, Ok(vec![third, apart]));
+    assert_eq!(catalog.attempts_of(&agent("ghost"), 2).await, Ok(Vec::new()));
+}
