@@ -1,0 +1,201 @@
+//! From what a server says went wrong to an error class, a message and a time to try again.
+
+mod body;
+mod reset;
+
+pub(crate) use body::{ErrorBody, scrub};
+
+use crate::provider::Endpoint;
+use orchestrator_core::{
+    error::{ErrorClass, Failure},
+    time::Timestamp,
+};
+use reqwest::header::HeaderMap;
+
+/// The failure that an answer of `status` means.
+pub(crate) fn from_answer(
+    endpoint: &Endpoint,
+    model: &str,
+    status: u16,
+    headers: &HeaderMap,
+    body: &ErrorBody,
+    now: Timestamp,
+) -> Failure {
+    let class = classify(status, body);
+    let retry_at = match class {
+        ErrorClass::RateLimited | ErrorClass::QuotaExhausted => {
+            reset::after_limit(headers, body, now)
+        }
+        ErrorClass::Overloaded | ErrorClass::Transient => reset::retry_after(headers, now),
+        _ => None,
+    };
+    let mut failure = Failure::new(class, message(endpoint, model, status, class, body, retry_at));
+    failure.retry_at = retry_at;
+    failure
+}
+
+/// The failure that an error in the middle of a stream, or in an answer of status 200, means.
+pub(crate) fn from_stream(
+    endpoint: &Endpoint,
+    model: &str,
+    body: &ErrorBody,
+    now: Timestamp,
+) -> Failure {
+    let status = match body.kind.as_str() {
+        "overloaded_error" => 529,
+        "rate_limit_error" => 429,
+        "authentication_error" => 401,
+        "permission_error" => 403,
+        "billing_error" => 402,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "invalid_request_error" => 400,
+        "timeout_error" => 504,
+        // Routers put the status of the server behind them into `code`.
+        _ => body.code.parse().ok().filter(|code| (400..600).contains(code)).unwrap_or(500),
+    };
+    from_answer(endpoint, model, status, &HeaderMap::new(), body, now)
+}
+
+fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
+    let mentions = |words: &[&str]| words.iter().any(|word| body.mentions(word));
+    let out_of_credit = || {
+        mentions(&[
+            "insufficient_quota",
+            "insufficient balance",
+            "credit balance",
+            "credit_balance",
+            "billing_hard_limit",
+            "billing_error",
+            "spend limit",
+            "spend_limit",
+        ])
+    };
+    match status {
+        402 => ErrorClass::Billing,
+        400 | 403 | 422 | 429 if out_of_credit() => ErrorClass::Billing,
+        401 | 403 => ErrorClass::Auth,
+        400 | 413 | 422 if status == 413 || mentions(&OVERFLOW) => ErrorClass::ContextOverflow,
+        429 if mentions(&[
+            "usage_limit",
+            "usage limit",
+            "quota",
+            "per day",
+            "per_day",
+            "daily",
+        ]) =>
+        {
+            ErrorClass::QuotaExhausted
+        }
+        429 => ErrorClass::RateLimited,
+        408 | 409 | 425 => ErrorClass::Transient,
+        529 => ErrorClass::Overloaded,
+        500..=599 if mentions(&["overloaded"]) => ErrorClass::Overloaded,
+        500..=599 => ErrorClass::Transient,
+        _ => ErrorClass::InvalidRequest,
+    }
+}
+
+/// How servers say that a prompt does not fit.
+const OVERFLOW: [&str; 8] = [
+    "context_length_exceeded",
+    "context length",
+    "context window",
+    "context limit",
+    "prompt is too long",
+    "input is too long",
+    "too many tokens",
+    "exceeds the available context",
+];
+
+fn message(
+    endpoint: &Endpoint,
+    model: &str,
+    status: u16,
+    class: ErrorClass,
+    body: &ErrorBody,
+    retry_at: Option<Timestamp>,
+) -> String {
+    let name = &endpoint.name;
+    let told = match (body.label(), body.message.as_str()) {
+        ("", "") => String::new(),
+        ("", message) => format!(": {message}"),
+        (label, "") => format!(" ({label})"),
+        (label, message) => format!(" ({label}): {message}"),
+    };
+    let told = scrub(&told, endpoint.key.as_ref());
+    let advice = match class {
+        ErrorClass::Auth if endpoint.key.is_none() => {
+            format!("; no key is configured: set `key` of [providers.{name}]")
+        }
+        ErrorClass::Auth => format!("; check the key of [providers.{name}]"),
+        ErrorClass::Billing => "; add credit to the account or use another provider".into(),
+        ErrorClass::ContextOverflow => {
+            "; shorten the prompt or use a model with a larger context".into()
+        }
+        ErrorClass::RateLimited | ErrorClass::QuotaExhausted => match retry_at {
+            Some(at) => format!("; try again from {at}"),
+            None => "; try again later or lower the limits of the provider".into(),
+        },
+        ErrorClass::InvalidRequest if status == 404 => format!(
+            "; check the agent's `model` and the `base-url` of [providers.{name}] ({})",
+            endpoint.host
+        ),
+        ErrorClass::InvalidRequest if (300..400).contains(&status) => {
+            format!("; redirects are not followed: check the `base-url` of [providers.{name}]")
+        }
+        _ => String::new(),
+    };
+    format!("provider `{name}` answered {status} for model `{model}`{told}{advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, json: &str, expected: ErrorClass) {
+        assert_eq!(
+            classify(status, &ErrorBody::read(json.as_bytes())),
+            expected,
+            "{status} {json}"
+        );
+    }
+
+    #[test]
+    fn statuses_and_bodies_have_classes() {
+        use ErrorClass::*;
+        let anthropic = |kind: &str, message: &str| {
+            format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}"#)
+        };
+        let openai = |kind: &str, code: &str, message: &str| {
+            format!(
+                r#"{{"error":{{"message":"{message}","type":"{kind}","param":null,"code":"{code}"}}}}"#
+            )
+        };
+        let invalid = "invalid_request_error";
+        check(400, &anthropic(invalid, "max_tokens: must be positive"), InvalidRequest);
+        check(400, &anthropic(invalid, "prompt is too long: 210000 tokens"), ContextOverflow);
+        check(400, &anthropic(invalid, "Your credit balance is too low"), Billing);
+        check(400, &openai(invalid, "context_length_exceeded", "Too long"), ContextOverflow);
+        check(401, &anthropic("authentication_error", "invalid x-api-key"), Auth);
+        check(402, &openai("unknown", "", "Insufficient Balance"), Billing);
+        check(403, &anthropic("permission_error", "no"), Auth);
+        check(404, &anthropic("not_found_error", "model: x"), InvalidRequest);
+        check(413, &anthropic("request_too_large", "too large"), ContextOverflow);
+        check(422, r#"{"detail":"bad field"}"#, InvalidRequest);
+        check(429, &anthropic("rate_limit_error", "slow down"), RateLimited);
+        check(429, &openai("requests", "rate_limit_exceeded", "Rate limit"), RateLimited);
+        check(429, &openai("insufficient_quota", "insufficient_quota", "quota"), Billing);
+        check(429, r#"{"error":{"type":"usage_limit_reached"}}"#, QuotaExhausted);
+        check(500, &anthropic("api_error", "oops"), Transient);
+        check(502, "<html>Bad Gateway</html>", Transient);
+        check(503, "", Transient);
+        check(503, r#"{"error":"the engine is overloaded"}"#, Overloaded);
+        check(504, "", Transient);
+        check(529, &anthropic("overloaded_error", "Overloaded"), Overloaded);
+        check(408, "", Transient);
+        check(409, "", Transient);
+        check(302, "", InvalidRequest);
+        check(418, "", InvalidRequest);
+    }
+}

@@ -1,0 +1,166 @@
+//! The facade: one call to one configured provider, counted and priced.
+
+mod account;
+mod metering;
+
+pub use metering::Completion;
+
+use crate::{Client, GatewayError, ProviderConfig, Request, prices::PriceTable, provider::Sink};
+use account::Account;
+use orchestrator_core::{
+    error::{ErrorClass, Failure},
+    id::ProviderName,
+    time::Timestamp,
+    usage::{Spend, Usage},
+};
+use std::collections::BTreeMap;
+use tracing::{Instrument, field::Empty};
+
+/// Every configured provider, ready to be called.
+///
+/// A call waits for the provider's limits, is refused while its circuit breaker is open, and ends
+/// with what it used and cost. Dropping the future of a call drops its request.
+#[derive(Debug)]
+pub struct Gateway {
+    accounts: BTreeMap<ProviderName, Account>,
+    prices: PriceTable,
+}
+
+impl Gateway {
+    /// A gateway to the providers of `configs`. Opens no connection and reads no file.
+    ///
+    /// # Errors
+    /// [`GatewayError`] for an entry that cannot work, or two of one name.
+    pub fn new(
+        configs: impl IntoIterator<Item = ProviderConfig>,
+        prices: PriceTable,
+        client: Client,
+    ) -> Result<Self, GatewayError> {
+        let mut accounts = BTreeMap::new();
+        for config in configs {
+            let account = Account::new(&config, client.clone())?;
+            if accounts.insert(config.name.clone(), account).is_some() {
+                return Err(GatewayError::Duplicate(config.name.to_string()));
+            }
+        }
+        Ok(Self { accounts, prices })
+    }
+
+    /// The names of the providers, in order.
+    pub fn providers(&self) -> impl Iterator<Item = &ProviderName> {
+        self.accounts.keys()
+    }
+
+    /// The prices that calls are counted with.
+    pub fn prices(&self) -> &PriceTable {
+        &self.prices
+    }
+
+    /// Asks `provider` for one answer. `now` tells the time; pieces of the answer go to `sink` as
+    /// they arrive.
+    ///
+    /// Only a connection that could not be made is tried again here, and only twice, at once: all
+    /// other retries are the engine's, so that they survive a restart.
+    ///
+    /// # Errors
+    /// A [`Failure`] of any class that a provider can cause, with what was spent before it. A
+    /// refusal by the model is not one of them: it is an answer with [`Stop::Refused`](crate::Stop::Refused).
+    pub async fn complete(
+        &self,
+        provider: &ProviderName,
+        request: &Request,
+        now: &(dyn Fn() -> Timestamp + Sync),
+        sink: &mut Sink<'_>,
+    ) -> Result<Completion, Failure> {
+        let Some(account) = self.accounts.get(provider) else {
+            let message = format!(
+                "cannot call provider `{provider}`: it is not configured; add [providers.{provider}]"
+            );
+            return Err(Failure::new(ErrorClass::InvalidRequest, message));
+        };
+        // Names: OpenTelemetry semantic conventions for generative AI.
+        let span = tracing::info_span!(
+            "chat",
+            otel.kind = "client",
+            gen_ai.operation.name = "chat",
+            gen_ai.provider.name = account.kind.as_str(),
+            gen_ai.request.model = request.model,
+            gen_ai.request.max_tokens = request.max_tokens,
+            gen_ai.request.temperature = request.temperature,
+            gen_ai.response.model = Empty,
+            gen_ai.response.finish_reasons = Empty,
+            gen_ai.usage.input_tokens = Empty,
+            gen_ai.usage.output_tokens = Empty,
+            server.address = account.host,
+            error.type = Empty,
+        );
+        let result =
+            self.call(account, provider, request, now, sink).instrument(span.clone()).await;
+        metering::record(&span, &result);
+        result
+    }
+
+    async fn call(
+        &self,
+        account: &Account,
+        provider: &ProviderName,
+        request: &Request,
+        now: &(dyn Fn() -> Timestamp + Sync),
+        sink: &mut Sink<'_>,
+    ) -> Result<Completion, Failure> {
+        let leave = account.throttle.admit(request.estimated_tokens()).await;
+        let started = now();
+        account.admit(provider, started)?;
+        let result = account.provider.complete(request, now, sink).await;
+        account.outcome(&result, now());
+        let price = |usage: &Usage| self.price(account, provider, &request.model, usage, started);
+        let spend = |usage: Option<Usage>, cost| Spend {
+            provider: provider.clone(),
+            model: request.model.clone(),
+            requests: 1,
+            usage: usage.unwrap_or_default(),
+            cost,
+        };
+        match result {
+            Ok(response) => {
+                if let Some(usage) = &response.usage {
+                    leave.used(usage.total().0);
+                } else {
+                    tracing::warn!(%provider, model = request.model, "the server counted no tokens: what the call cost is unknown");
+                }
+                let cost = match &response.usage {
+                    Some(usage) => price(usage),
+                    None => self.free(account, provider, &request.model),
+                };
+                Ok(Completion {
+                    text: response.text,
+                    stop: response.stop,
+                    usage: response.usage,
+                    served_model: response.served_model,
+                    spend: spend(response.usage, cost),
+                })
+            }
+            Err(broken) => {
+                let mut failure = broken.failure;
+                if let Some(used) = broken.used {
+                    leave.used(used.usage.total().0);
+                    let cost = if used.is_final {
+                        price(&used.usage)
+                    } else {
+                        self.free(account, provider, &request.model)
+                    };
+                    failure.spend.push(spend(Some(used.usage), cost));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The spending of a call that was dropped after [`Delta::Sent`](crate::Delta::Sent), with the last
+    /// [`Delta::Usage`](crate::Delta::Usage) that it told. What it cost is unknown, unless it is free.
+    pub fn dropped(&self, provider: &ProviderName, model: &str, usage: Usage) -> Spend {
+        let account = self.accounts.get(provider);
+        let cost = account.and_then(|account| self.free(account, provider, model));
+        Spend { provider: provider.clone(), model: model.to_owned(), requests: 1, usage, cost }
+    }
+}

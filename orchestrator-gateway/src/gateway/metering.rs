@@ -1,0 +1,77 @@
+//! What a call cost, and what is told about it.
+
+use super::{Account, Gateway};
+use crate::provider::Stop;
+use orchestrator_core::{
+    error::Failure,
+    id::ProviderName,
+    money::MicroUsd,
+    time::Timestamp,
+    usage::{Spend, Usage},
+};
+use tracing::Span;
+
+/// A whole answer, with what it used and cost.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Completion {
+    /// The text, without reasoning. For a refusal the model's reason, if it gave one.
+    pub text: String,
+    /// Why it ended.
+    pub stop: Stop,
+    /// The tokens; `None` when the server did not count them.
+    pub usage: Option<Usage>,
+    /// The model that answered, by the server's word.
+    pub served_model: Option<String>,
+    /// The line for the books. Its cost is `None` when no price is known or no token was counted.
+    pub spend: Spend,
+}
+
+impl Gateway {
+    /// What `usage` costs. A model on this machine is free unless the user has put a price on it.
+    pub(super) fn price(
+        &self,
+        account: &Account,
+        provider: &ProviderName,
+        model: &str,
+        usage: &Usage,
+        at: Timestamp,
+    ) -> Option<MicroUsd> {
+        if account.is_local {
+            let own = self.prices.find_own(provider, model);
+            return Some(own.map_or(MicroUsd::ZERO, |entry| entry.cost(usage, at)));
+        }
+        self.prices.find(provider, model).map(|entry| entry.cost(usage, at))
+    }
+
+    /// The cost of any number of tokens, when it is zero.
+    pub(super) fn free(
+        &self,
+        account: &Account,
+        provider: &ProviderName,
+        model: &str,
+    ) -> Option<MicroUsd> {
+        let is_free = account.is_local && self.prices.find_own(provider, model).is_none();
+        is_free.then_some(MicroUsd::ZERO)
+    }
+}
+
+/// Completes the span of a call.
+pub(super) fn record(span: &Span, result: &Result<Completion, Failure>) {
+    match result {
+        Ok(completion) => {
+            if let Some(model) = &completion.served_model {
+                span.record("gen_ai.response.model", model.as_str());
+            }
+            span.record("gen_ai.response.finish_reasons", completion.stop.as_str());
+            if let Some(usage) = completion.usage {
+                let input = usage.input + usage.cache_read + usage.cache_write;
+                span.record("gen_ai.usage.input_tokens", input.0);
+                span.record("gen_ai.usage.output_tokens", usage.output.0);
+            }
+        }
+        Err(failure) => {
+            span.record("error.type", failure.class.as_str());
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Where a provider is, and with what key.
+
+use crate::{
+    Client, GatewayError, ProviderConfig, ProviderKind, SecretString, Timeouts,
+    failure::{self, ErrorBody},
+    transport::{Incoming, is_loopback},
+};
+use orchestrator_core::{
+    error::{ErrorClass, Failure},
+    id::ProviderName,
+    time::Timestamp,
+};
+use reqwest::{Url, header::HeaderValue};
+
+/// The most bytes of an error's body that are read.
+const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// One configured provider's address, key and patience.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) name: ProviderName,
+    pub(crate) kind: ProviderKind,
+    pub(crate) base: Url,
+    /// The host and port, for messages.
+    pub(crate) host: String,
+    pub(crate) key: Option<SecretString>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) client: Client,
+}
+
+impl Endpoint {
+    pub(crate) fn new(config: &ProviderConfig, client: Client) -> Result<Self, GatewayError> {
+        let bad = |reason: &str| GatewayError::BaseUrl {
+            provider: config.name.to_string(),
+            reason: reason.to_owned(),
+        };
+        let text = config.base_url.as_deref().unwrap_or(config.kind.default_base_url());
+        let mut base: Url = text.trim().parse().map_err(|error| {
+            bad(&format!("it is not a URL ({error}); write one such as `https://host/v1`"))
+        })?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(bad("it must start with `https://` or `http://`"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(bad("it holds a user name or password; use `key` instead"));
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(bad("it must end with its path, without `?` or `#`"));
+        }
+        let path = base.path().trim_end_matches('/').to_owned();
+        // Compatible servers are nearly always mounted at /v1, and nearly always named without it.
+        let default_path = match config.kind {
+            ProviderKind::Anthropic | ProviderKind::OpenAiChat | ProviderKind::Ollama => "/v1",
+            ProviderKind::DeepSeek => "",
+        };
+        base.set_path(if path.is_empty() { default_path } else { &path });
+        let host = match (base.host_str().unwrap_or_default(), base.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        let key = config.key.clone().filter(|key| !key.is_empty());
+        if key.is_some() && base.scheme() == "http" && !is_loopback(&base) {
+            tracing::warn!(provider = %config.name, %host, "the key is sent without encryption");
+        }
+        let endpoint = Self {
+            name: config.name.clone(),
+            kind: config.kind,
+            base,
+            host,
+            key,
+            timeouts: config.timeouts,
+            client,
+        };
+        endpoint.key_header("")?;
+        Ok(endpoint)
+    }
+
+    /// The URL of `path` below the base.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    /// Whether the model runs on this very machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.kind == ProviderKind::Ollama && is_loopback(&self.base)
+    }
+
+    /// The key after `prefix`, as a header that no log shows.
+    pub(crate) fn key_header(&self, prefix: &str) -> Result<Option<HeaderValue>, GatewayError> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let mut value = HeaderValue::from_str(&format!("{prefix}{}", key.expose()))
+            .map_err(|_| GatewayError::Key { provider: self.name.to_string() })?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    /// A transient failure: provider so-and-so `did`.
+    pub(crate) fn transient(&self, did: impl AsRef<str>) -> Failure {
+        let (name, host, did) = (&self.name, &self.host, did.as_ref());
+        Failure::new(ErrorClass::Transient, format!("provider `{name}` at `{host}` {did}"))
+    }
+
+    /// The failure that an answer without success means, and what its body says.
+    pub(crate) async fn refusal(
+        &self,
+        model: &str,
+        answer: Incoming,
+        now: &(dyn Fn() -> Timestamp + Sync),
+    ) -> (Failure, ErrorBody) {
+        let bytes = answer.body.start(self, MAX_ERROR_BODY).await;
+        let body = ErrorBody::read(&bytes);
+        let (status, headers) = (answer.status, &answer.headers);
+        (failure::from_answer(self, model, status, headers, &body, now()), body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(kind: ProviderKind, url: &str) -> Result<Endpoint, GatewayError> {
+        let config = ProviderConfig::new(ProviderName::new("p").unwrap(), kind).with_base_url(url);
+        Endpoint::new(&config, Client::new())
+    }
+
+    #[test]
+    fn paths_are_joined() {
+        let check = |kind: ProviderKind, url: &str, expected: &str| {
+            assert_eq!(endpoint(kind, url).unwrap().url("x/y").as_str(), expected);
+        };
+        let chat = ProviderKind::OpenAiChat;
+        check(chat, "https://api.openai.com", "https://api.openai.com/v1/x/y");
+        check(chat, "https://h/openai/v1/", "https://h/openai/v1/x/y");
+        check(chat, "http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/x/y");
+        check(ProviderKind::Anthropic, "https://h", "https://h/v1/x/y");
+        check(ProviderKind::Anthropic, "https://h/v1", "https://h/v1/x/y");
+        check(ProviderKind::DeepSeek, "https://h", "https://h/x/y");
+        for kind in ProviderKind::ALL {
+            assert!(endpoint(kind, kind.default_base_url()).is_ok());
+        }
+    }
+
+    #[test]
+    fn bad_places_and_keys_are_refused() {
+        for bad in ["", "api.openai.com", "ftp://h/", "https://u:p@h/", "https://h/?key=1"] {
+            let error = endpoint(ProviderKind::OpenAiChat, bad).unwrap_err();
+            assert_eq!(error.code(), "ORC-0503", "{bad}");
+        }
+        let config = ProviderConfig::new(ProviderName::new("p").unwrap(), ProviderKind::Anthropic)
+            .with_key(SecretString::new("two\nlines"));
+        let error = Endpoint::new(&config, Client::new()).unwrap_err();
+        assert_eq!(error.code(), "ORC-0504");
+        assert!(!error.to_string().contains("lines"));
+    }
+
+    #[test]
+    fn only_ollama_on_this_machine_is_local() {
+        let local = |kind, url| endpoint(kind, url).unwrap().is_local();
+        assert!(local(ProviderKind::Ollama, "http://127.0.0.1:11434/v1"));
+        assert!(!local(ProviderKind::Ollama, "http://gpu.lan:11434/v1"));
+        assert!(!local(ProviderKind::OpenAiChat, "http://127.0.0.1:11434/v1"));
+    }
+}

@@ -1,0 +1,8 @@
+//! HTTP as the providers need it: one pool of connections, bounded waits, bytes as they arrive.
+
+mod client;
+mod exchange;
+
+pub use client::Client;
+pub(crate) use client::is_loopback;
+pub(crate) use exchange::{Body, Incoming, send};
