@@ -1,0 +1,210 @@
+//! Programs as agents: one is run with its arguments, watched, and stopped with all it started.
+//!
+//! No shell stands between: the first item of the command is the program, the others are its
+//! arguments as they are. It runs in the project's directory, reads nothing from its standard
+//! input, and sees of the environment only what [`Environment`] lets through.
+//!
+//! | how it ended | what that becomes |
+//! |---|---|
+//! | exit code 0 | success; the output is its standard output, parsed where the task has a schema |
+//! | it could not be started, 126, 127 | `invalid_request` |
+//! | past its time limit, 124 | `timed_out` |
+//! | stopped | `cancelled` |
+//! | killed by a signal, 130, 134, 137, 139, 143 | `crashed` |
+//! | any other exit code | `tool_failed`, with the last lines of its standard error |
+//! | 0, but its output is not JSON where it must be | `bad_output` |
+//!
+//! # What is owned
+//! A program is the leader of a process group of its own. Stopping it asks the whole group to end
+//! (`SIGTERM`), waits for two seconds, and ends it (`SIGKILL`). The same end comes for what is left
+//! of the group when the program itself is done, at once when the future is dropped, and, through
+//! a watching `/bin/sh`, when this process dies without a chance to do anything. What is *not*
+//! covered: a process that leaves the group with a session of its own (`setsid`, a daemon) goes on
+//! until it is confined by other means, and a program that is started while this process is being
+//! killed may miss its watcher.
+
+mod capture;
+mod environment;
+mod guard;
+mod outcome;
+mod process;
+
+pub use environment::Environment;
+
+use async_trait::async_trait;
+use capture::Capture;
+use orchestrator_core::{
+    error::{ErrorClass, Failure},
+    port::{Agent, Answer, Artifact, Assignment, AttemptHost, LogLine, LogStream, Progress, Work},
+};
+use outcome::Ending;
+use process::Process;
+use serde_json::Value;
+use std::{ffi::OsString, process::Command, time::Duration};
+
+/// How long a program may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long its output is still read after it has ended: what left its group may hold the pipe.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Runs the programs of `command` tasks.
+#[derive(Debug, Clone)]
+pub struct CommandAgent {
+    environment: Environment,
+    grace: Duration,
+}
+
+impl CommandAgent {
+    /// An agent whose programs see what `environment` lets through.
+    pub fn new(environment: Environment) -> Self {
+        Self { environment, grace: GRACE }
+    }
+
+    /// The same with another time between the request to end and the end; 2 seconds otherwise.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    fn command(&self, program: &str, arguments: &[String], assignment: &Assignment) -> Command {
+        let (run, task, attempt) = (&assignment.run, &assignment.task, assignment.attempt);
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(&assignment.project)
+            .env_clear()
+            .envs(self.environment.iter())
+            .env("ORCHESTRATOR_RUN", run.as_str())
+            .env("ORCHESTRATOR_TASK", task.as_str())
+            .env("ORCHESTRATOR_ATTEMPT", attempt.to_string())
+            .env("ORCHESTRATOR_IDEMPOTENCY_KEY", format!("{run}.{task}.{attempt}"));
+        command
+    }
+}
+
+#[async_trait]
+impl Agent for CommandAgent {
+    async fn perform(
+        &self,
+        assignment: &Assignment,
+        host: &dyn AttemptHost,
+    ) -> Result<Answer, Failure> {
+        let Work::Command(words) = &assignment.work else {
+            let message = "cannot run a prompt as a program; give the task a `command`";
+            return Err(Failure::new(ErrorClass::InvalidRequest, message));
+        };
+        let Some((program, arguments)) = words.split_first() else {
+            let message = "cannot run an empty command; give it a program and its arguments";
+            return Err(Failure::new(ErrorClass::InvalidRequest, message));
+        };
+        let path = self.environment.get("PATH").map(OsString::from).unwrap_or_default();
+        let command = self.command(program, arguments, assignment);
+        let mut process = Process::start(command)
+            .await
+            .map_err(|error| outcome::not_started(program, &assignment.project, &path, &error))?;
+        host.progress(Progress { doing: format!("running {program}"), ..Progress::default() });
+
+        let mut stdout = Capture::new(LogStream::Stdout);
+        let mut stderr = Capture::new(LogStream::Stderr);
+        let (from_stdout, from_stderr) = process.take_output();
+        let ending = {
+            let reading = async {
+                tokio::join!(stdout.read(from_stdout, host), stderr.read(from_stderr, host))
+            };
+            let supervising = self.supervise(&mut process, assignment.timeout, host);
+            tokio::pin!(reading, supervising);
+            let mut open = true;
+            let ending = loop {
+                tokio::select! {
+                    ending = &mut supervising => break ending,
+                    _ = &mut reading, if open => open = false,
+                }
+            };
+            if open && tokio::time::timeout(DRAIN, reading).await.is_err() {
+                note(host, format!("{program} has ended, but something holds its output open"));
+            }
+            ending
+        };
+        for capture in [&mut stdout, &mut stderr] {
+            capture.finish(host).await;
+        }
+        outcome::judge(program, &path, ending, &stdout, &stderr)?;
+        let output = output_of(program, assignment.output_schema.is_some(), &mut stdout).await?;
+        let mut answer = Answer { output, ..Answer::default() };
+        for (name, capture) in [("stdout.txt", &mut stdout), ("stderr.txt", &mut stderr)] {
+            if capture.is_cut() {
+                match capture.whole().await {
+                    Ok(bytes) => {
+                        answer = answer.with_artifact(Artifact {
+                            name: name.into(),
+                            media_type: "text/plain".into(),
+                            bytes,
+                        })
+                    }
+                    Err(error) => note(host, format!("cannot keep the whole {name}: {error}")),
+                }
+            }
+        }
+        Ok(answer)
+    }
+}
+
+impl CommandAgent {
+    /// Waits for the end, and brings it about when it is time.
+    async fn supervise(
+        &self,
+        process: &mut Process,
+        limit: Option<Duration>,
+        host: &dyn AttemptHost,
+    ) -> Ending {
+        let past_limit = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let ending = tokio::select! {
+            biased;
+            status = process.ended() => return Ending::Ended(status),
+            () = host.cancelled() => Ending::Stopped,
+            () = past_limit => Ending::TimedOut(limit.unwrap_or_default()),
+        };
+        process.stop(self.grace).await;
+        ending
+    }
+}
+
+fn note(host: &dyn AttemptHost, text: String) {
+    host.log(LogLine { stream: LogStream::Note, text });
+}
+
+/// What the program left: text, or what its JSON says.
+async fn output_of(
+    program: &str,
+    structured: bool,
+    stdout: &mut Capture,
+) -> Result<Value, Failure> {
+    if !structured {
+        let text = stdout.text();
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        return Ok(Value::String(text.strip_suffix('\r').unwrap_or(text).to_owned()));
+    }
+    let bad = |why: String| {
+        Failure::new(
+            ErrorClass::BadOutput,
+            format!(
+                "cannot read the output of `{program}` as JSON: {why}; print one JSON value that fits the task's `output`"
+            ),
+        )
+    };
+    if stdout.is_beyond_bound() {
+        return Err(bad("it is longer than what is kept of an output".into()));
+    }
+    let bytes = stdout.whole().await.map_err(|error| bad(error.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;
