@@ -1,0 +1,224 @@
+//! Every setting that there is, with what it takes.
+
+use super::path::KeyPath;
+use orchestrator_core::{
+    id::{AgentName, ProviderName},
+    money::MicroUsd,
+    time::parse_duration,
+    workflow::did_you_mean,
+};
+use serde_json::Value;
+
+/// What a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Text,
+    OneOf(&'static [&'static str]),
+    Count(u64, u64),
+    Money,
+    Duration,
+    List,
+    /// A place where a key is expected, which is never written out.
+    NoSecret,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    /// Its key; `*` stands for a name of the user's own.
+    pub(crate) key: &'static str,
+    /// What it takes.
+    pub(crate) takes: Takes,
+    /// Its value when nobody sets it.
+    pub(crate) default: Option<&'static str>,
+    /// A line for people.
+    pub(crate) about: &'static str,
+}
+
+const fn setting(key: &'static str, takes: Takes, about: &'static str) -> Setting {
+    Setting { key, takes, default: None, about }
+}
+
+/// The kinds of provider, whether or not this version offers them.
+pub(crate) const PROVIDER_KINDS: &[&str] =
+    &["anthropic", "openai-responses", "openai-chat", "gemini", "deepseek", "ollama"];
+
+/// Every setting.
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("providers.*.kind", Takes::OneOf(PROVIDER_KINDS), "the protocol that it speaks"),
+    setting("providers.*.base-url", Takes::Text, "where requests go, when not to the usual place"),
+    setting("providers.*.key", Takes::NoSecret, "where its key is found"),
+    setting("providers.*.key.env", Takes::Text, "the environment variable that holds its key"),
+    setting("providers.*.key.secret", Takes::Text, "the name of its key in the credential store"),
+    setting(
+        "providers.*.limits.requests-per-minute",
+        Takes::Count(1, COUNT),
+        "the most requests in a minute",
+    ),
+    setting(
+        "providers.*.limits.tokens-per-minute",
+        Takes::Count(1, COUNT),
+        "the most tokens in a minute",
+    ),
+    setting(
+        "providers.*.limits.concurrent",
+        Takes::Count(1, COUNT),
+        "the most requests at the same time",
+    ),
+    setting("providers.*.timeouts.answer", Takes::Duration, "how long until an answer begins"),
+    setting(
+        "providers.*.timeouts.idle",
+        Takes::Duration,
+        "how long between two pieces of an answer",
+    ),
+    setting(
+        "agents.*.role",
+        Takes::Text,
+        "what it is for: pm, dev, qa, security, docs, or your own",
+    ),
+    setting(
+        "agents.*.provider",
+        Takes::Text,
+        "what it runs on: an entry of [providers], or `builtin`",
+    ),
+    setting("agents.*.model", Takes::Text, "the model"),
+    setting("agents.*.instructions", Takes::Text, "what it is told before each task"),
+    setting("agents.*.max-tokens", Takes::Count(1, COUNT), "the most tokens of one answer"),
+    setting("agents.*.fall-back", Takes::List, "who takes over when it cannot work, in order"),
+    setting("agents.*.mode", Takes::OneOf(&["metered", "own-login"]), "how it reaches its model"),
+    setting("agents.*.permissions.allow", Takes::List, "what it may do"),
+    setting("agents.*.permissions.ask", Takes::List, "what it may do after asking"),
+    setting("agents.*.permissions.deny", Takes::List, "what it may not do"),
+    setting("budget.usd-per-run", Takes::Money, "the most that a run may cost"),
+    setting("budget.usd-per-day", Takes::Money, "the most that a day's runs may cost"),
+    Setting {
+        key: "defaults.max-parallel",
+        takes: Takes::Count(1, 10_000),
+        default: Some("4"),
+        about: "the most attempts of a run at once",
+    },
+    setting(
+        "defaults.timeout",
+        Takes::Duration,
+        "how long an attempt may take when its task does not say",
+    ),
+    setting("prices.*.input", Takes::Money, "USD per million input tokens of a model"),
+    setting("prices.*.output", Takes::Money, "USD per million output tokens"),
+    setting("prices.*.cache-read", Takes::Money, "USD per million tokens read from a cache"),
+    setting("prices.*.cache-write", Takes::Money, "USD per million tokens written to a cache"),
+    setting("prices.*.provider", Takes::Text, "the provider that the price is of, when not of all"),
+    setting(
+        "telemetry.otlp-endpoint",
+        Takes::Text,
+        "where traces go, such as http://127.0.0.1:4318; off unless set",
+    ),
+];
+
+const COUNT: u64 = u32::MAX as u64;
+
+/// The setting that `path` is, if it is one.
+pub(crate) fn find(path: &KeyPath) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| path.fits(setting.key))
+}
+
+/// Whether settings can lie below `path`.
+pub(crate) fn is_section(path: &KeyPath) -> bool {
+    SETTINGS.iter().any(|setting| path.opens(setting.key))
+}
+
+/// What an unknown `path` was most likely meant to be.
+pub(crate) fn suggest(path: &KeyPath) -> Option<String> {
+    // The first name that leads nowhere is compared with those that could stand in its place.
+    let wrong = (1..=path.0.len())
+        .find(|length| {
+            let prefix = KeyPath(path.0[..*length].to_vec());
+            !is_section(&prefix) && find(&prefix).is_none()
+        })
+        .unwrap_or(path.0.len());
+    let parent = KeyPath(path.0[..wrong - 1].to_vec());
+    let mut known: Vec<&str> = SETTINGS
+        .iter()
+        .filter(|setting| parent.0.is_empty() || parent.opens(setting.key))
+        .filter_map(|setting| setting.key.split('.').nth(wrong - 1))
+        .filter(|name| *name != "*")
+        .collect();
+    known.dedup();
+    let list = || format!("known here: {}", known.join(", "));
+    did_you_mean(&path.0[wrong - 1], known.iter().copied()).or_else(|| Some(list()))
+}
+
+/// What is wrong with a name of the user's own in `path`, if something is.
+pub(crate) fn check_names(path: &KeyPath) -> Option<String> {
+    let name = path.0.get(1)?;
+    match path.0[0].as_str() {
+        "providers" => ProviderName::new(name).err().map(|error| error.to_string()),
+        "agents" => AgentName::new(name).err().map(|error| error.to_string()),
+        _ => None,
+    }
+}
+
+impl Takes {
+    /// Reads `value` as what is taken: the value to keep, or what is wrong with it.
+    pub(crate) fn read(self, value: &Value) -> Result<Value, String> {
+        match (self, value) {
+            (Self::Text, Value::String(text)) if !text.trim().is_empty() => Ok(value.clone()),
+            (Self::Text, _) => Err("must be text that is not empty".into()),
+            (Self::OneOf(known), Value::String(text)) if known.contains(&text.as_str()) => {
+                Ok(value.clone())
+            }
+            (Self::OneOf(known), _) => {
+                let hint =
+                    value.as_str().and_then(|text| did_you_mean(text, known.iter().copied()));
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                Err(format!("must be one of {}{hint}", known.join(", ")))
+            }
+            (Self::Count(least, most), _) => {
+                let number = match value {
+                    Value::String(text) => text.trim().parse().ok(),
+                    other => other.as_u64(),
+                };
+                number
+                    .filter(|number| (least..=most).contains(number))
+                    .map(Value::from)
+                    .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+            }
+            (Self::Money, _) => {
+                let text = match value {
+                    Value::String(text) => text.trim().to_owned(),
+                    Value::Number(number) => decimal(number),
+                    _ => String::new(),
+                };
+                let amount = text.parse::<MicroUsd>().map_err(|_| {
+                    "must be dollars with at most six decimals, such as 5 or 0.25".to_owned()
+                })?;
+                Ok(Value::String(amount.to_string()))
+            }
+            (Self::Duration, Value::String(text)) => match parse_duration(text) {
+                Ok(duration) if !duration.is_zero() => Ok(value.clone()),
+                _ => Err("must be a duration such as 30s, 5m or 1h30m".into()),
+            },
+            (Self::Duration, _) => Err("must be a duration such as 30s, 5m or 1h30m".into()),
+            (Self::List, Value::Array(items)) if items.iter().all(Value::is_string) => {
+                Ok(value.clone())
+            }
+            // The environment and the command line have only text.
+            (Self::List, Value::String(text)) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Ok(items.collect::<Vec<_>>().into())
+            }
+            (Self::List, _) => Err("must be a list of texts".into()),
+            (Self::NoSecret, _) => {
+                Err("must say where the key is, never hold it: { env = \"NAME_OF_A_VARIABLE\" }"
+                    .into())
+            }
+        }
+    }
+}
+
+/// The shortest decimal of a number, so that `5.00` reads as `5`.
+fn decimal(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => float.to_string(),
+        _ => number.to_string(),
+    }
+}

@@ -1,0 +1,44 @@
+//! What is asked of an execution.
+
+use orchestrator_core::{money::MicroUsd, workflow::Mode};
+use std::path::PathBuf;
+
+/// What to execute.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum What {
+    /// `quick-implementation` when a model is at hand; else a refusal that says what to do.
+    #[default]
+    Prompt,
+    /// A template by name: `--task-type`.
+    Template(String),
+    /// A file, or a workflow by name: `--workflow`.
+    Workflow(String),
+}
+
+/// What is asked of an execution. Only [`ExecuteRequest::what`] or a prompt is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExecuteRequest {
+    /// What to execute.
+    pub what: What,
+    /// The prompt: the input called `prompt`.
+    pub prompt: Option<String>,
+    /// Inputs by name, as text; each is read as its declared type.
+    pub inputs: Vec<(String, String)>,
+    /// A mode in place of the workflow's own.
+    pub mode: Option<Mode>,
+    /// Agents in place of roles or of other agents: role or name, and the agent's name.
+    pub agents: Vec<(String, String)>,
+    /// The most that the run may cost.
+    pub budget: Option<MicroUsd>,
+    /// The most attempts at once.
+    pub max_parallel: Option<u32>,
+}
+
+/// How to open a project.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// The project's directory; `None` looks for it from the environment's directory upwards.
+    pub path: Option<PathBuf>,
+    /// Settings from flags: keys and values, above every other layer.
+    pub settings: Vec<(String, String)>,
+}

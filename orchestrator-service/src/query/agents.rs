@@ -1,0 +1,146 @@
+//! Agents and templates.
+
+use crate::{
+    OrchestratorService, ServiceError,
+    document::Diagnostic,
+    roster::Member,
+    templates::{Listed, refuse},
+    views::{AgentDetails, AgentView, AttemptView, List, TemplateView},
+};
+use serde_json::Map;
+
+/// How many attempts the details of an agent show.
+const ATTEMPTS: usize = 20;
+
+impl OrchestratorService {
+    /// The agents that can be named, those from the settings first.
+    ///
+    /// # Errors
+    /// Invalid settings.
+    pub async fn agents(&self, search: Option<&str>) -> Result<List<AgentView>, ServiceError> {
+        let members = self.roster()?.members();
+        let views = members
+            .into_iter()
+            .map(agent_view)
+            .filter(|view| fits(search, [&view.name, &view.role, &view.provider]));
+        Ok(List { schema: "orchestrator.agents/v1", items: views.collect(), next: None })
+    }
+
+    /// Everything about one agent.
+    ///
+    /// # Errors
+    /// An unknown agent.
+    pub async fn agent(&self, name: &str) -> Result<AgentDetails, ServiceError> {
+        let roster = self.roster()?;
+        let member = roster.get(name)?;
+        let rates = roster.price(&member.spec).map(|price| &price.rates);
+        let attempts = match self.store_if_any()? {
+            Some(opened) => opened
+                .catalog()
+                .attempts_of(&member.spec.name, ATTEMPTS)
+                .await
+                .map_err(|e| opened.failed(e))?,
+            None => Vec::new(),
+        };
+        Ok(AgentDetails {
+            schema: "orchestrator.agent/v1",
+            agent: agent_view(member),
+            instructions: if member.calls_model() {
+                member.spec.instructions().to_owned()
+            } else {
+                String::new()
+            },
+            max_tokens: member.spec.max_tokens,
+            input_usd_per_million: rates.map(|rates| rates.input),
+            output_usd_per_million: rates.map(|rates| rates.output),
+            items: attempts.iter().map(AttemptView::from).collect(),
+        })
+    }
+
+    /// The templates and workflows that can be named.
+    ///
+    /// # Errors
+    /// Invalid settings.
+    pub fn templates(&self, search: Option<&str>) -> Result<List<TemplateView>, ServiceError> {
+        let catalogue = self.catalogue()?;
+        let views =
+            catalogue.list().into_iter().map(|listed| self.template_view(&catalogue, listed));
+        let views = views.collect::<Result<Vec<_>, _>>()?;
+        let items = views
+            .into_iter()
+            .filter(|view| fits(search, [&view.name, &view.description, &view.version]));
+        Ok(List { schema: "orchestrator.templates/v1", items: items.collect(), next: None })
+    }
+
+    fn template_view(
+        &self,
+        catalogue: &crate::templates::Catalogue,
+        listed: Listed,
+    ) -> Result<TemplateView, ServiceError> {
+        let roster = self.roster()?;
+        let mut view = TemplateView {
+            name: listed.name,
+            version: String::new(),
+            description: String::new(),
+            source: listed.home.as_str(),
+            file: listed.file.map(|file| file.display().to_string()),
+            inputs: Vec::new(),
+            agents: Vec::new(),
+            ready: false,
+            reason: None,
+        };
+        let loaded = match listed.broken {
+            Some(diagnostics) => Err(refuse(diagnostics)),
+            None => catalogue.load(&view.name),
+        };
+        let judged = loaded.and_then(|loaded| {
+            let shown =
+                |name: &str, required: bool| format!("{name}{}", if required { "*" } else { "" });
+            view.inputs = loaded.parameters().iter().map(|p| shown(&p.name, p.required)).collect();
+            // A template whose parameters are all optional can be looked at as a workflow.
+            let mut workflow = loaded.instantiate(&Map::new())?;
+            view.version.clone_from(&workflow.version);
+            view.description = workflow.description.clone().unwrap_or_default();
+            view.inputs.extend(workflow.inputs.iter().map(|i| shown(&i.name, i.required)));
+            for task in &workflow.tasks {
+                if !view.agents.iter().any(|agent| agent == task.wanted()) {
+                    view.agents.push(task.wanted().to_owned());
+                }
+            }
+            roster.bind(&mut workflow, &loaded).map(drop)
+        });
+        match judged {
+            Ok(()) => view.ready = true,
+            Err(error) => {
+                let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+                view.reason = Some(format!("{}: {error}{help}", error.code()));
+            }
+        }
+        Ok(view)
+    }
+}
+
+fn agent_view(member: &Member) -> AgentView {
+    let spec = &member.spec;
+    let reason = |diagnostic: &Diagnostic| {
+        let help = diagnostic.suggestion.as_ref().map(|help| format!("; {help}"));
+        format!("{}: {diagnostic}{}", diagnostic.code, help.unwrap_or_default())
+    };
+    AgentView {
+        name: spec.name.to_string(),
+        role: spec.role.to_string(),
+        provider: spec.provider.to_string(),
+        model: spec.model.clone(),
+        fall_back: spec.fall_back.iter().map(ToString::to_string).collect(),
+        source: member.source.as_str().to_owned(),
+        ready: member.unusable.is_none(),
+        reason: member.unusable.as_ref().map(reason),
+    }
+}
+
+fn fits<const N: usize>(search: Option<&str>, texts: [&String; N]) -> bool {
+    search.is_none_or(|search| {
+        let search = search.to_lowercase();
+        texts.iter().any(|text| text.to_lowercase().contains(&search))
+    })
+}

@@ -1,0 +1,64 @@
+//! The working agents behind the names.
+
+use super::{BUILTIN, Roster};
+use crate::{Environment, ServiceError, document::Diagnostic};
+use orchestrator_agents::{
+    builtin::BuiltinAgent,
+    command::{CommandAgent, Environment as Passed},
+    model::ModelAgent,
+};
+use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
+use orchestrator_gateway::{Client, Gateway};
+use std::sync::Arc;
+
+/// An agent that can be given work, with its specification.
+type Working = (AgentSpec, Arc<dyn Agent>);
+
+impl Roster {
+    /// Working agents for `names`, each with its specification. What nobody needs is not set up.
+    ///
+    /// # Errors
+    /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
+    pub(crate) fn make<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a AgentName>,
+        environment: &Environment,
+    ) -> Result<Vec<Working>, ServiceError> {
+        let mut made: Vec<Working> = Vec::new();
+        let (mut analysts, mut models) = (None, None);
+        for name in names {
+            let member = self.get(name.as_str())?;
+            if let Some(diagnostic) = &member.unusable {
+                let what = format!("cannot use agent `{name}`");
+                return Err(ServiceError::invalid(what, diagnostic.clone()));
+            }
+            let agent: Arc<dyn Agent> = match member.spec.provider.as_str() {
+                BUILTIN => {
+                    analysts.get_or_insert_with(|| Arc::new(BuiltinAgent::default())).clone()
+                }
+                COMMAND_AGENT => {
+                    let variables = environment.variables.iter();
+                    let offered = variables.map(|(name, value)| (name.into(), value.into()));
+                    Arc::new(CommandAgent::new(Passed::from_vars(offered, &[])))
+                }
+                _ => {
+                    let agent = match models.take() {
+                        Some(agent) => agent,
+                        None => Arc::new(ModelAgent::new(Arc::new(self.gateway()?))),
+                    };
+                    models.insert(agent).clone()
+                }
+            };
+            made.push((member.spec.clone(), agent));
+        }
+        Ok(made)
+    }
+
+    fn gateway(&self) -> Result<Gateway, ServiceError> {
+        let configs = self.providers.values().filter_map(|provider| provider.config.clone().ok());
+        Gateway::new(configs, self.prices.clone(), Client::new()).map_err(|error| {
+            let diagnostic = Diagnostic::new(error.code(), error.to_string());
+            ServiceError::invalid("cannot use the providers", diagnostic)
+        })
+    }
+}

@@ -1,0 +1,319 @@
+//! Who can be given work: the agents of the settings, those that keys make possible, and the
+//! built-in analysts that are always there.
+
+mod bind;
+mod make;
+mod provider;
+
+pub(crate) use bind::Bound;
+pub(crate) use provider::{USUAL, Usual};
+
+use crate::{
+    ServiceError,
+    config::{AgentSettings, Config},
+    document::Diagnostic,
+};
+use orchestrator_core::{
+    agent::{AgentSpec, Role},
+    id::{AgentName, ProviderName},
+    task::COMMAND_AGENT,
+    workflow::did_you_mean,
+};
+use orchestrator_gateway::prices::{PriceEntry, PriceTable, Rates};
+use provider::Provider;
+use std::collections::BTreeMap;
+
+/// What the built-in analysts run on.
+pub(crate) const BUILTIN: &str = "builtin";
+
+/// Coding CLIs: part of the language, not of this version.
+pub(crate) const CODING: [&str; 6] =
+    ["claude-code", "codex", "gemini-cli", "copilot", "acp", "a2a"];
+
+/// Where an agent comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Config,
+    Environment,
+    BuiltIn,
+}
+
+impl Source {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Environment => "environment",
+            Self::BuiltIn => "built-in",
+        }
+    }
+}
+
+/// An agent that can be named, or why it cannot be used.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) spec: AgentSpec,
+    pub(crate) source: Source,
+    pub(crate) unusable: Option<Diagnostic>,
+}
+
+impl Member {
+    /// Whether a model does its work.
+    pub(crate) fn calls_model(&self) -> bool {
+        !matches!(self.spec.provider.as_str(), BUILTIN | COMMAND_AGENT)
+    }
+}
+
+/// Everybody who can be given work.
+#[derive(Debug, Clone)]
+pub(crate) struct Roster {
+    members: BTreeMap<AgentName, Member>,
+    providers: BTreeMap<String, Provider>,
+    prices: PriceTable,
+}
+
+impl Roster {
+    /// The agents that `config` makes possible.
+    ///
+    /// An agent that cannot work is a member with the reason: only work that needs it is refused.
+    pub(crate) fn new(config: &Config) -> Self {
+        let providers = provider::read(config);
+        let mut roster = Self { members: BTreeMap::new(), providers, prices: prices(config) };
+        for role in Role::KNOWN {
+            roster.add(&format!("builtin-{role}"), role, BUILTIN, Source::BuiltIn);
+        }
+        roster.add(COMMAND_AGENT, Role::Own(COMMAND_AGENT.into()), COMMAND_AGENT, Source::BuiltIn);
+        for (name, settings) in &config.settings().agents {
+            roster.configure(name, settings, config);
+        }
+        roster.add_defaults();
+        roster
+    }
+
+    fn add(&mut self, name: &str, role: Role, provider: &str, source: Source) {
+        if let (Ok(name), Ok(provider)) = (AgentName::new(name), ProviderName::new(provider)) {
+            let spec = AgentSpec::new(name.clone(), role, provider);
+            self.members.insert(name, Member { spec, source, unusable: None });
+        }
+    }
+
+    fn configure(&mut self, name: &str, settings: &AgentSettings, config: &Config) {
+        let Ok(agent) = AgentName::new(name) else { return };
+        // An agent that is named like a role has it; `[agents.dev]` need not say so.
+        let role = settings.role.clone().unwrap_or_else(|| Role::from(name.to_owned()));
+        let usual = self.usual_provider();
+        let provider = settings.provider.as_deref().or(usual.as_deref());
+        let valid = provider.and_then(|provider| ProviderName::new(provider).ok());
+        let fallback = ProviderName::new("none").ok();
+        let Some(provider_name) = valid.clone().or(fallback) else { return };
+        let mut spec = AgentSpec::new(agent.clone(), role, provider_name);
+        spec.model = settings.model.clone();
+        spec.instructions = settings.instructions.clone();
+        spec.max_tokens = settings.max_tokens;
+        spec.fall_back =
+            settings.fall_back.iter().filter_map(|other| AgentName::new(other).ok()).collect();
+        let unusable = self.judge(name, settings, provider, &mut spec, config);
+        self.members.insert(agent, Member { spec, source: Source::Config, unusable });
+    }
+
+    /// Completes the specification, or says why the agent cannot work.
+    fn judge(
+        &self,
+        name: &str,
+        settings: &AgentSettings,
+        provider: Option<&str>,
+        spec: &mut AgentSpec,
+        config: &Config,
+    ) -> Option<Diagnostic> {
+        let wrong = |key: &str, code: &'static str, message: String, hint: Option<String>| {
+            let found = match config.origin(&["agents", name, key]) {
+                Some(origin) => origin.diagnostic(code, message),
+                None => Diagnostic::new(code, message),
+            };
+            Some(found.suggest(hint))
+        };
+        if name == COMMAND_AGENT {
+            let message = format!("`{name}` runs programs and cannot be another agent");
+            return wrong("role", "ORC-0518", message, Some("give the agent another name".into()));
+        }
+        let Some(provider) = provider else {
+            let message = format!("agent `{name}` has no `provider`, and no key was found");
+            let hint = "set ANTHROPIC_API_KEY, OPENAI_API_KEY or DEEPSEEK_API_KEY, or add a \
+                        [providers] entry";
+            return wrong("provider", "ORC-0518", message, Some(hint.into()));
+        };
+        if !settings.permissions.is_empty() {
+            let message = format!("agent `{name}` has `permissions`, which are not enforced yet");
+            let hint = "remove them: agents of this version use no tools".to_owned();
+            return wrong("permissions", "ORC-0519", message, Some(hint));
+        }
+        if settings.mode.as_deref() == Some("own-login") {
+            let message =
+                format!("agent `{name}` has `mode = \"own-login\"`, which is for coding CLIs only");
+            return wrong("mode", "ORC-0519", message, Some("remove `mode`".into()));
+        }
+        for other in &settings.fall_back {
+            let known = config.settings().agents.contains_key(other)
+                || AgentName::new(other).is_ok_and(|other| self.members.contains_key(&other));
+            if !known {
+                let message = format!("agent `{name}` falls back to `{other}`, which there is not");
+                let names = config.settings().agents.keys().map(String::as_str);
+                return wrong("fall-back", "ORC-0511", message, did_you_mean(other, names));
+            }
+        }
+        if provider == BUILTIN {
+            if matches!(spec.role, Role::Own(_)) {
+                let message =
+                    format!("agent `{name}` is built in, but there is no analyst for its role");
+                let hint = "give it one of the roles pm, dev, qa, security and docs".to_owned();
+                return wrong("role", "ORC-0518", message, Some(hint));
+            }
+            return None;
+        }
+        if CODING.contains(&provider) || provider == COMMAND_AGENT {
+            let message = if provider == COMMAND_AGENT {
+                "an agent on `command` is not offered yet".to_owned()
+            } else {
+                format!("agents on `{provider}` are not offered yet")
+            };
+            let hint = if provider == COMMAND_AGENT {
+                "write the program into the task: `command: [PROGRAM, ARGUMENT]`"
+            } else {
+                "use a model provider such as `anthropic`, or a `command` task"
+            };
+            return wrong("provider", "ORC-0514", message, Some(hint.into()));
+        }
+        match self.providers.get(provider) {
+            None => {
+                let message =
+                    format!("agent `{name}` runs on `{provider}`, which is no provider here");
+                let names = self.providers.keys().map(String::as_str).chain([BUILTIN]);
+                let hint = did_you_mean(provider, names)
+                    .unwrap_or_else(|| format!("add [providers.{provider}] with its `kind`"));
+                wrong("provider", "ORC-0515", message, Some(hint))
+            }
+            Some(Provider { config: Err(reason), .. }) => Some((**reason).clone()),
+            Some(Provider { model, .. }) => {
+                spec.model = spec.model.clone().or_else(|| model.map(str::to_owned));
+                if spec.model.is_some() {
+                    return None;
+                }
+                let message = format!("agent `{name}` has no `model`");
+                let hint = format!("orchestrator config set agents.{name}.model NAME");
+                wrong("model", "ORC-0518", message, Some(hint))
+            }
+        }
+    }
+
+    /// The provider of agents that name none: the only one, or the first that was found.
+    fn usual_provider(&self) -> Option<String> {
+        let found = USUAL.iter().find(|usual| {
+            self.providers.get(usual.name).is_some_and(|provider| provider.found_by.is_some())
+        });
+        match found {
+            Some(usual) => Some(usual.name.to_owned()),
+            None if self.providers.len() == 1 => self.providers.keys().next().cloned(),
+            None => None,
+        }
+    }
+
+    /// One agent for each known role that has none: on the provider and model of the first agent
+    /// of the settings that calls a model, or else on the usual provider.
+    fn add_defaults(&mut self) {
+        let chosen = self.members.values().find(|member| {
+            member.source == Source::Config && member.calls_model() && member.unusable.is_none()
+        });
+        let (provider, model, source) = match chosen {
+            Some(member) => {
+                (member.spec.provider.clone(), member.spec.model.clone(), Source::Config)
+            }
+            None => {
+                let Some(name) = self.usual_provider() else { return };
+                let Some(Provider { config: Ok(_), model: Some(model), found_by }) =
+                    self.providers.get(&name)
+                else {
+                    return;
+                };
+                let Ok(name) = ProviderName::new(&name) else { return };
+                let source = if found_by.is_some() { Source::Environment } else { Source::Config };
+                (name, Some((*model).to_owned()), source)
+            }
+        };
+        for mut spec in AgentSpec::defaults(&provider) {
+            let taken = self.members.values().any(|member| {
+                member.spec.name == spec.name
+                    || (member.source == Source::Config && member.spec.role == spec.role)
+            });
+            if !taken {
+                spec.model = model.clone();
+                self.members.insert(spec.name.clone(), Member { spec, source, unusable: None });
+            }
+        }
+    }
+
+    /// Everybody, those of the settings first, then by name.
+    pub(crate) fn members(&self) -> Vec<&Member> {
+        let mut members: Vec<_> = self.members.values().collect();
+        members.sort_by_key(|member| member.source as u8);
+        members
+    }
+
+    /// The member called `name`.
+    ///
+    /// # Errors
+    /// That nobody is, with the nearest name.
+    pub(crate) fn get(&self, name: &str) -> Result<&Member, ServiceError> {
+        self.members.get(name).ok_or_else(|| ServiceError::NoSuchAgent {
+            name: name.to_owned(),
+            suggestion: did_you_mean(name, self.members.keys().map(AgentName::as_str)),
+        })
+    }
+
+    /// Whether somebody can work who calls a model.
+    pub(crate) fn has_model(&self) -> bool {
+        self.members.values().any(|member| member.calls_model() && member.unusable.is_none())
+    }
+
+    /// Why no model is at hand, when something that was set up does not work.
+    pub(crate) fn why_no_model(&self) -> Option<&Diagnostic> {
+        let agents = self.members.values().find_map(|member| member.unusable.as_ref());
+        agents.or_else(|| {
+            let broken =
+                self.providers.values().find_map(|provider| provider.config.as_ref().err());
+            broken.map(AsRef::as_ref)
+        })
+    }
+
+    /// The price of the member's model, when it is known.
+    pub(crate) fn price(&self, spec: &AgentSpec) -> Option<&PriceEntry> {
+        self.prices.find(&spec.provider, spec.model.as_deref()?)
+    }
+
+    /// The providers with the variable that they were found by, or what is wrong with them.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Provider)> {
+        self.providers.iter().map(|(name, provider)| (name.as_str(), provider))
+    }
+}
+
+fn prices(config: &Config) -> PriceTable {
+    let entries = config.settings().prices.iter().filter_map(|(model, price)| {
+        Some(PriceEntry {
+            model: model.clone(),
+            aliases: Vec::new(),
+            provider: price.provider.as_deref().and_then(|name| ProviderName::new(name).ok()),
+            rates: Rates {
+                input: price.input?,
+                output: price.output?,
+                cache_read: price.cache_read,
+                cache_write: price.cache_write,
+            },
+            long: None,
+            peak: None,
+            source: Some("settings".into()),
+            as_of: None,
+        })
+    });
+    PriceTable::built_in().with_entries(entries)
+}
+
+#[cfg(test)]
+mod tests;

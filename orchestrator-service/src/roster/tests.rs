@@ -1,0 +1,83 @@
+use super::*;
+use crate::{Environment, config::ConfigFiles};
+use orchestrator_core::time::Timestamp;
+
+fn roster(settings: &str, variables: &[(&str, &str)]) -> Roster {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join(".orchestrator");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("config.toml"), settings).unwrap();
+    let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    let environment = Environment::new(variables, folder.path().to_owned());
+    let files = ConfigFiles::of(folder.path(), &environment);
+    Roster::new(&Config::load(&files, &environment, &[]).unwrap())
+}
+
+/// Who calls a model and can work: name, provider and model.
+fn models(roster: &Roster) -> Vec<String> {
+    let members = roster.members.values().filter(|m| m.calls_model() && m.unusable.is_none());
+    members
+        .map(|member| {
+            let spec = &member.spec;
+            format!("{} {} {}", spec.name, spec.provider, spec.model.as_deref().unwrap_or("-"))
+        })
+        .collect()
+}
+
+#[test]
+fn keys_that_are_found_make_the_five_roles() {
+    let check = |settings: &str, variables: &[(&str, &str)], expected: &[&str]| {
+        assert_eq!(models(&roster(settings, variables)), expected, "{settings} {variables:?}");
+    };
+    check("", &[], &[]);
+    let all = |provider: &str, model: &str| {
+        ["dev", "docs", "pm", "qa", "security"].map(|role| format!("{role} {provider} {model}"))
+    };
+    for usual in &USUAL {
+        let expected = all(usual.name, usual.model);
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        check("", &[(usual.variable, "k")], &expected);
+    }
+    let both = [("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k")];
+    assert_eq!(models(&roster("", &both)).len(), 5);
+    assert!(models(&roster("", &both))[0].starts_with("dev anthropic "));
+    // A provider that was chosen keeps the found keys out.
+    check("[providers.x]\nkind = 'ollama'", &both, &[]);
+}
+
+#[test]
+fn one_agent_is_enough_for_every_role() {
+    let settings = "[providers.x]\nkind = 'ollama'\n[agents.reviewer]\nrole = 'qa'\nmodel = 'm'\n";
+    let roster = roster(settings, &[]);
+    assert_eq!(models(&roster), ["dev x m", "docs x m", "pm x m", "reviewer x m", "security x m"]);
+}
+
+#[test]
+fn the_analysts_are_always_there() {
+    for settings in ["", "[agents.x]\nprovider = 'nope'"] {
+        let roster = roster(settings, &[]);
+        for role in Role::KNOWN {
+            let member = roster.get(&format!("builtin-{role}")).unwrap();
+            assert!(member.unusable.is_none() && !member.calls_model());
+        }
+        assert!(!roster.has_model());
+    }
+}
+
+#[test]
+fn the_usual_models_have_a_price_and_own_prices_win() {
+    for usual in &USUAL {
+        let roster = roster("", &[(usual.variable, "k")]);
+        let spec = &roster.get("dev").unwrap().spec;
+        assert!(roster.price(spec).is_some(), "{}", usual.model);
+    }
+    let own = "[prices.claude-sonnet-4-5]\ninput = 1\noutput = 0.000001\n";
+    let roster = roster(own, &[("ANTHROPIC_API_KEY", "k")]);
+    let price = roster.price(&roster.get("dev").unwrap().spec).unwrap();
+    let usage = orchestrator_core::usage::Usage {
+        input: orchestrator_core::usage::TokenCount(1_000_000),
+        output: orchestrator_core::usage::TokenCount(1_000_000),
+        ..Default::default()
+    };
+    assert_eq!(price.cost(&usage, Timestamp(0)).to_string(), "1.000001");
+}

@@ -1,0 +1,192 @@
+//! The service: one project, opened lazily.
+
+mod opened;
+mod refs;
+
+pub(crate) use opened::Opened;
+
+use crate::{
+    ConfigScope, Environment, OpenOptions, ServiceError,
+    clock::{now, parse_date},
+    config::{self, Config, ConfigFiles},
+    owner::Owner,
+    project::Project,
+    roster::Roster,
+    templates::Catalogue,
+    views::ConfigView,
+};
+use orchestrator_core::time::{Timestamp, parse_duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+/// Everything that a front-end can ask for, about one project.
+///
+/// Opening reads nothing but directories; settings and the store are opened when first needed.
+/// A value is cheap to clone; clones share all state. Calls that touch the store need a tokio
+/// runtime around them.
+#[derive(Clone)]
+pub struct OrchestratorService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    environment: Environment,
+    options: OpenOptions,
+    project: Project,
+    owner: Owner,
+    config: OnceLock<Config>,
+    roster: OnceLock<Roster>,
+    opened: OnceLock<Opened>,
+}
+
+impl fmt::Debug for OrchestratorService {
+    /// The project alone: the environment may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrchestratorService").field("project", &self.project()).finish()
+    }
+}
+
+impl OrchestratorService {
+    /// Finds the project.
+    ///
+    /// # Errors
+    /// A path that is not a directory, or whose name cannot be used.
+    pub fn open(environment: Environment, options: OpenOptions) -> Result<Self, ServiceError> {
+        let project = Project::find(&environment, options.path.as_deref())?;
+        let inner = Inner {
+            environment,
+            options,
+            project,
+            owner: Owner::me(),
+            config: OnceLock::new(),
+            roster: OnceLock::new(),
+            opened: OnceLock::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The project's directory: absolute.
+    pub fn project(&self) -> &Path {
+        self.inner.project.root()
+    }
+
+    pub(crate) fn place(&self) -> &Project {
+        &self.inner.project
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.inner.owner
+    }
+
+    pub(crate) fn config_files(&self) -> ConfigFiles {
+        ConfigFiles::of(self.project(), self.environment())
+    }
+
+    /// The settings in force, read once.
+    pub(crate) fn settings(&self) -> Result<&Config, ServiceError> {
+        if let Some(config) = self.inner.config.get() {
+            return Ok(config);
+        }
+        let files = self.config_files();
+        let config = Config::load(&files, self.environment(), &self.inner.options.settings)?;
+        Ok(self.inner.config.get_or_init(|| config))
+    }
+
+    /// Everybody who can be given work.
+    pub(crate) fn roster(&self) -> Result<&Roster, ServiceError> {
+        let config = self.settings()?;
+        Ok(self.inner.roster.get_or_init(|| Roster::new(config)))
+    }
+
+    /// All templates and workflows that can be named.
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, ServiceError> {
+        let user = self.environment().user_directory().map(|user| user.join("workflows"));
+        let project = self.place().directory().join("workflows");
+        Ok(Catalogue::read(&project, user.as_deref(), self.roster()?.has_model()))
+    }
+
+    /// The store, made when it is not there yet.
+    pub(crate) fn store(&self) -> Result<&Opened, ServiceError> {
+        if let Some(opened) = self.inner.opened.get() {
+            return Ok(opened);
+        }
+        self.place().prepare()?;
+        let opened = Opened::open(&self.place().state())?;
+        Ok(self.inner.opened.get_or_init(|| opened))
+    }
+
+    /// The store, if the project has one: looking at nothing writes nothing.
+    pub(crate) fn store_if_any(&self) -> Result<Option<&Opened>, ServiceError> {
+        if self.inner.opened.get().is_none() && !self.place().has_state() {
+            return Ok(None);
+        }
+        self.store().map(Some)
+    }
+
+    /// All settings in force, with their origins.
+    ///
+    /// # Errors
+    /// Invalid settings.
+    pub fn config(&self) -> Result<ConfigView, ServiceError> {
+        Ok(self.settings()?.view())
+    }
+
+    /// One setting, or all below a section; none when nobody set it.
+    ///
+    /// # Errors
+    /// An unknown key, invalid settings.
+    pub fn config_get(&self, key: &str) -> Result<ConfigView, ServiceError> {
+        self.settings()?.get(key)
+    }
+
+    /// Writes one setting, keeping the rest of the file as it is; returns the file.
+    ///
+    /// A service that has read its settings already does not see the change.
+    ///
+    /// # Errors
+    /// An unknown key, a value that does not fit, an unwritable file.
+    pub fn config_set(
+        &self,
+        key: &str,
+        value: &str,
+        scope: ConfigScope,
+    ) -> Result<PathBuf, ServiceError> {
+        config::set(&self.config_files(), scope, key, value)
+    }
+
+    /// Where traces go, if anywhere: the setting `telemetry.otlp-endpoint`, or else the variable
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    ///
+    /// # Errors
+    /// Invalid settings.
+    pub fn otlp_endpoint(&self) -> Result<Option<String>, ServiceError> {
+        let config = self.settings()?;
+        let set = config.settings().telemetry.otlp_endpoint.clone();
+        Ok(set.or_else(|| config.variable("OTEL_EXPORTER_OTLP_ENDPOINT").map(str::to_owned)))
+    }
+
+    /// The instant that `text` names: a duration before now such as `7d`, or a date such as
+    /// `2026-01-31` (midnight in UTC) or `2026-01-31T09:30:00Z`.
+    ///
+    /// # Errors
+    /// Text that is neither.
+    pub fn since(&self, text: &str) -> Result<Timestamp, ServiceError> {
+        if let Ok(before) = parse_duration(text) {
+            let before = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
+            return Ok(Timestamp(now().0.saturating_sub(before)));
+        }
+        parse_date(text.trim()).ok_or_else(|| ServiceError::Argument {
+            what: "the time",
+            given: text.chars().take(40).collect(),
+            expected: "write how long ago, such as `7d` or `12h`, or a date such as `2026-01-31`"
+                .into(),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! The store of a project, with errors that say where it lies.
+
+use crate::ServiceError;
+use orchestrator_core::{
+    event::{Event, Recorded, RunCreated},
+    id::{RunId, Sequence},
+    port::{Blobs, Catalog, Store, StoreError},
+};
+use orchestrator_store::{LocalStore, OpenError};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// How many events are read at once.
+const BATCH: usize = 1_000;
+
+/// An open store.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    directory: PathBuf,
+    store: Arc<LocalStore>,
+}
+
+impl Opened {
+    pub(crate) fn open(directory: &Path) -> Result<Self, ServiceError> {
+        let store = LocalStore::open(directory).map_err(|error| match error {
+            OpenError::Files { path, source, .. }
+                if source.kind() != std::io::ErrorKind::StorageFull =>
+            {
+                ServiceError::State {
+                    directory: directory.to_owned(),
+                    reason: format!("`{}`: {source}", path.display()),
+                }
+            }
+            error => ServiceError::Store { error: error.into(), directory: directory.to_owned() },
+        })?;
+        Ok(Self { directory: directory.to_owned(), store: Arc::new(store) })
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    pub(crate) fn catalog(&self) -> &dyn Catalog {
+        &*self.store
+    }
+
+    pub(crate) fn log(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn blobs(&self) -> Arc<dyn Blobs> {
+        Arc::new(self.store.blobs())
+    }
+
+    /// A failure of this store.
+    pub(crate) fn failed(&self, error: StoreError) -> ServiceError {
+        ServiceError::Store { error, directory: self.directory.clone() }
+    }
+
+    /// All events of `run` after `after`.
+    pub(crate) async fn events(
+        &self,
+        run: &RunId,
+        after: Sequence,
+    ) -> Result<Vec<Recorded>, ServiceError> {
+        let (mut events, mut after) = (Vec::new(), after);
+        loop {
+            let part = self.log().events(run, after, BATCH).await.map_err(|e| self.failed(e))?;
+            let full = part.len() == BATCH;
+            if let Some(last) = part.last() {
+                after = last.seq;
+            }
+            events.extend(part);
+            if !full {
+                return Ok(events);
+            }
+        }
+    }
+
+    /// With what `run` began.
+    pub(crate) async fn created(&self, run: &RunId) -> Result<Box<RunCreated>, ServiceError> {
+        let first = self.log().events(run, Sequence(0), 1).await.map_err(|e| self.failed(e))?;
+        match first.into_iter().next().map(|recorded| recorded.event) {
+            Some(Event::RunCreated(created)) => Ok(created),
+            _ => Err(self.failed(StoreError::Damaged(format!(
+                "the log of run `{run}` does not begin with its creation"
+            )))),
+        }
+    }
+}

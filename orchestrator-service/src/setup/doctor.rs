@@ -1,0 +1,243 @@
+//! Checking what work here depends on.
+
+use super::found::{coding_programs, keys};
+use crate::{
+    OrchestratorService, ServiceError,
+    views::{CheckState, CheckView, DoctorView},
+};
+use rustix::fs::{Access, access, statvfs};
+use std::net::TcpListener;
+
+const MIB: u64 = 1024 * 1024;
+/// Less than this and work will fail soon.
+const LEAST_DISK: u64 = 100 * MIB;
+/// Less than this is worth a word.
+const AMPLE_DISK: u64 = 1024 * MIB;
+
+impl OrchestratorService {
+    /// Checks what work here depends on. Writes nothing that stays.
+    pub async fn doctor(&self) -> DoctorView {
+        let mut items = vec![platform(), self.check_settings()];
+        items.extend(self.check_templates());
+        items.push(self.check_git());
+        items.extend(self.check_models());
+        items.push(self.check_coding());
+        items.push(self.check_state());
+        items.push(self.check_disk());
+        items.push(self.check_store());
+        items.push(check_loopback());
+        let ok = items.iter().all(|item| item.state != CheckState::Failed);
+        DoctorView { schema: "orchestrator.doctor/v1", ok, items }
+    }
+
+    fn check_settings(&self) -> CheckView {
+        match self.settings() {
+            Ok(_) => {
+                let files = self.config_files();
+                let read = [Some(files.project), files.user, Some(files.dot_env)];
+                let read: Vec<String> = read
+                    .into_iter()
+                    .flatten()
+                    .filter(|file| file.exists())
+                    .map(|file| file.display().to_string())
+                    .collect();
+                if read.is_empty() {
+                    note("settings", "none; defaults hold", "orchestrator init")
+                } else {
+                    good("settings", read.join(", "))
+                }
+            }
+            Err(error) => failed("settings", &error, "mend the place that is named"),
+        }
+    }
+
+    fn check_templates(&self) -> Option<CheckView> {
+        let own = self.templates(None).ok()?.items;
+        let own = own.into_iter().filter(|template| template.source != "built-in");
+        let (ready, broken): (Vec<_>, Vec<_>) = own.partition(|template| template.ready);
+        if let Some(first) = broken.first() {
+            let reason = first.reason.clone().unwrap_or_default();
+            let found = format!("`{}` cannot run: {reason}", first.name);
+            return Some(note("workflows", &found, "orchestrator list-templates"));
+        }
+        (!ready.is_empty()).then(|| good("workflows", format!("{} of your own", ready.len())))
+    }
+
+    fn check_git(&self) -> CheckView {
+        let Some(git) = self.environment().programs("git").into_iter().next() else {
+            return CheckView {
+                code: Some("ORC-0704"),
+                ..bad("git", "not on PATH", "install git, such as with `apt-get install git`")
+            };
+        };
+        let version = std::process::Command::new(&git)
+            .arg("--version")
+            .env_clear()
+            .stdin(std::process::Stdio::null())
+            .output();
+        match version {
+            Ok(output) if output.status.success() => {
+                let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                if self.project().ancestors().any(|directory| directory.join(".git").exists()) {
+                    good("git", version)
+                } else {
+                    note("git", &format!("{version}; the project is not a repository"), "git init")
+                }
+            }
+            _ => CheckView {
+                code: Some("ORC-0704"),
+                ..bad("git", &format!("`{}` does not run", git.display()), "install git anew")
+            },
+        }
+    }
+
+    fn check_models(&self) -> Vec<CheckView> {
+        let Ok(roster) = self.roster() else { return Vec::new() };
+        let mut checks: Vec<CheckView> = roster
+            .providers()
+            .map(|(name, provider)| {
+                let check = format!("provider {name}");
+                match (&provider.config, provider.found_by) {
+                    (Ok(_), Some(variable)) => good(&check, format!("key in {variable}")),
+                    (Ok(config), None) => good(&check, format!("{} as set", config.kind)),
+                    (Err(problem), _) => CheckView {
+                        code: Some(problem.code),
+                        ..bad(
+                            &check,
+                            &problem.to_string(),
+                            problem.suggestion.as_deref().unwrap_or(""),
+                        )
+                    },
+                }
+            })
+            .collect();
+        for member in roster.members() {
+            if let Some(problem) = &member.unusable {
+                checks.push(CheckView {
+                    code: Some(problem.code),
+                    ..bad(
+                        &format!("agent {}", member.spec.name),
+                        &problem.to_string(),
+                        problem.suggestion.as_deref().unwrap_or(""),
+                    )
+                });
+            }
+        }
+        if !roster.has_model() {
+            let found = match keys(self).first() {
+                Some(usual) => format!("none at hand, though {} is set", usual.variable),
+                None => "none at hand; the built-in analysts work without one".to_owned(),
+            };
+            checks.push(note(
+                "models",
+                &found,
+                "export ANTHROPIC_API_KEY=... (or OPENAI_API_KEY, DEEPSEEK_API_KEY)",
+            ));
+        }
+        checks
+    }
+
+    fn check_coding(&self) -> CheckView {
+        let found = coding_programs(self.environment());
+        if found.is_empty() {
+            return good("coding programs", "none on PATH; none is needed");
+        }
+        let found: Vec<String> =
+            found.iter().map(|(name, path)| format!("{name} at {}", path.display())).collect();
+        good("coding programs", format!("{}; not offered as agents yet", found.join(", ")))
+    }
+
+    fn check_state(&self) -> CheckView {
+        let state = self.place().state();
+        let nearest = state.ancestors().find(|directory| directory.exists());
+        let Some(directory) = nearest else {
+            return bad("state directory", "nowhere", "name another project with `--path DIR`");
+        };
+        let shown = directory.display();
+        match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+            Ok(()) => good("state directory", format!("`{shown}` can be written to")),
+            Err(error) => CheckView {
+                code: Some("ORC-0406"),
+                ..bad(
+                    "state directory",
+                    &format!("`{shown}` cannot be written to: {error}"),
+                    &format!("chmod u+rwx '{shown}'"),
+                )
+            },
+        }
+    }
+
+    fn check_disk(&self) -> CheckView {
+        match statvfs(self.project()) {
+            Ok(disk) => {
+                let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+                let found = format!("{} MiB free", free / MIB);
+                let mend = "orchestrator clean --older-than 30d";
+                if free < LEAST_DISK {
+                    CheckView { code: Some("ORC-0404"), ..bad("disk", &found, mend) }
+                } else if free < AMPLE_DISK {
+                    note("disk", &found, mend)
+                } else {
+                    good("disk", found)
+                }
+            }
+            Err(error) => note("disk", &format!("cannot be asked: {error}"), "df ."),
+        }
+    }
+
+    fn check_store(&self) -> CheckView {
+        if !self.place().has_state() {
+            return good("store", "not made yet; the first run makes it");
+        }
+        match self.store_if_any() {
+            Ok(Some(_)) | Ok(None) => {
+                good("store", format!("`{}` opens", self.place().state().display()))
+            }
+            Err(error) => failed("store", &error, "restore a copy, or move the directory aside"),
+        }
+    }
+}
+
+fn platform() -> CheckView {
+    let found = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
+    if matches!(std::env::consts::OS, "linux" | "macos") {
+        good("platform", found)
+    } else {
+        note("platform", &format!("{found}, which is not tested"), "use Linux or macOS")
+    }
+}
+
+fn check_loopback() -> CheckView {
+    match TcpListener::bind(("127.0.0.1", 0)) {
+        Ok(_) => good("loopback", "ports can be opened"),
+        Err(error) => bad(
+            "loopback",
+            &format!("no port can be opened: {error}"),
+            "allow connections to 127.0.0.1",
+        ),
+    }
+}
+
+fn check(name: &str, state: CheckState, found: String, mend: Option<&str>) -> CheckView {
+    let mend = mend.filter(|mend| !mend.is_empty()).map(str::to_owned);
+    CheckView { name: name.to_owned(), state, found, mend, code: None }
+}
+
+fn good(name: &str, found: impl Into<String>) -> CheckView {
+    check(name, CheckState::Ok, found.into(), None)
+}
+
+fn note(name: &str, found: &str, mend: &str) -> CheckView {
+    check(name, CheckState::Note, found.to_owned(), Some(mend))
+}
+
+fn bad(name: &str, found: &str, mend: &str) -> CheckView {
+    check(name, CheckState::Failed, found.to_owned(), Some(mend))
+}
+
+fn failed(name: &str, error: &ServiceError, otherwise: &str) -> CheckView {
+    let help = error.help();
+    let mut view = bad(name, &error.to_string(), help.as_deref().unwrap_or(otherwise));
+    view.code = Some(error.code());
+    view
+}

@@ -1,0 +1,7 @@
+//! Setting a project up, and checking what it depends on.
+
+mod doctor;
+mod found;
+mod init;
+
+pub use init::InitOptions;

@@ -1,0 +1,96 @@
+//! Documents from the rows of the store.
+
+use super::{ArtifactView, AttemptView, FailureView, RunView, Spent, TaskView};
+use orchestrator_core::{
+    error::Failure,
+    event::ArtifactRef,
+    id::TaskId,
+    port::{AttemptRow, RunRow, TaskRow},
+    time::Timestamp,
+};
+
+fn elapsed(from: Option<Timestamp>, to: Timestamp) -> u64 {
+    from.map_or(0, |from| to.0.saturating_sub(from.0))
+}
+
+fn text(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
+impl RunView {
+    /// The run of `row`, shown as `status`; an open one has taken until `until`.
+    pub(crate) fn new(row: &RunRow, status: &str, until: Timestamp) -> Self {
+        Self {
+            id: row.id.to_string(),
+            workflow: row.workflow.to_string(),
+            version: row.version.clone(),
+            source: row.source.clone(),
+            status: status.to_owned(),
+            parent: row.parent.as_ref().map(ToString::to_string),
+            created_at: row.created_at.to_string(),
+            ended_at: text(row.ended_at),
+            elapsed_ms: elapsed(Some(row.created_at), row.ended_at.unwrap_or(until)),
+            tasks: row.tasks,
+            ended: row.ended,
+            failed: row.failed,
+            budget_usd: row.budget,
+            spent: Spent::new(&row.usage, &row.cost),
+        }
+    }
+}
+
+impl TaskView {
+    /// The task of `row`; an open one has taken until `until`.
+    pub(crate) fn new(row: &TaskRow, until: Timestamp) -> Self {
+        Self {
+            id: TaskId::of(&row.run, &row.name).to_string(),
+            name: row.name.to_string(),
+            run: row.run.to_string(),
+            status: row.status.as_str().to_owned(),
+            verified: row.verified,
+            agent: row.agent.as_ref().map(ToString::to_string),
+            attempts: row.attempts,
+            started_at: text(row.started_at),
+            ended_at: text(row.ended_at),
+            elapsed_ms: elapsed(row.started_at, row.ended_at.unwrap_or(until)),
+            error: row.error.as_ref().map(FailureView::from),
+            spent: Spent::new(&row.usage, &row.cost),
+        }
+    }
+}
+
+impl From<&Failure> for FailureView {
+    fn from(failure: &Failure) -> Self {
+        Self { class: failure.class.as_str().to_owned(), message: failure.message.clone() }
+    }
+}
+
+impl From<&AttemptRow> for AttemptView {
+    fn from(row: &AttemptRow) -> Self {
+        let artifact = |artifact: &ArtifactRef| ArtifactView::new(row.task.as_str(), artifact);
+        Self {
+            run: row.run.to_string(),
+            task: row.task.to_string(),
+            number: row.number.0,
+            agent: row.agent.to_string(),
+            status: row.status.as_str().to_owned(),
+            started_at: row.started_at.to_string(),
+            ended_at: text(row.ended_at),
+            error: row.error.as_ref().map(FailureView::from),
+            artifacts: row.artifacts.iter().map(artifact).collect(),
+            spent: Spent::new(&row.usage, &row.cost),
+        }
+    }
+}
+
+impl ArtifactView {
+    pub(crate) fn new(task: &str, artifact: &ArtifactRef) -> Self {
+        Self {
+            task: task.to_owned(),
+            name: artifact.name.clone(),
+            media_type: artifact.media_type.clone(),
+            blob: artifact.blob.to_string(),
+            bytes: artifact.bytes,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the service tells: documents that front-ends print or show as they are.
+//!
+//! Each serializes to JSON with a `schema` field; `docs/schemas/` describes it. Instants are
+//! RFC 3339 text in UTC, durations are milliseconds, money is a decimal string in US dollars.
+
+mod agent;
+mod cost;
+mod from_rows;
+mod list;
+mod plan;
+mod run;
+mod settings;
+mod setup;
+mod spent;
+mod task;
+
+pub use agent::{AgentDetails, AgentView};
+pub use cost::{CostGroup, CostReport, CostRow};
+pub use list::List;
+pub use plan::{Estimate, PlanView, PlannedTask};
+pub use run::{CancelView, CleanView, ResultView, RunDetails, RunView, StatusView};
+pub use settings::{ConfigView, SettingView};
+pub use setup::{CheckState, CheckView, DoctorView, InitView, TemplateView};
+pub use spent::Spent;
+pub use task::{ArtifactView, AttemptView, FailureView, LogEntry, LogPage, TaskDetails, TaskView};

@@ -1,0 +1,71 @@
+//! What a run would do.
+
+use orchestrator_core::money::MicroUsd;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What a run would do; nothing was spent or started to find out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanView {
+    /// `orchestrator.plan/v1`.
+    pub schema: &'static str,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's version.
+    pub version: String,
+    /// Where the definition comes from: a file, or `template:NAME`.
+    pub source: String,
+    /// How its tasks relate.
+    pub mode: String,
+    /// The most attempts at once.
+    pub max_parallel: u32,
+    /// The most that the run may cost, in US dollars.
+    pub budget_usd: Option<MicroUsd>,
+    /// The inputs with their defaults.
+    pub inputs: Value,
+    /// The tasks, by layer and then as in the file.
+    pub items: Vec<PlannedTask>,
+    /// How many layers there are.
+    pub layers: usize,
+    /// Whether a model would be called, which costs money unless it is your own.
+    pub calls_models: bool,
+    /// What can be said about the cost.
+    pub estimate: Estimate,
+}
+
+/// One task of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedTask {
+    /// Its key in the workflow.
+    pub name: String,
+    /// Tasks of one layer may run at the same time; the first is 0.
+    pub layer: usize,
+    /// The tasks that it needs.
+    pub needs: Vec<String>,
+    /// Who would do it, best first.
+    pub agents: Vec<String>,
+    /// What the first of them runs on.
+    pub provider: String,
+    /// Its model.
+    pub model: Option<String>,
+    /// The condition under which it runs.
+    pub when: Option<String>,
+    /// What one attempt would cost, as far as it can be known beforehand.
+    pub estimate: Estimate,
+}
+
+/// A bounded statement about cost. Prompts that quote other tasks' outputs grow with them, so a
+/// task that calls a model has a least cost only, for its prompt as it stands, and a greatest one
+/// only where both the price and the longest answer are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Estimate {
+    /// Input tokens at about four bytes each, for the text that is known now.
+    pub input_tokens: u64,
+    /// The longest answer, when it is bounded.
+    pub max_output_tokens: Option<u64>,
+    /// What it costs at least; null when no price is known.
+    pub least_usd: Option<MicroUsd>,
+    /// What one attempt of each task costs at most, for the text that is known now; null when that
+    /// has no bound.
+    pub most_usd: Option<MicroUsd>,
+}

@@ -1,0 +1,117 @@
+//! Traces reach a collector on this machine, and only when one is set.
+
+use crate::place::Place;
+use orchestrator_service::telemetry::{self as subject, TelemetryConfig};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+const SMALL: &str = "name: small\ntasks:\n  build: { command: ['true'] }\n";
+
+/// Takes one request and returns its head and body.
+fn collect(listener: TcpListener) -> thread::JoinHandle<(String, Vec<u8>)> {
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+        loop {
+            let read = stream.read(&mut part).unwrap();
+            bytes.extend_from_slice(&part[..read]);
+            let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+                assert!(read > 0, "the request was cut off");
+                continue;
+            };
+            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.unwrap().trim().parse().unwrap();
+            if bytes.len() >= end + 4 + length {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                return (head, bytes[end + 4..].to_vec());
+            }
+        }
+    })
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn writer(&self) -> impl Fn() -> Log + Send + Sync + 'static {
+        let log = self.clone();
+        move || log.clone()
+    }
+}
+
+#[tokio::test]
+async fn spans_of_a_run_reach_the_collector() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let collector = collect(listener);
+    let config = TelemetryConfig { verbosity: 0, otlp_endpoint: Some(endpoint) };
+    let log = Log::default();
+    let (dispatch, guard) = subject::build(&config, log.writer()).unwrap();
+    let scope = tracing::dispatcher::set_default(&dispatch);
+    assert_eq!(Place::new().run(SMALL).await.status, "succeeded");
+    drop(scope);
+    tokio::task::spawn_blocking(move || drop(guard)).await.unwrap();
+    let (head, body) = collector.join().unwrap();
+    assert!(head.starts_with("post /v1/traces "), "{head}");
+    assert!(head.contains("application/x-protobuf"), "{head}");
+    let has = |text: &str| body.windows(text.len()).any(|window| window == text.as_bytes());
+    for text in ["orchestrator", "run", "attempt", "build", "small"] {
+        assert!(has(text), "{text}");
+    }
+    assert!(log.0.lock().unwrap().is_empty(), "verbosity 0 says nothing");
+}
+
+#[test]
+fn an_endpoint_that_is_none_is_refused() {
+    for bad in ["not an address", "ftp://127.0.0.1"] {
+        let config = TelemetryConfig { verbosity: 0, otlp_endpoint: Some(bad.into()) };
+        let error = subject::build(&config, std::io::sink).unwrap_err();
+        assert_eq!(error.code(), "ORC-0705");
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_more_the_more_is_asked() {
+    let said = async |verbosity: u8| {
+        let log = Log::default();
+        let config = TelemetryConfig { verbosity, otlp_endpoint: None };
+        let (dispatch, _guard) = subject::build(&config, log.writer()).unwrap();
+        tracing::dispatcher::with_default(&dispatch, || {
+            tracing::info!(target: "orchestrator_core::x", "happens");
+            tracing::debug!(target: "orchestrator_core::x", "details");
+            tracing::info!(target: "elsewhere", "foreign");
+        });
+        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    };
+    assert_eq!(said(0).await, "");
+    let one = said(1).await;
+    assert!(one.contains("happens") && !one.contains("details") && !one.contains("foreign"));
+    let two = said(2).await;
+    assert!(two.contains("details") && two.contains("foreign"));
+}
+
+#[test]
+fn the_endpoint_comes_from_the_settings_or_the_usual_variable() {
+    let check = |place: Place, expected: Option<&str>| {
+        assert_eq!(place.service().otlp_endpoint().unwrap().as_deref(), expected);
+    };
+    check(Place::new(), None);
+    check(Place::new().with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), Some("http://a"));
+    let set = "[telemetry]\notlp-endpoint = 'http://b'\n";
+    check(Place::new().file(".orchestrator/config.toml", set), Some("http://b"));
+}
