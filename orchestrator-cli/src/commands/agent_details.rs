@@ -1,0 +1,84 @@
+//! `orchestrator agent-details`
+
+use super::{listing, sheet::Sheet};
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{
+        Console,
+        table::{Align, Cell, Table},
+    },
+    problem::Failure,
+    runtime,
+};
+use clap::Args;
+use orchestrator_service::views;
+
+/// Everything about one agent, with its latest attempts
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator agent-details builtin-security
+  orchestrator agent-details dev --json")]
+pub(crate) struct AgentDetails {
+    /// Its name, as in `list-agents`
+    #[arg(value_name = "AGENT")]
+    agent: String,
+}
+
+impl AgentDetails {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let service = context.service()?;
+        let agent = runtime::ask(async { Ok(service.agent(&self.agent).await?) })?;
+        if context.console.json {
+            context.console.document(&agent)?;
+        } else {
+            print(&context.console, &agent)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn print(console: &Console, details: &views::AgentDetails) -> Result<(), Failure> {
+    let agent = &details.agent;
+    let mut sheet = Sheet::new(console);
+    sheet.field("agent", agent.name.clone());
+    sheet.field("role", agent.role.clone());
+    sheet.field("provider", agent.provider.clone());
+    sheet.field("model", agent.model.clone());
+    sheet.field("from", agent.source.clone());
+    let ready = if agent.ready { "yes" } else { "no" };
+    sheet.field(
+        "ready",
+        agent.reason.as_ref().map_or(ready.into(), |why| format!("{ready}: {why}")),
+    );
+    sheet.field("fall-back", agent.fall_back.join(", "));
+    sheet.field("max tokens", details.max_tokens.map(|most| most.to_string()));
+    let price = |usd: Option<_>| usd.map(|usd| format!("${usd} a million tokens"));
+    sheet.field("input price", price(details.input_usd_per_million));
+    sheet.field("output price", price(details.output_usd_per_million));
+    if !details.instructions.is_empty() {
+        sheet.section("Instructions");
+        sheet.lines([details.instructions.clone()]);
+    }
+    if !details.items.is_empty() {
+        sheet.section("Latest attempts");
+        let mut table = Table::new(&[
+            ("TASK", Align::Left),
+            ("TRY", Align::Right),
+            ("STATUS", Align::Left),
+            ("COST", Align::Right),
+            ("STARTED (UTC)", Align::Left),
+        ]);
+        for attempt in &details.items {
+            table.row(vec![
+                format!("{}.{}", attempt.run, attempt.task).into(),
+                attempt.number.to_string().into(),
+                Cell::status(&attempt.status),
+                attempt.spent.cost().to_string().into(),
+                listing::minute(&attempt.started_at).into(),
+            ]);
+        }
+        sheet.lines(table.lines(console.paint(), console.columns()));
+    }
+    sheet.print(console)
+}

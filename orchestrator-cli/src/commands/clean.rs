@@ -1,0 +1,57 @@
+//! `orchestrator clean`
+
+use super::confirm;
+use crate::{context::Context, exit::Exit, output::text, problem::Failure, runtime};
+use clap::Args;
+use orchestrator_core::time::parse_duration;
+use orchestrator_service::views::CleanView;
+use std::time::Duration;
+
+/// Remove old runs that have ended, and what only they used
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator clean --dry-run
+  orchestrator clean --older-than 90d --yes")]
+pub(crate) struct Clean {
+    /// Only runs that were created longer ago than this, such as `12h` or `90d`
+    #[arg(long, value_name = "D", default_value = "30d", value_parser = parse_duration)]
+    older_than: Duration,
+
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl Clean {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let console = &context.console;
+        let service = context.service()?;
+        let clean =
+            |dry_run| runtime::ask(async { Ok(service.clean(self.older_than, dry_run).await?) });
+        if !self.dry_run && !self.yes && confirm::can_ask(console) {
+            let would = clean(true)?;
+            if !would.runs.is_empty() && !confirm::ask(&format!("remove {}?", said(&would))) {
+                return Ok(Exit::Cancelled);
+            }
+        }
+        let done = clean(self.dry_run)?;
+        if console.json {
+            console.document(&done)?;
+        } else {
+            let verb = if done.dry_run { "would remove" } else { "removed" };
+            console.data(&format!("{verb} {}", said(&done)))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// `2 runs, 14 blobs (3.1 MiB)`.
+fn said(clean: &CleanView) -> String {
+    let (runs, blobs) = (clean.runs.len() as u64, clean.blobs);
+    let size = text::bytes(clean.bytes);
+    format!("{}, {} ({size})", text::counted(runs, "run"), text::counted(blobs, "blob"))
+}

@@ -1,0 +1,163 @@
+//! `orchestrator execute`
+
+use super::{confirm, plan};
+use crate::{
+    context::Context, exit::Exit, interrupt::Interrupts, problem::Failure, progress, runtime,
+};
+use clap::{Args, ValueEnum};
+use orchestrator_core::{money::MicroUsd, workflow};
+use orchestrator_service::{ExecuteRequest, OrchestratorService, What};
+
+/// A run that may cost more than this is asked about first, when there is somebody to ask.
+const ASK_ABOVE: MicroUsd = MicroUsd(1_000_000);
+
+/// Run work: a template, a workflow of your own, or just a prompt
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator execute --task-type audit
+  orchestrator execute --task-type audit --dry-run
+  orchestrator execute \"add a --json flag to ls\" --agent dev=dev-cheap --budget 0.50
+  orchestrator execute --workflow release.yaml --input version=1.4.0 --json")]
+pub(crate) struct Execute {
+    /// What is to be done: the input called `prompt`
+    #[arg(value_name = "PROMPT")]
+    prompt: Option<String>,
+
+    /// The template to use, as in `list-templates`
+    #[arg(long, value_name = "T", conflicts_with = "workflow")]
+    task_type: Option<String>,
+
+    /// A workflow: a file, or the name of one of the project's
+    #[arg(long, value_name = "FILE_OR_NAME")]
+    workflow: Option<String>,
+
+    /// An input of the workflow; may be given several times
+    #[arg(long = "input", value_name = "K=V", value_parser = pair)]
+    inputs: Vec<(String, String)>,
+
+    /// How the tasks relate, in place of what the workflow says
+    #[arg(long, value_name = "MODE")]
+    mode: Option<Mode>,
+
+    /// Who takes a role, or the place of another agent; may be given several times
+    #[arg(long = "agent", value_name = "ROLE=NAME", value_parser = pair)]
+    agents: Vec<(String, String)>,
+
+    /// The most that the run may cost; recorded and shown
+    #[arg(long, value_name = "USD")]
+    budget: Option<MicroUsd>,
+
+    /// The most attempts at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    max_parallel: Option<u32>,
+
+    /// Show the plan and an estimate; start and spend nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not ask before spending
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// Each task also needs the one before it in the file
+    Sequential,
+    /// A task starts as soon as all that it needs has ended
+    Parallel,
+    /// The first task manages: every other also needs it
+    Hierarchical,
+}
+
+impl From<Mode> for workflow::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Sequential => Self::Sequential,
+            Mode::Parallel => Self::Parallel,
+            Mode::Hierarchical => Self::Hierarchical,
+        }
+    }
+}
+
+/// Reads `KEY=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("write a name, `=` and a value, such as `depth=3`".into()),
+    }
+}
+
+impl Execute {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let console = &context.console;
+        let service = context.driving_service()?;
+        let (dry_run, yes) = (self.dry_run, self.yes);
+        let request = self.request();
+        if dry_run {
+            let plan = runtime::ask(async { Ok(service.plan(&request).await?) })?;
+            if console.json {
+                console.document(&plan)?;
+            } else {
+                plan::print(console, &plan)?;
+            }
+            return Ok(Exit::Done);
+        }
+        runtime::drive(async {
+            if !yes && confirm::can_ask(console) && !agreed(&service, &request).await? {
+                console.say("nothing was started or spent");
+                return Ok(Exit::Cancelled);
+            }
+            let interrupts = Interrupts::listen()?;
+            let execution = service.execute(request).await?;
+            progress::drive(console, &service, interrupts, execution, None).await
+        })
+    }
+
+    fn request(self) -> ExecuteRequest {
+        ExecuteRequest {
+            what: match (self.task_type, self.workflow) {
+                (Some(template), _) => What::Template(template),
+                (None, Some(workflow)) => What::Workflow(workflow),
+                (None, None) => What::Prompt,
+            },
+            prompt: self.prompt,
+            inputs: self.inputs,
+            mode: self.mode.map(Into::into),
+            agents: self.agents,
+            budget: self.budget,
+            max_parallel: self.max_parallel,
+        }
+    }
+}
+
+/// Whether the person at the terminal agrees to what it may cost.
+async fn agreed(service: &OrchestratorService, request: &ExecuteRequest) -> Result<bool, Failure> {
+    let view = service.plan(request).await?;
+    if !view.calls_models || view.estimate.most_usd.is_some_and(|most| most <= ASK_ABOVE) {
+        return Ok(true);
+    }
+    let cost = plan::cost(&view.estimate, true);
+    Ok(confirm::ask(&format!("`{}` calls models; cost: {cost}. Go on?", view.workflow)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_pairs() {
+        for (text, expected) in [
+            ("a=b", Some(("a", "b"))),
+            ("a=b=c", Some(("a", "b=c"))),
+            ("a=", Some(("a", ""))),
+            ("=b", None),
+            ("a", None),
+        ] {
+            let expected = expected.map(|(k, v): (&str, &str)| (k.to_owned(), v.to_owned()));
+            assert_eq!(pair(text).ok(), expected, "{text}");
+        }
+    }
+}

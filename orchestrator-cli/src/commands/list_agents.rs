@@ -1,0 +1,69 @@
+//! `orchestrator list-agents`
+
+use super::listing;
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{
+        paint::Tone,
+        table::{Align, Cell, Table},
+    },
+    problem::Failure,
+    runtime,
+};
+use clap::Args;
+
+/// List the agents that tasks can name, and whether each can work here
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator list-agents
+  orchestrator list-agents --search qa --json")]
+pub(crate) struct ListAgents {
+    /// Only those with this text in their name, role, provider or model
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+}
+
+impl ListAgents {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let console = &context.console;
+        let service = context.service()?;
+        let agents = runtime::ask(async { Ok(service.agents(self.search.as_deref()).await?) })?;
+        if console.json {
+            console.document(&agents)?;
+            return Ok(Exit::Done);
+        }
+        let mut table = Table::new(&[
+            ("AGENT", Align::Left),
+            ("ROLE", Align::Left),
+            ("PROVIDER", Align::Left),
+            ("MODEL", Align::Left),
+            ("FROM", Align::Left),
+            ("READY", Align::Left),
+        ]);
+        for agent in &agents.items {
+            table.row(vec![
+                agent.name.as_str().into(),
+                agent.role.as_str().into(),
+                agent.provider.as_str().into(),
+                agent.model.as_deref().unwrap_or("-").into(),
+                agent.source.as_str().into(),
+                ready(agent.ready, agent.reason.as_deref()),
+            ]);
+        }
+        if !agents.items.is_empty() {
+            console.table(&table)?;
+        }
+        listing::tail(console, "agents", agents.items.is_empty(), agents.next.as_deref());
+        Ok(Exit::Done)
+    }
+}
+
+/// `yes`, or why not.
+pub(super) fn ready(ready: bool, reason: Option<&str>) -> Cell {
+    if ready {
+        Cell::toned(Tone::Good, "yes")
+    } else {
+        Cell::toned(Tone::Warn, format!("no: {}", reason.unwrap_or("it cannot work here")))
+    }
+}

@@ -1,0 +1,99 @@
+//! `orchestrator list-tasks`
+
+use super::listing::{self, Page};
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{
+        table::{Align, Cell, Table},
+        text,
+    },
+    problem::Failure,
+    runtime,
+};
+use clap::Args;
+use orchestrator_service::{TaskQuery, views::TaskView};
+use std::time::Duration;
+
+/// List tasks: those of the newest run first, within a run as in its workflow
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator list-tasks --run latest
+  orchestrator list-tasks --status failed --since 7d")]
+pub(crate) struct ListTasks {
+    /// Only those of this run: an id, the start of one, or `latest`
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+
+    /// Only with this status; several with commas
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    status: Vec<String>,
+
+    /// Only those done last by this agent
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+
+    /// Only those of runs created since: `7d`, `12h`, or a date such as `2026-01-31`
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+
+    /// Only those with this text in their name or their run's id
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+
+    #[command(flatten)]
+    page: Page,
+}
+
+impl ListTasks {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let console = &context.console;
+        let service = context.service()?;
+        let query = TaskQuery {
+            run: self.run,
+            status: self.status,
+            agent: self.agent,
+            since: self.since.map(|text| service.since(&text)).transpose()?,
+            search: self.search,
+            limit: self.page.limit(),
+            cursor: self.page.cursor,
+        };
+        let tasks = runtime::ask(async { Ok(service.tasks(&query).await?) })?;
+        if console.json {
+            console.document(&tasks)?;
+            return Ok(Exit::Done);
+        }
+        if !tasks.items.is_empty() {
+            console.table(&table(&tasks.items))?;
+        }
+        listing::tail(console, "tasks", tasks.items.is_empty(), tasks.next.as_deref());
+        Ok(Exit::Done)
+    }
+}
+
+/// Tasks as a table.
+pub(super) fn table(tasks: &[TaskView]) -> Table {
+    let mut table = Table::new(&[
+        ("TASK", Align::Left),
+        ("STATUS", Align::Left),
+        ("AGENT", Align::Left),
+        ("TRIES", Align::Right),
+        ("TIME", Align::Right),
+        ("TOKENS", Align::Right),
+        ("COST", Align::Right),
+        ("ERROR", Align::Left),
+    ]);
+    for task in tasks {
+        table.row(vec![
+            task.id.as_str().into(),
+            Cell::status(&task.status),
+            task.agent.as_deref().unwrap_or("-").into(),
+            task.attempts.to_string().into(),
+            text::elapsed(Duration::from_millis(task.elapsed_ms)).into(),
+            text::thousands(task.spent.tokens()).into(),
+            task.spent.cost().to_string().into(),
+            task.error.as_ref().map(|e| text::first_line(&e.message)).unwrap_or_default().into(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,86 @@
+//! The commands, one a file.
+
+mod agent_details;
+mod cancel;
+mod clean;
+mod completions;
+mod config;
+mod confirm;
+mod cost_report;
+mod doctor;
+mod execute;
+mod export;
+mod init;
+mod list_agents;
+mod list_runs;
+mod list_tasks;
+mod list_templates;
+mod listing;
+mod logs;
+mod markdown_help;
+mod plan;
+mod resume;
+mod run_details;
+mod sheet;
+mod status;
+mod task_details;
+
+use crate::{context::Context, exit::Exit, problem::Failure};
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    Doctor(doctor::Doctor),
+    Execute(Box<execute::Execute>),
+    Status(status::Status),
+    ListRuns(list_runs::ListRuns),
+    ListTasks(list_tasks::ListTasks),
+    ListAgents(list_agents::ListAgents),
+    ListTemplates(list_templates::ListTemplates),
+    RunDetails(run_details::RunDetails),
+    TaskDetails(task_details::TaskDetails),
+    AgentDetails(agent_details::AgentDetails),
+    Logs(logs::Logs),
+    Cancel(cancel::Cancel),
+    Resume(resume::Resume),
+    CostReport(cost_report::CostReport),
+    Export(export::Export),
+    Clean(clean::Clean),
+    Config(config::Config),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    MarkdownHelp(markdown_help::MarkdownHelp),
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What kept it from being done.
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Init(command) => command.run(context),
+            Self::Doctor(command) => command.run(context),
+            Self::Execute(command) => command.run(context),
+            Self::Status(command) => command.run(context),
+            Self::ListRuns(command) => command.run(context),
+            Self::ListTasks(command) => command.run(context),
+            Self::ListAgents(command) => command.run(context),
+            Self::ListTemplates(command) => command.run(context),
+            Self::RunDetails(command) => command.run(context),
+            Self::TaskDetails(command) => command.run(context),
+            Self::AgentDetails(command) => command.run(context),
+            Self::Logs(command) => command.run(context),
+            Self::Cancel(command) => command.run(context),
+            Self::Resume(command) => command.run(context),
+            Self::CostReport(command) => command.run(context),
+            Self::Export(command) => command.run(context),
+            Self::Clean(command) => command.run(context),
+            Self::Config(command) => command.run(context),
+            Self::Completions(command) => command.run(context),
+            Self::MarkdownHelp(command) => command.run(context),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `orchestrator execute --dry-run`: what a run would do.
+
+use super::sheet::Sheet;
+use crate::{
+    output::{
+        Console,
+        table::{Align, Table},
+        text,
+    },
+    problem::Failure,
+};
+use orchestrator_service::views::{Estimate, PlanView};
+
+/// Prints a plan for people.
+///
+/// # Errors
+/// Output that cannot be written.
+pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
+    let mut sheet = Sheet::new(console);
+    sheet.field("workflow", format!("{} {}", plan.workflow, plan.version));
+    sheet.field("from", plan.source.clone());
+    sheet.field("mode", format!("{}, at most {} at once", plan.mode, plan.max_parallel));
+    sheet.field("layers", plan.layers.to_string());
+    sheet.field("budget", plan.budget_usd.map(|usd| format!("${usd}")));
+    sheet.field("cost", cost(&plan.estimate, plan.calls_models));
+    if plan.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
+        sheet.section("Inputs");
+        sheet.value(&plan.inputs);
+    }
+    sheet.section("Tasks");
+    let mut table = Table::new(&[
+        ("LAYER", Align::Right),
+        ("TASK", Align::Left),
+        ("AGENT", Align::Left),
+        ("RUNS ON", Align::Left),
+        ("LEAST", Align::Right),
+        ("NEEDS", Align::Left),
+    ]);
+    for task in &plan.items {
+        let runs_on = match &task.model {
+            Some(model) => format!("{} {model}", task.provider),
+            None => task.provider.clone(),
+        };
+        let least = task.estimate.least_usd.map_or("unknown".into(), |usd| format!("${usd}"));
+        table.row(vec![
+            (task.layer + 1).to_string().into(),
+            task.name.as_str().into(),
+            task.agents.first().map_or("-", String::as_str).into(),
+            runs_on.into(),
+            least.into(),
+            task.needs.join(", ").into(),
+        ]);
+    }
+    sheet.lines(table.lines(console.paint(), console.columns()));
+    sheet.print(console)?;
+    console.hint("nothing was started or spent");
+    Ok(())
+}
+
+/// What can be said about the cost, in a line.
+pub(super) fn cost(estimate: &Estimate, calls_models: bool) -> String {
+    if !calls_models {
+        return "$0: no model is called".into();
+    }
+    let least = estimate.least_usd.map_or_else(
+        || "unknown: no price is known for a model".into(),
+        |usd| format!("at least ${usd}"),
+    );
+    let most = estimate.most_usd.map_or_else(
+        || ", without a bound that is known beforehand".into(),
+        |usd| format!(", at most ${usd} for one attempt of each task"),
+    );
+    let tokens = text::thousands(estimate.input_tokens);
+    format!("{least}{most} (an estimate from {tokens} input tokens)")
+}

@@ -1,0 +1,85 @@
+//! `orchestrator run-details`
+
+use super::{list_tasks, sheet::Sheet};
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{Console, text},
+    problem::Failure,
+    runtime,
+};
+use clap::Args;
+use orchestrator_service::views;
+use std::time::Duration;
+
+/// Everything about one run
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator run-details latest
+  orchestrator run-details r_01 --json")]
+pub(crate) struct RunDetails {
+    /// An id, the start of one, or `latest`
+    #[arg(value_name = "RUN")]
+    run: String,
+}
+
+impl RunDetails {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let service = context.service()?;
+        let run = runtime::ask(async { Ok(service.run(&self.run).await?) })?;
+        if context.console.json {
+            context.console.document(&run)?;
+        } else {
+            print(&context.console, &run)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Prints a run for people.
+pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<(), Failure> {
+    let run = &details.run;
+    let mut sheet = Sheet::new(console);
+    sheet.field("run", run.id.clone());
+    sheet.field("status", sheet.paint().status(&run.status));
+    sheet.field("workflow", format!("{} {}", run.workflow, run.version));
+    sheet.field("from", run.source.clone());
+    sheet.field("mode", format!("{}, at most {} at once", details.mode, details.max_parallel));
+    sheet.field("parent", run.parent.clone());
+    sheet.field("created", run.created_at.clone());
+    sheet.field("ended", run.ended_at.clone());
+    sheet.field("time", text::elapsed(Duration::from_millis(run.elapsed_ms)));
+    sheet.field("driven by", details.driver.clone());
+    sheet.field("tasks", format!("{} of {} ended, {} failed", run.ended, run.tasks, run.failed));
+    sheet.field("tokens", tokens(&run.spent));
+    sheet.field("cost", run.spent.cost().to_string());
+    sheet.field("budget", run.budget_usd.map(|usd| format!("${usd}")));
+    if details.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
+        sheet.section("Inputs");
+        sheet.value(&details.inputs);
+    }
+    sheet.section("Tasks");
+    sheet.lines(list_tasks::table(&details.items).lines(console.paint(), console.columns()));
+    sheet.print(console)?;
+    if run.status == "interrupted" {
+        console.hint(&format!("go on with: orchestrator resume {}", run.id));
+    }
+    Ok(())
+}
+
+/// `1,204 in (200 cached), 310 out (120 reasoning)`, or nothing when nothing was used.
+pub(super) fn tokens(spent: &views::Spent) -> Option<String> {
+    if spent.tokens() == 0 {
+        return None;
+    }
+    let fresh = spent.input_tokens + spent.cache_read_tokens + spent.cache_write_tokens;
+    let mut line = format!("{} in", text::thousands(fresh));
+    if spent.cache_read_tokens > 0 {
+        line += &format!(" ({} cached)", text::thousands(spent.cache_read_tokens));
+    }
+    line += &format!(", {} out", text::thousands(spent.output_tokens));
+    if spent.reasoning_tokens > 0 {
+        line += &format!(" ({} reasoning)", text::thousands(spent.reasoning_tokens));
+    }
+    Some(line)
+}

@@ -1,0 +1,104 @@
+//! `orchestrator task-details`
+
+use super::{run_details::tokens, sheet::Sheet};
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{Console, text},
+    problem::Failure,
+    runtime,
+};
+use clap::Args;
+use orchestrator_service::views;
+use std::time::Duration;
+
+/// Everything about one task, or one of the files that it made
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator task-details plan
+  orchestrator task-details r_01.security --json
+  orchestrator task-details security --artifact report.sarif > report.sarif")]
+pub(crate) struct TaskDetails {
+    /// `RUN.TASK`, or the name of a task in the latest run
+    #[arg(value_name = "TASK")]
+    task: String,
+
+    /// The run in which the name is meant: an id, the start of one, or `latest`
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+
+    /// Print this file that the task made, byte for byte
+    #[arg(long, value_name = "NAME")]
+    artifact: Option<String>,
+}
+
+impl TaskDetails {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let console = &context.console;
+        let service = context.service()?;
+        let run = self.run.as_deref();
+        if let Some(name) = &self.artifact {
+            let bytes = runtime::ask(async { Ok(service.artifact(&self.task, run, name).await?) })?;
+            console.bytes(&bytes)?;
+            return Ok(Exit::Done);
+        }
+        let task = runtime::ask(async { Ok(service.task(&self.task, run).await?) })?;
+        if console.json {
+            console.document(&task)?;
+        } else {
+            print(console, &task)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure> {
+    let task = &details.task;
+    let mut sheet = Sheet::new(console);
+    sheet.field("task", task.id.clone());
+    sheet.field("what", details.description.clone());
+    sheet.field("status", sheet.paint().status(&task.status));
+    let verified = task.verified.map(|yes| if yes { "yes" } else { "no" }.to_owned());
+    sheet.field("verified", verified);
+    sheet.field("agent", task.agent.clone());
+    sheet.field("needs", details.needs.join(", "));
+    sheet.field("started", task.started_at.clone());
+    sheet.field("ended", task.ended_at.clone());
+    sheet.field("time", text::elapsed(Duration::from_millis(task.elapsed_ms)));
+    sheet.field("tokens", tokens(&task.spent));
+    sheet.field("cost", task.spent.cost().to_string());
+    sheet.field("error", task.error.as_ref().map(failure));
+    sheet.section("Asked for");
+    sheet.value(&details.asks);
+    if !details.items.is_empty() {
+        sheet.section("Attempts");
+        sheet.lines(details.items.iter().flat_map(attempt).collect::<Vec<_>>());
+    }
+    if !details.output.is_null() {
+        sheet.section("Output");
+        sheet.value(&details.output);
+    }
+    sheet.print(console)
+}
+
+/// `rate_limited: too many requests`.
+fn failure(failure: &views::FailureView) -> String {
+    format!("{}: {}", failure.class, text::harmless(&failure.message, false))
+}
+
+/// An attempt with the files that it made.
+fn attempt(attempt: &views::AttemptView) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{}  {}  {}  {}  {}",
+        attempt.number,
+        attempt.agent,
+        attempt.status,
+        attempt.started_at,
+        attempt.spent.cost(),
+    )];
+    lines.extend(attempt.error.iter().map(|error| format!("   {}", failure(error))));
+    lines.extend(attempt.artifacts.iter().map(|made| {
+        format!("   {} ({}, {})", made.name, made.media_type, text::bytes(made.bytes))
+    }));
+    lines
+}

@@ -1,0 +1,75 @@
+//! What every command is given: the console, and the service when it asks for it.
+
+use crate::{
+    arguments::Global,
+    output::{Console, terminal::Wishes},
+    problem::Failure,
+};
+use orchestrator_service::{
+    Environment, OpenOptions, OrchestratorService,
+    telemetry::{self, TelemetryConfig},
+};
+use std::{cell::OnceCell, path::PathBuf};
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The streams.
+    pub(crate) console: Console,
+    path: Option<PathBuf>,
+    /// Delivers what is left when the command has ended, after its runtime.
+    telemetry: OnceCell<telemetry::Guard>,
+}
+
+impl Context {
+    /// The context that the global options ask for. Touches no file.
+    pub(crate) fn new(global: &Global) -> Self {
+        let wishes = Wishes::read(|name| std::env::var(name).ok());
+        let console =
+            Console::new(global.json, global.quiet, global.verbose, global.color, &wishes);
+        Self { console, path: global.path.clone(), telemetry: OnceCell::new() }
+    }
+
+    /// The service over the project that is meant.
+    ///
+    /// # Errors
+    /// A path that cannot be a project.
+    pub(crate) fn service(&self) -> Result<OrchestratorService, Failure> {
+        let service = self.open()?;
+        self.listen(None)?;
+        Ok(service)
+    }
+
+    fn open(&self) -> Result<OrchestratorService, Failure> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        // A current directory that is gone cannot be a project either; opening it says so.
+        let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let environment = Environment::new(variables, directory);
+        let options = OpenOptions { path: self.path.clone(), settings: Vec::new() };
+        Ok(OrchestratorService::open(environment, options)?)
+    }
+
+    /// The same for a command that drives agents: where settings name a collector, traces go there.
+    ///
+    /// # Errors
+    /// As for [`Context::service`], and invalid settings.
+    pub(crate) fn driving_service(&self) -> Result<OrchestratorService, Failure> {
+        let service = self.open()?;
+        self.listen(service.otlp_endpoint()?)?;
+        Ok(service)
+    }
+
+    /// Sets telemetry up, once, and only when somebody wants to hear of it.
+    fn listen(&self, otlp_endpoint: Option<String>) -> Result<(), Failure> {
+        let verbosity = self.console.verbose;
+        if self.telemetry.get().is_none() && (verbosity > 0 || otlp_endpoint.is_some()) {
+            let config = TelemetryConfig { verbosity, otlp_endpoint };
+            let guard = telemetry::init(&config, std::io::stderr)?;
+            // Nobody else can have set it in between: there is one thread.
+            let _ = self.telemetry.set(guard);
+        }
+        Ok(())
+    }
+}

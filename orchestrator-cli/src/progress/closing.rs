@@ -1,0 +1,105 @@
+//! The end of a drive: the run's report as data, then how it went, what it cost, what to type next.
+
+use crate::{
+    exit::Exit,
+    output::{
+        Console,
+        paint::{Paint, Tone},
+        terminal, text,
+    },
+    problem::Failure,
+};
+use orchestrator_service::{
+    OrchestratorService,
+    views::{ArtifactView, ResultView},
+};
+use std::time::Duration;
+
+/// The most lines of a report that are put before a person at once.
+const READABLE: usize = 100;
+
+/// Tells how the drive ended, and says how to exit.
+///
+/// # Errors
+/// A report that cannot be read, or output that cannot be written.
+pub(super) async fn close(
+    console: &Console,
+    service: &OrchestratorService,
+    result: &ResultView,
+) -> Result<Exit, Failure> {
+    let class = result.failure.as_ref().map(|failure| failure.class.as_str());
+    let exit = Exit::of_run(&result.status, class);
+    let told = tell(console, service, result).await;
+    match told {
+        // The work is done, whether or not somebody reads about it.
+        Ok(()) | Err(Failure::Gone) => Ok(exit),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn tell(
+    console: &Console,
+    service: &OrchestratorService,
+    result: &ResultView,
+) -> Result<(), Failure> {
+    if console.json {
+        return console.document_line(result);
+    }
+    if let Some(report) = &result.report {
+        let task = format!("{}.{}", result.run, report.task);
+        let bytes = service.artifact(&task, None, &report.name).await?;
+        show(console, &task, report, &bytes)?;
+    }
+    let paint = Paint::on(console.err);
+    for task in result.items.iter().filter(|task| task.status == "failed") {
+        if let Some(error) = &task.error {
+            let name = paint.tone(Tone::Bad, &task.name);
+            console.say(&format!(
+                "{name} failed ({}): {}",
+                error.class,
+                text::harmless(&error.message, true)
+            ));
+        }
+    }
+    let dot = paint.glyph("·", "-");
+    console.say(&format!(
+        "{} in {} {dot} {} {dot} {} tokens {dot} {}",
+        paint.status(&result.status),
+        text::elapsed(Duration::from_millis(result.elapsed_ms)),
+        text::counted(result.items.len() as u64, "task"),
+        text::thousands(result.spent.tokens()),
+        result.spent.cost(),
+    ));
+    if result.status == "interrupted" {
+        console.hint(&format!("go on with: orchestrator resume {}", result.run));
+    } else {
+        console.hint(&format!("more: orchestrator run-details {}", result.run));
+    }
+    Ok(())
+}
+
+/// Prints a report: whole for a program or a file, its beginning for a person.
+fn show(console: &Console, task: &str, report: &ArtifactView, bytes: &[u8]) -> Result<(), Failure> {
+    if !console.out.terminal {
+        return console.bytes(bytes);
+    }
+    let whole = String::from_utf8_lossy(bytes);
+    let whole = text::harmless(&whole, true);
+    let lines: Vec<&str> = whole.lines().collect();
+    let room = READABLE.max(terminal::size().1);
+    let shown = lines.len().min(room);
+    let paint = console.paint();
+    let heading = |line: &&str| {
+        let tone = if line.starts_with('#') { Tone::Strong } else { Tone::Plain };
+        paint.tone(tone, line)
+    };
+    console.lines(&lines[..shown].iter().map(heading).collect::<Vec<_>>())?;
+    if shown < lines.len() {
+        console.hint(&format!(
+            "{} more lines: orchestrator task-details {task} --artifact {}",
+            lines.len() - shown,
+            report.name
+        ));
+    }
+    Ok(())
+}

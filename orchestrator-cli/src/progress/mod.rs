@@ -1,0 +1,200 @@
+//! Seeing a run through: what happens is shown as it happens, and a wish to stop is heard.
+
+mod board;
+mod closing;
+mod plain;
+#[cfg(test)]
+mod sample;
+mod screen;
+mod tree;
+
+use crate::{
+    exit::Exit,
+    interrupt::Interrupts,
+    output::{Console, paint::Paint, terminal},
+    problem::Failure,
+};
+use board::Board;
+use orchestrator_core::{id::RunId, time::Timestamp};
+use orchestrator_service::{Execution, Happening, OrchestratorService, views::RunDetails};
+use screen::Screen;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::MissedTickBehavior;
+
+/// The time between two frames of the tree.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// How what happens is shown.
+#[derive(Debug)]
+enum Form {
+    /// A tree, redrawn in place.
+    Tree(Screen),
+    /// A line for each change.
+    Lines,
+    /// One JSON event a line, as data.
+    Json,
+    /// Not at all.
+    Silent,
+}
+
+/// Shows one drive of one run.
+#[derive(Debug)]
+struct Show<'a> {
+    console: &'a Console,
+    run: RunId,
+    form: Form,
+    board: Board,
+    turn: usize,
+    /// Nobody reads standard output any more; the work goes on all the same.
+    gone: bool,
+}
+
+/// Sees `execution` through to its end, or to the wish to stop, and says how to exit.
+///
+/// `interrupts` have been listened for since before the run was started, so that none is lost;
+/// `before` is the run as it stood, when it is taken up again.
+///
+/// # Errors
+/// What kept the engine from driving it.
+pub(crate) async fn drive(
+    console: &Console,
+    service: &OrchestratorService,
+    mut interrupts: Interrupts,
+    mut execution: Execution,
+    before: Option<&RunDetails>,
+) -> Result<Exit, Failure> {
+    let control = execution.control();
+    let mut show = Show::new(console, execution.run(), before);
+    let mut frames = tokio::time::interval(FRAME);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = interrupts.next() => {
+                if asked {
+                    return Ok(show.abandon());
+                }
+                asked = true;
+                control.interrupt();
+                show.say("stopping; once more to stop at once");
+            }
+            _ = frames.tick(), if show.moves() => show.draw(),
+            happening = execution.next() => match happening {
+                Some(happening) => show.take(&happening)?,
+                None => break,
+            },
+        }
+    }
+    let result = tokio::select! {
+        result = execution.wait() => result,
+        () = interrupts.next() => return Ok(show.abandon()),
+    };
+    show.close();
+    match result {
+        Ok(result) => closing::close(console, service, &result).await,
+        Err(error) => {
+            // What is recorded is safe, whatever kept the engine from going on.
+            show.console.hint(&format!("go on with: orchestrator resume {}", show.run));
+            Err(error.into())
+        }
+    }
+}
+
+impl<'a> Show<'a> {
+    fn new(console: &'a Console, run: &RunId, before: Option<&RunDetails>) -> Self {
+        let form = if console.json {
+            Form::Json
+        } else if console.quiet {
+            Form::Silent
+        } else if console.err.redraw && console.verbose == 0 {
+            Form::Tree(Screen::default())
+        } else {
+            Form::Lines
+        };
+        let board = match before {
+            Some(details) => Board::resumed(details, now()),
+            None => Board::new(run.as_str(), now()),
+        };
+        Self { console, run: run.clone(), form, board, turn: 0, gone: false }
+    }
+
+    /// Whether time alone changes what is shown.
+    fn moves(&self) -> bool {
+        matches!(self.form, Form::Tree(_))
+    }
+
+    /// Shows something that was said.
+    fn take(&mut self, happening: &Happening) -> Result<(), Failure> {
+        match happening {
+            Happening::Recorded(recorded) => {
+                self.board.record(recorded);
+                if matches!(self.form, Form::Lines) {
+                    for line in plain::line(&self.board, recorded, self.console.verbose > 0) {
+                        self.console.say(&line);
+                    }
+                }
+            }
+            Happening::Progress { task, progress, .. } => {
+                self.board.progress(task.as_str(), progress.clone());
+            }
+        }
+        if matches!(self.form, Form::Json)
+            && !self.gone
+            && let Some(event) = happening.to_json(&self.run)
+        {
+            match self.console.document_line(&event) {
+                Err(Failure::Gone) => self.gone = true,
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws the tree as it stands.
+    fn draw(&mut self) {
+        let rows = Some(terminal::size().1);
+        self.turn += 1;
+        self.paint(rows);
+    }
+
+    fn paint(&mut self, rows: Option<usize>) {
+        let Form::Tree(screen) = &mut self.form else {
+            return;
+        };
+        let columns = terminal::size().0;
+        let frame = tree::Frame { columns, rows, now: now(), turn: self.turn };
+        let lines = tree::lines(&self.board, Paint::on(self.console.err), frame);
+        screen.draw(&lines, columns);
+    }
+
+    /// Says something above the tree.
+    fn say(&mut self, text: &str) {
+        if let Form::Tree(screen) = &mut self.form {
+            screen.clear(terminal::size().0);
+        }
+        self.console.say(text);
+    }
+
+    /// Leaves the whole tree, however long, where it is.
+    fn close(&mut self) {
+        self.board.close(now());
+        self.paint(None);
+        if let Form::Tree(screen) = &mut self.form {
+            screen.leave();
+        }
+    }
+
+    /// Ends at once. The run is as if this process had been killed: safe to take up again.
+    fn abandon(&mut self) -> Exit {
+        self.close();
+        self.console.hint(&format!("go on with: orchestrator resume {}", self.run));
+        Exit::Interrupted
+    }
+}
+
+/// The present instant.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

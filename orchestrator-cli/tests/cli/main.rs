@@ -1,0 +1,11 @@
+//! The command line as a person or a script meets it: the real binary, an empty home, a project of
+//! its own for each test.
+
+mod bad_input;
+mod commands;
+mod durability;
+mod harness;
+mod models;
+mod schemas;
+mod streams;
+mod terminal;

@@ -1,0 +1,130 @@
+//! Colour, quiet, pipes that close.
+
+use crate::harness::{PATIENCE, Project};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    process::Stdio,
+    sync::mpsc::channel,
+};
+
+const ONE: &str = "name: one\ntasks:\n  only: { command: [\"true\"] }\n";
+
+#[test]
+fn colour_is_as_asked() {
+    let check = |variable: (&str, &str), arguments: &[&str], colored: bool| {
+        let project = Project::with_flow(ONE).with(variable.0, variable.1);
+        project.ok(&["execute", "--workflow", "flow.yaml"]);
+        let out = project.ok(&[&["list-runs"], arguments].concat()).stdout;
+        assert_eq!(out.contains('\x1b'), colored, "{variable:?} {arguments:?}: {out:?}");
+    };
+    check(("IRRELEVANT", "1"), &[], false);
+    check(("CLICOLOR_FORCE", "1"), &[], true);
+    check(("CLICOLOR_FORCE", "1"), &["--color", "never"], false);
+    check(("NO_COLOR", "1"), &["--color", "always"], true);
+    check(("NO_COLOR", "1"), &[], false);
+}
+
+#[test]
+fn help_obeys_color_too() {
+    let project = Project::new();
+    assert!(project.ok(&["--color=always", "--help"]).stdout.contains('\x1b'));
+    assert!(!project.ok(&["--help"]).stdout.contains('\x1b'));
+}
+
+#[test]
+fn a_pipe_that_closes_ends_a_command_quietly() {
+    let project = Project::new();
+    for arguments in
+        [&["completions", "bash"][..], &["markdown-help"], &["--help"], &["list-templates"]]
+    {
+        let mut child = project
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn work_goes_on_when_nobody_reads_about_it() {
+    let project = Project::with_flow(ONE);
+    let mut child = project
+        .command(&["execute", "--workflow", "flow.yaml", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{said}");
+    assert_eq!(said, "");
+    assert_eq!(project.statuses("latest"), [("only".to_owned(), "succeeded".to_owned())]);
+}
+
+#[test]
+fn an_output_that_is_full_is_an_error_that_says_so() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        panic!("this system has no /dev/full");
+    };
+    let project = Project::new();
+    let output = project
+        .command(&["completions", "bash"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("ORC-0802") && said.contains("cannot write the output"), "{said}");
+}
+
+#[test]
+fn quiet_says_errors_and_verbose_says_what_tasks_say() {
+    let flow = "name: two\ntasks:\n  talk: { command: [echo, \"word of a task\"] }\n";
+    let project = Project::with_flow(flow);
+    let execute = ["execute", "--workflow", "flow.yaml"];
+    assert!(!project.ok(&execute).stderr.contains("word of a task"));
+    assert!(project.ok(&[&execute[..], &["-v"]].concat()).stderr.contains("talk| word of a task"));
+    assert!(project.run(&["-q", "run-details", "nothing"]).expect(2).stderr.contains("ORC-0601"));
+}
+
+#[test]
+fn traces_go_to_a_collector_and_only_when_one_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let (send, requests) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.expect("a connection"));
+            let (mut head, mut length) = (String::new(), 0);
+            while stream.read_line(&mut head).is_ok_and(|read| read > 2) {
+                let line = head.lines().last().unwrap_or_default().to_ascii_lowercase();
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().expect("a length");
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).expect("a body");
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.get_mut().write_all(answer).expect("an answer");
+            if send.send((head, body)).is_err() {
+                break;
+            }
+        }
+    });
+    let project = Project::with_flow(ONE);
+    project.ok(&["execute", "--workflow", "flow.yaml"]);
+    assert!(requests.try_recv().is_err(), "nothing leaves unless it is asked for");
+    let project = project.with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
+    project.ok(&["execute", "--workflow", "flow.yaml"]);
+    let (head, body) = requests.recv_timeout(PATIENCE).expect("a request");
+    assert!(head.starts_with("POST /v1/traces"), "{head}");
+    assert!(body.windows(7).any(|part| part == b"attempt"), "no span of an attempt");
+}
