@@ -13,7 +13,7 @@ mod variables;
 
 pub use edit::ConfigScope;
 pub(crate) use edit::{set, write_atomically};
-pub(crate) use layer::Origin;
+pub(crate) use layer::{Layer, Origin};
 pub(crate) use settings::{AgentSettings, KeySource, ProviderSettings, Settings};
 
 use crate::{
@@ -21,11 +21,11 @@ use crate::{
     document::Diagnostic,
     views::{ConfigView, SettingView},
 };
-use layer::{Entry, Layer};
+use layer::Entry;
 use path::KeyPath;
 use serde_json::{Map, Value};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -40,6 +40,10 @@ pub(crate) struct Config {
     settings: Settings,
     /// The process's variables over those of the project's `.env`.
     variables: BTreeMap<String, String>,
+    /// Which of them are the process's.
+    own_variables: BTreeSet<String>,
+    /// The addresses of providers that the user named, in settings, environment or flags.
+    own_addresses: BTreeSet<String>,
 }
 
 impl fmt::Debug for Config {
@@ -104,7 +108,14 @@ impl Config {
         }
         let mut variables = dot_env;
         variables.extend(environment.variables.clone());
-        Self::merge(entries, variables)
+        let own_addresses = entries
+            .iter()
+            .filter(|entry| matches!(entry.layer, Layer::User | Layer::Environment | Layer::Flag))
+            .filter(|entry| entry.path.fits("providers.*.base-url"))
+            .filter_map(|entry| entry.value.as_str().map(str::to_owned))
+            .collect();
+        let own_variables = environment.variables.keys().cloned().collect();
+        Ok(Self { own_variables, own_addresses, ..Self::merge(entries, variables)? })
     }
 
     fn merge(
@@ -156,7 +167,8 @@ impl Config {
         let settings = serde_json::from_value(Value::Object(document)).map_err(|error| {
             invalid(vec![Diagnostic::new("ORC-0104", format!("settings do not fit: {error}"))])
         })?;
-        Ok(Self { entries: merged, settings, variables })
+        let (own_variables, own_addresses) = Default::default();
+        Ok(Self { entries: merged, settings, variables, own_variables, own_addresses })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -166,6 +178,22 @@ impl Config {
     /// A variable of the process or, where it is not set there, of the project's `.env`.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
+    }
+
+    /// Whether that variable is the process's, not only one of the project's `.env`.
+    pub(crate) fn is_users_own(&self, name: &str) -> bool {
+        self.own_variables.contains(name)
+    }
+
+    /// Whether the user, not only the project, named that address of a provider.
+    pub(crate) fn user_names(&self, address: &str) -> bool {
+        self.own_addresses.contains(address)
+    }
+
+    /// Which layer the setting with these names comes from.
+    pub(crate) fn layer(&self, names: &[&str]) -> Option<Layer> {
+        let path = KeyPath(names.iter().map(|name| (*name).to_owned()).collect());
+        self.entries.get(&path).map(|entry| entry.layer)
     }
 
     /// Where the setting with these names was set, or else something in its section.
@@ -227,7 +255,7 @@ fn known_path(key: &str) -> Result<KeyPath, ServiceError> {
     }
 }
 
-fn invalid(diagnostics: Vec<Diagnostic>) -> ServiceError {
+pub(crate) fn invalid(diagnostics: Vec<Diagnostic>) -> ServiceError {
     ServiceError::Invalid { what: "cannot use the settings".into(), diagnostics }
 }
 

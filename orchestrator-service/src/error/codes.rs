@@ -44,6 +44,7 @@ pub const SERVICE_CODES: &[(&str, &str)] = &[
     ("ORC-0517", "the credential store is not offered yet"),
     ("ORC-0518", "an agent's settings are incomplete"),
     ("ORC-0519", "a setting of an agent is not offered yet"),
+    ("ORC-0520", "something would go where you did not send it"),
     ("ORC-0601", "no run has that id"),
     ("ORC-0602", "the start of an id fits several runs"),
     ("ORC-0603", "there are no runs yet"),

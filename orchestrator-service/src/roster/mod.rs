@@ -4,9 +4,11 @@
 mod bind;
 mod make;
 mod provider;
+mod trust;
 
 pub(crate) use bind::Bound;
 pub(crate) use provider::{USUAL, Usual};
+pub(crate) use trust::judge_endpoint;
 
 use crate::{
     ServiceError,

@@ -1,5 +1,6 @@
 //! Model providers: those of the settings, or else those whose key is in the environment.
 
+use super::trust;
 use crate::{
     config::{Config, KeySource, ProviderSettings},
     document::Diagnostic,
@@ -117,7 +118,12 @@ fn resolve(
     }
     match &provider.key {
         Some(KeySource::Env(variable)) => match config.variable(variable) {
-            Some(key) => made = made.with_key(SecretString::new(key)),
+            Some(key) => {
+                if let Some(url) = &provider.base_url {
+                    trust::judge(config, name, url, variable)?;
+                }
+                made = made.with_key(SecretString::new(key));
+            }
             None => {
                 let message = format!(
                     "the key of provider `{name}` is looked for in `{variable}`, which is not set"

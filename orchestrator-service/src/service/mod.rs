@@ -168,8 +168,14 @@ impl OrchestratorService {
     /// Invalid settings.
     pub fn otlp_endpoint(&self) -> Result<Option<String>, ServiceError> {
         let config = self.settings()?;
-        let set = config.settings().telemetry.otlp_endpoint.clone();
-        Ok(set.or_else(|| config.variable("OTEL_EXPORTER_OTLP_ENDPOINT").map(str::to_owned)))
+        if let Some(endpoint) = &config.settings().telemetry.otlp_endpoint {
+            crate::roster::judge_endpoint(config, endpoint)
+                .map_err(|found| crate::config::invalid(vec![*found]))?;
+            return Ok(Some(endpoint.clone()));
+        }
+        const USUAL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let usual = config.variable(USUAL).filter(|_| config.is_users_own(USUAL));
+        Ok(usual.map(str::to_owned))
     }
 
     /// The instant that `text` names: a duration before now such as `7d`, or a date such as

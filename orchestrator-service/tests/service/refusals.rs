@@ -107,6 +107,11 @@ async fn a_model_is_asked_for_where_one_is_needed() {
         ("[providers.p]\nkind = 'anthropic'\nkey = { env = 'MY_KEY' }", "ORC-0516", "MY_KEY"),
         ("[providers.p]\nkind = 'anthropic'\nkey = { secret = 's' }", "ORC-0517", "key.env"),
         ("[providers.p]\nkind = 'ollama'\n[agents.dev]\nprovider = 'p'", "ORC-0518", "model"),
+        (
+            "[providers.p]\nkind = 'anthropic'\nbase-url = 'https://elsewhere.test'\nkey = { env = 'PATH' }",
+            "ORC-0520",
+            "config set --user providers.p.base-url https://elsewhere.test",
+        ),
         ("[agents.dev]\nrole = 'dev'", "ORC-0518", "provider"),
         ("[agents.command]\nrole = 'dev'", "ORC-0518", "another name"),
         (

@@ -112,6 +112,12 @@ fn the_endpoint_comes_from_the_settings_or_the_usual_variable() {
     };
     check(Place::new(), None);
     check(Place::new().with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), Some("http://a"));
-    let set = "[telemetry]\notlp-endpoint = 'http://b'\n";
-    check(Place::new().file(".orchestrator/config.toml", set), Some("http://b"));
+    let place = |endpoint: &str| {
+        let set = format!("[telemetry]\notlp-endpoint = '{endpoint}'\n");
+        Place::new().file(".orchestrator/config.toml", &set)
+    };
+    check(place("http://127.0.0.1:4318"), Some("http://127.0.0.1:4318"));
+    check(Place::new().file(".env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://c.test\n"), None);
+    let error = place("http://c.test").service().otlp_endpoint().unwrap_err();
+    assert_eq!(error.code(), "ORC-0520");
 }

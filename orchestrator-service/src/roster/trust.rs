@@ -1,0 +1,65 @@
+//! Whether a key of the user's may go where the settings say.
+//!
+//! A project's files come from whoever wrote the project. They may name a server, and they may name
+//! the variable of a key; both together would let a clone take the user's keys along. So a key of
+//! the process's environment goes only to the usual place of its provider, to this machine, or to
+//! an address that the user named. A key of the project's own `.env` is the project's to send.
+
+use crate::{
+    config::{Config, Layer},
+    document::Diagnostic,
+};
+use reqwest::Url;
+use std::net::IpAddr;
+
+/// Judges `url`, the address of provider `name`, for the key in `variable`.
+pub(super) fn judge(
+    config: &Config,
+    name: &str,
+    url: &str,
+    variable: &str,
+) -> Result<(), Box<Diagnostic>> {
+    let path = ["providers", name, "base-url"];
+    let by_project = matches!(config.layer(&path), Some(Layer::Project | Layer::DotEnv));
+    if !by_project || !config.is_users_own(variable) || config.user_names(url) || is_local(url) {
+        return Ok(());
+    }
+    let message = format!(
+        "the project's settings would send your key in `{variable}` to `{url}`, which you did not name"
+    );
+    let found = match config.origin(&path) {
+        Some(origin) => origin.diagnostic("ORC-0520", message),
+        None => Diagnostic::new("ORC-0520", message),
+    };
+    let mend = format!(
+        "if you trust that server: orchestrator config set --user providers.{name}.base-url {url}"
+    );
+    Err(found.suggest(Some(mend)).into())
+}
+
+/// Judges the address that traces go to: a project may name this machine, and nothing else.
+pub(crate) fn judge_endpoint(config: &Config, url: &str) -> Result<(), Box<Diagnostic>> {
+    let path = ["telemetry", "otlp-endpoint"];
+    let by_project = matches!(config.layer(&path), Some(Layer::Project | Layer::DotEnv));
+    if !by_project || is_local(url) {
+        return Ok(());
+    }
+    let message =
+        format!("the project's settings would send traces to `{url}`, which you did not name");
+    let found = match config.origin(&path) {
+        Some(origin) => origin.diagnostic("ORC-0520", message),
+        None => Diagnostic::new("ORC-0520", message),
+    };
+    let mend = "name it in your own settings with `orchestrator config set --user \
+                telemetry.otlp-endpoint ...`, and remove it from the project's";
+    Err(found.suggest(Some(mend.into())).into())
+}
+
+fn is_local(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost",
+    }
+}
