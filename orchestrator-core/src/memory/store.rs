@@ -177,14 +177,14 @@ impl Store for MemoryStore {
     }
 
     async fn release(&self, run: &RunId, epoch: Epoch) -> Result<(), StoreError> {
-        self.with(run, |stored| {
+        if let Some(stored) = self.runs().get_mut(run) {
             stored.lease.take_if(|lease| lease.epoch == epoch);
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     async fn lease(&self, run: &RunId) -> Result<Option<Lease>, StoreError> {
-        self.with(run, |stored| Ok(stored.lease.clone()))
+        Ok(self.runs().get(run).and_then(|stored| stored.lease.clone()))
     }
 
     async fn signal(&self, run: &RunId, signal: Signal, _at: Timestamp) -> Result<(), StoreError> {
@@ -196,8 +196,8 @@ impl Store for MemoryStore {
     }
 
     async fn signals(&self, run: &RunId, after: u64) -> Result<Vec<SignalRecord>, StoreError> {
-        self.with(run, |stored| {
-            Ok(stored.signals.iter().filter(|signal| signal.number > after).cloned().collect())
-        })
+        let runs = self.runs();
+        let all = runs.get(run).into_iter().flat_map(|stored| &stored.signals);
+        Ok(all.filter(|signal| signal.number > after).cloned().collect())
     }
 }

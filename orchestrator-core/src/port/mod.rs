@@ -2,8 +2,10 @@
 
 mod agent;
 mod blobs;
+mod catalog;
 mod clock;
 mod observer;
+mod rows;
 mod store;
 
 pub use agent::{
@@ -11,6 +13,8 @@ pub use agent::{
     Upstream, Work,
 };
 pub use blobs::{BlobError, Blobs};
+pub use catalog::*;
 pub use clock::{Clock, Ids};
 pub use observer::Observer;
+pub use rows::*;
 pub use store::*;

@@ -1,0 +1,186 @@
+//! The catalog port: the side of a store that people and front-ends read.
+
+use super::{AttemptRow, RunRow, StoreError, TaskRow};
+use crate::{
+    id::{AgentName, ProjectId, RunId, TaskName, TenantId},
+    run::RunStatus,
+    task::TaskStatus,
+    time::Timestamp,
+    usage::{Cost, Usage},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// Which runs a list shows. Empty fields do not restrict.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunFilter {
+    /// Whose.
+    pub tenant: Option<TenantId>,
+    /// Of which project.
+    pub project: Option<ProjectId>,
+    /// With one of these statuses.
+    pub status: Vec<RunStatus>,
+    /// In which this agent made an attempt.
+    pub agent: Option<AgentName>,
+    /// Created at or after.
+    pub since: Option<Timestamp>,
+    /// Created before.
+    pub before: Option<Timestamp>,
+    /// With this text in its id, workflow or source, regardless of case.
+    pub search: Option<String>,
+}
+
+/// Which tasks a list shows. Empty fields do not restrict.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskFilter {
+    /// Of this run.
+    pub run: Option<RunId>,
+    /// With one of these statuses.
+    pub status: Vec<TaskStatus>,
+    /// Done last by this agent.
+    pub agent: Option<AgentName>,
+    /// Of runs created at or after.
+    pub since: Option<Timestamp>,
+    /// With this text in its name or its run's id, regardless of case.
+    pub search: Option<String>,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The most items.
+    pub limit: usize,
+    /// Where the last page ended: its `next`.
+    pub cursor: Option<String>,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { limit: 50, cursor: None }
+    }
+}
+
+/// A page's items and where the next begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// By what spending is summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpendGroup {
+    /// By agent.
+    Agent,
+    /// By model.
+    Model,
+    /// By provider.
+    Provider,
+    /// By task: its id.
+    Task,
+    /// By project.
+    Project,
+    /// By day in UTC: `2026-01-31`.
+    Day,
+    /// By run.
+    Run,
+}
+
+/// The sum of one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SpendTotal {
+    /// What the group has in common.
+    pub key: String,
+    /// How many runs are in it.
+    pub runs: u64,
+    /// How many requests.
+    pub requests: u64,
+    /// What was used.
+    pub usage: Usage,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// What a clean-up removed, or would.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cleaned {
+    /// The runs.
+    pub runs: Vec<RunId>,
+    /// How many blobs nothing refers to any more.
+    pub blobs: u64,
+    /// How many bytes these had.
+    pub bytes: u64,
+}
+
+/// The side that people and front-ends read. Lists are newest first; tasks of one run are in the
+/// order of its workflow.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// A page of runs.
+    ///
+    /// # Errors
+    /// Any failure of the storage; a cursor that no list gave is [`StoreError::Damaged`].
+    async fn runs(&self, filter: &RunFilter, page: &Page) -> Result<Listing<RunRow>, StoreError>;
+
+    /// One run.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn run(&self, id: &RunId) -> Result<Option<RunRow>, StoreError>;
+
+    /// The ids that start with `prefix`, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn run_ids(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError>;
+
+    /// A page of tasks.
+    ///
+    /// # Errors
+    /// As for [`Catalog::runs`].
+    async fn tasks(&self, filter: &TaskFilter, page: &Page)
+    -> Result<Listing<TaskRow>, StoreError>;
+
+    /// The attempts of a run, or of one of its tasks, in the order in which they started.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn attempts(
+        &self,
+        run: &RunId,
+        task: Option<&TaskName>,
+    ) -> Result<Vec<AttemptRow>, StoreError>;
+
+    /// The attempts of one agent, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn attempts_of(
+        &self,
+        agent: &AgentName,
+        limit: usize,
+    ) -> Result<Vec<AttemptRow>, StoreError>;
+
+    /// Spending summed up, the largest cost first; by day in the order of the days.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn spending(
+        &self,
+        group: SpendGroup,
+        run: Option<&RunId>,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<SpendTotal>, StoreError>;
+
+    /// Removes ended runs that were created before `before`, and the blobs that nothing refers to
+    /// then. With `dry_run` it only says what it would remove.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn clean(&self, before: Timestamp, dry_run: bool) -> Result<Cleaned, StoreError>;
+}

@@ -1,0 +1,191 @@
+//! The rows that lists and details are made of.
+
+use crate::{
+    error::Failure,
+    event::{ArtifactRef, Content},
+    id::{
+        AgentName, AttemptNumber, Epoch, ProjectId, ProviderName, RunId, Sequence, TaskName,
+        TenantId, WorkflowName,
+    },
+    money::MicroUsd,
+    run::RunStatus,
+    task::TaskStatus,
+    time::Timestamp,
+    usage::{Cost, Usage},
+};
+use serde::{Deserialize, Serialize};
+
+/// The rows that an [`Append`] inserts or, where the key exists, replaces. `spend` is only added to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rows {
+    /// The run's row.
+    pub run: Option<RunRow>,
+    /// Rows of tasks that changed.
+    pub tasks: Vec<TaskRow>,
+    /// Rows of attempts that changed.
+    pub attempts: Vec<AttemptRow>,
+    /// New lines of spending.
+    pub spend: Vec<SpendRow>,
+}
+
+/// One run as lists and details show it. Key: `id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunRow {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its id.
+    pub id: RunId,
+    /// The workflow's name.
+    pub workflow: WorkflowName,
+    /// The workflow's version.
+    pub version: String,
+    /// Where the definition came from.
+    pub source: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// The run that started it.
+    pub parent: Option<RunId>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How many tasks it has.
+    pub tasks: u32,
+    /// How many of them have ended.
+    pub ended: u32,
+    /// How many of those failed.
+    pub failed: u32,
+    /// What it used.
+    pub usage: Usage,
+    /// What it cost.
+    pub cost: Cost,
+    /// The most that it may cost.
+    pub budget: Option<MicroUsd>,
+    /// Its last event.
+    pub seq: Sequence,
+}
+
+/// One task as lists and details show it. Key: `run`, `name`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TaskRow {
+    /// The run.
+    pub run: RunId,
+    /// Its key in the workflow.
+    pub name: TaskName,
+    /// Its place in the workflow, from 0.
+    pub position: u32,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Whether its declared checks passed: `None` without checks.
+    pub verified: Option<bool>,
+    /// Who works or worked on it last.
+    pub agent: Option<AgentName>,
+    /// How many attempts were started.
+    pub attempts: u32,
+    /// When the first attempt started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What it used.
+    pub usage: Usage,
+    /// What it cost.
+    pub cost: Cost,
+    /// Why it failed, or why its last attempt did.
+    pub error: Option<Failure>,
+    /// What it left.
+    pub output: Option<Content>,
+}
+
+/// Where an attempt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptStatus {
+    /// It works.
+    Running,
+    /// Its answer was accepted.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// It was stopped.
+    Cancelled,
+}
+
+impl AttemptStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status with that stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// One attempt. Key: `run`, `task`, `number`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AttemptRow {
+    /// The run.
+    pub run: RunId,
+    /// The task.
+    pub task: TaskName,
+    /// Which try.
+    pub number: AttemptNumber,
+    /// Its fencing token.
+    pub epoch: Epoch,
+    /// Who worked.
+    pub agent: AgentName,
+    /// Where it stands.
+    pub status: AttemptStatus,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// What it used.
+    pub usage: Usage,
+    /// What it cost.
+    pub cost: Cost,
+    /// Files that it made.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// One line of spending: an attempt's calls of one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SpendRow {
+    /// The run.
+    pub run: RunId,
+    /// The task.
+    pub task: TaskName,
+    /// Which try.
+    pub attempt: AttemptNumber,
+    /// Who spent it.
+    pub agent: AgentName,
+    /// With whom.
+    pub provider: ProviderName,
+    /// On which model.
+    pub model: String,
+    /// In how many requests.
+    pub requests: u32,
+    /// What was used.
+    pub usage: Usage,
+    /// What it cost; `None` when unknown.
+    pub cost: Option<MicroUsd>,
+    /// When it was recorded.
+    pub at: Timestamp,
+}
