@@ -211,6 +211,22 @@ impl Content {
     /// The largest JSON text that is kept in the log itself, in bytes.
     pub const INLINE_LIMIT: usize = 32 * 1024;
 
+    /// The deepest nesting of a value in the log. Readers of JSON bound their recursion (serde_json
+    /// at 128 levels, the event around the value included), and what is written must be readable.
+    pub const MAX_DEPTH: usize = 64;
+
+    /// Whether `value` is shallow enough to be kept.
+    pub fn admits(value: &Value) -> bool {
+        fn within(value: &Value, left: usize) -> bool {
+            match value {
+                Value::Array(items) => left > 0 && items.iter().all(|v| within(v, left - 1)),
+                Value::Object(map) => left > 0 && map.values().all(|v| within(v, left - 1)),
+                _ => true,
+            }
+        }
+        within(value, Self::MAX_DEPTH)
+    }
+
     /// The value, when it is in the log.
     pub fn inline(&self) -> Option<&Value> {
         match self {

@@ -150,6 +150,10 @@ fn lookup<'v>(steps: &[&str], scope: &'v Value) -> Result<&'v Value, ExprError> 
 /// # Errors
 /// [`ExprError::Syntax`], or [`ExprError::Undecided`] when it fails or is not true or false.
 pub fn decide(condition: &str, scope: &Value) -> Result<bool, ExprError> {
+    stacker::maybe_grow(STACK, STACK, || evaluate(condition, scope))
+}
+
+fn evaluate(condition: &str, scope: &Value) -> Result<bool, ExprError> {
     let program = compile(condition)?;
     let undecided = |reason: String| ExprError::Undecided { condition: cut(condition), reason };
     let mut context = cel::Context::default();
@@ -170,11 +174,13 @@ pub fn decide(condition: &str, scope: &Value) -> Result<bool, ExprError> {
 /// # Errors
 /// [`ExprError::Syntax`].
 pub fn variables(condition: &str) -> Result<Vec<String>, ExprError> {
-    let program = compile(condition)?;
-    let mut names: Vec<String> =
-        program.references().variables().iter().map(ToString::to_string).collect();
-    names.sort();
-    Ok(names)
+    stacker::maybe_grow(STACK, STACK, || {
+        let program = compile(condition)?;
+        let mut names: Vec<String> =
+            program.references().variables().iter().map(ToString::to_string).collect();
+        names.sort();
+        Ok(names)
+    })
 }
 
 /// The tasks that `condition` refers to as `tasks.NAME` or `tasks["NAME"]`.
@@ -216,19 +222,45 @@ fn compile(condition: &str) -> Result<cel::Program, ExprError> {
     if condition.len() > MAX_CONDITION {
         return Err(syntax(format!("it is longer than {MAX_CONDITION} bytes")));
     }
-    // The parser recurses once for each level; a bound on nesting keeps its stack small.
-    let mut depth = 0usize;
+    bounded(condition).map_err(|reason| syntax(reason.to_owned()))?;
+    cel::Program::compile(condition).map_err(|errors| syntax(errors.to_string()))
+}
+
+/// The stack that reading and deciding the largest condition may take, in bytes: some 130 KB for
+/// each level of nesting and 22 KB for each operator, both measured without optimisation.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// The deepest nesting of a condition.
+const MAX_DEPTH: usize = 32;
+
+/// The most operators and steps of paths in a condition.
+const MAX_OPERATORS: usize = 200;
+
+/// Bounds what the parser and the evaluation recurse over, so that neither can exhaust the stack.
+///
+/// Texts in quotes count too: to tell them apart is the parser's work, and whoever could make the
+/// two disagree would be past this check.
+fn bounded(condition: &str) -> Result<(), &'static str> {
+    let (mut depth, mut operators) = (0usize, 0usize);
     for byte in condition.bytes() {
         match byte {
-            b'(' | b'[' | b'{' | b'!' | b'-' | b'?' => depth += 1,
+            b'(' | b'[' | b'{' => {
+                depth += 1;
+                operators += 1;
+            }
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'.' | b'+' | b'-' | b'*' | b'/' | b'%' | b'!' | b'?' | b'&' | b'|' | b'<' | b'>'
+            | b'=' | b',' => operators += 1,
             _ => {}
         }
-        if depth > 64 {
-            return Err(syntax("it is nested deeper than 64 levels".into()));
+        if depth > MAX_DEPTH {
+            return Err("it is nested deeper than 32 levels");
+        }
+        if operators > MAX_OPERATORS {
+            return Err("it has more than 200 operators");
         }
     }
-    cel::Program::compile(condition).map_err(|errors| syntax(errors.to_string()))
+    Ok(())
 }
 
 /// JSON as CEL sees it: whole numbers are `int`, so that `x > 3` compares like with like.
@@ -306,6 +338,36 @@ mod tests {
         let long = format!("true{}", " || true".repeat(2_000));
         for condition in ["", "1 +", "inputs.nope", "nobody", "1 + 1", &deep, &long] {
             assert!(decide(condition, &sample()).is_err(), "{condition:.20}");
+        }
+    }
+
+    #[test]
+    fn what_would_exhaust_the_stack_is_refused() {
+        for (part, last) in
+            [("1+", "1 > 0"), ("true||", "true"), ("[1]+", "[] == []"), ("!", "true")]
+        {
+            for (count, is_fine) in [(MAX_OPERATORS / 4, true), (1_000, false)] {
+                let condition = format!("{}{last}", part.repeat(count));
+                assert_eq!(decide(&condition, &sample()).is_ok(), is_fine, "{condition:.20}");
+            }
+        }
+        let nested = format!("{}true{}", "(".repeat(MAX_DEPTH), ")".repeat(MAX_DEPTH));
+        assert_eq!(decide(&nested, &sample()), Ok(true));
+        assert!(decide(&format!("inputs{}", ".x".repeat(2_000)), &sample()).is_err());
+        // A quote hides nothing: one that is not closed would not hide it from the parser either.
+        assert!(decide(&format!("'{}", "(".repeat(2_000)), &sample()).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_condition_panics(condition in "[a-z0-9(){}\\[\\]'\"`.,:?|&!=<>+*/% \\\\-]{0,40}") {
+            let _ = decide(&condition, &sample());
+            let _ = variables(&condition);
+        }
+
+        #[test]
+        fn no_text_panics(text in "[a-z{}. \\-0-9é]{0,60}") {
+            let _ = fill(&text, &sample());
         }
     }
 

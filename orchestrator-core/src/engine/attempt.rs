@@ -154,6 +154,10 @@ impl Plan {
                 .unwrap_or_default();
             Failure::new(ErrorClass::Internal, format!("the agent panicked: {said}"))
         })??;
+        if !Content::admits(&answer.output) {
+            let message = format!("the output is nested deeper than {} levels", Content::MAX_DEPTH);
+            return Err(Failure::new(ErrorClass::BadOutput, message).spent(answer.spend));
+        }
         let Some(schema) = &self.task().output else {
             return Ok(answer);
         };

@@ -19,11 +19,12 @@ pub use system::{SystemClock, SystemIds};
 use crate::command::Moment;
 use crate::{
     agent::{self, AgentSpec},
+    event::Content,
     id::{AgentName, Epoch, OwnerId, RunId, Sequence, TaskName},
     port::{Agent, Append, Blobs, Clock, Ids, Lease, Observer, Store, StoreError},
     run::{ReplayError, Run, StartRun},
     task::Binding,
-    workflow::{Problem, did_you_mean},
+    workflow::{INPUT_TYPE, Problem, did_you_mean},
 };
 use driver::Driver;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -158,7 +159,12 @@ impl Engine {
     /// # Errors
     /// An invalid workflow, an unknown agent, or a failure of the store.
     pub async fn start(&self, start: StartRun) -> Result<RunHandle, EngineError> {
-        let problems = start.workflow.check();
+        let mut problems = start.workflow.check();
+        if !Content::admits(&start.inputs) {
+            let message =
+                format!("the inputs are nested deeper than {} levels", Content::MAX_DEPTH);
+            problems.push(Problem::new(INPUT_TYPE, "/inputs", message));
+        }
         if !problems.is_empty() {
             return Err(EngineError::Invalid(problems));
         }

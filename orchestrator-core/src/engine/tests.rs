@@ -36,6 +36,7 @@ impl Agent for Arc<Scripted> {
                 host.cancelled().await;
                 Ok(Answer::text("just in time"))
             }
+            "deep" => Ok(Answer::json((0..70).fold(json!(1), |value, _| json!([value])))),
             "flaky" if work.attempt.0 < 3 => Err(Failure::new(ErrorClass::Crashed, "died")),
             "large" => Ok(Answer::text("x".repeat(Content::INLINE_LIMIT))),
             "talk" => {
@@ -141,6 +142,7 @@ async fn an_agent_that_panics_or_misfits_fails_its_task_only() {
             "panic": ask("panic", &[]),
             "misfit": { "agent": "a", "prompt": "text", "output": { "type": "object" } },
             "fine": ask("x", &[]),
+            "deep": ask("deep", &[]),
         }))
         .await
         .wait()
@@ -148,7 +150,8 @@ async fn an_agent_that_panics_or_misfits_fails_its_task_only() {
         .unwrap();
     let classes: Vec<Option<ErrorClass>> =
         report.tasks.iter().map(|task| task.error.as_ref().map(|error| error.class)).collect();
-    assert_eq!(classes, [Some(ErrorClass::Internal), Some(ErrorClass::BadOutput), None]);
+    let bad = Some(ErrorClass::BadOutput);
+    assert_eq!(classes, [Some(ErrorClass::Internal), bad, None, bad]);
     assert_eq!(report.status, RunStatus::Failed);
 }
 

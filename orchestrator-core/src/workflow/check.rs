@@ -6,6 +6,7 @@ use super::{
     problem::{self as code, Problem, did_you_mean, join},
 };
 use crate::{
+    event::Content,
     expr,
     graph::Graph,
     task::{TaskKind, TaskSpec},
@@ -69,13 +70,22 @@ impl Workflow {
                 );
             }
         }
+        let at_output = join(&task_pointer(&task.name), "output");
+        if let Some(schema) = &task.output
+            && !Content::admits(schema)
+        {
+            let message =
+                format!("the output schema is nested deeper than {} levels", Content::MAX_DEPTH);
+            problems.push(Problem::new(code::OUTPUT_SCHEMA, &at_output, message));
+            return;
+        }
         #[cfg(feature = "engine")]
         if let Some(schema) = &task.output
             && let Err(error) = jsonschema::validator_for(schema)
         {
             problems.push(Problem::new(
                 code::OUTPUT_SCHEMA,
-                &join(&task_pointer(&task.name), "output"),
+                &at_output,
                 format!("the output schema is not valid: {error}"),
             ));
         }
