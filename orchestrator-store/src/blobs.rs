@@ -195,13 +195,10 @@ fn is_hex(text: &str, length: usize) -> bool {
 
 fn unavailable(action: &str, path: &Path, error: &io::Error) -> BlobError {
     let action = format!("{action} `{}`", path.display());
-    let reason = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "no space is left on the disk".into()
-        }
-        _ => error.to_string(),
-    };
-    BlobError::Unavailable { action, reason }
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::Full(action),
+        _ => BlobError::Unavailable { action, reason: error.to_string() },
+    }
 }
 
 /// Runs `work` on a thread that may block.

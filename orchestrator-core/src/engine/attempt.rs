@@ -7,15 +7,16 @@ use crate::{
     error::{ErrorClass, Failure},
     event::{ArtifactRef, Content},
     expr,
-    id::{RunId, TaskName},
-    port::{Agent, Answer, Assignment, BlobError, Feedback, Upstream, Work},
+    id::{BlobId, RunId, TaskName},
+    port::{Agent, Answer, Assignment, BlobError, Feedback, StoreError, Upstream, Work},
     run::Run,
     task::{TaskKind, TaskSpec, TaskStatus},
+    usage::Spend,
     workflow::Workflow,
 };
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// All that an attempt needs of its run, taken when it starts.
@@ -93,17 +94,23 @@ impl Plan {
     }
 
     /// Does the attempt; the command tells the run what came of it.
-    pub(super) async fn perform(self, host: Host, stop: watch::Sender<bool>) -> Command {
+    ///
+    /// # Errors
+    /// What the attempt made cannot be kept: the run has to be put down, since going on without it
+    /// would lose what was paid for or ask for it again.
+    pub(super) async fn perform(
+        self,
+        host: Host,
+        stop: watch::Sender<bool>,
+    ) -> Result<Command, StoreError> {
         let attempt = self.key.clone();
-        match self.answer(&host, &stop).await {
+        Ok(match self.answer(&host, &stop).await {
             Err(failure) => Command::FailAttempt { attempt, failure },
-            Ok(answer) => match keep(&host.shared, answer).await {
-                Ok((output, spend, artifacts)) => {
-                    Command::FinishAttempt { attempt, output, spend, artifacts }
-                }
-                Err(failure) => Command::FailAttempt { attempt, failure },
-            },
-        }
+            Ok(answer) => {
+                let (output, spend, artifacts) = keep(&host.shared, answer).await?;
+                Command::FinishAttempt { attempt, output, spend, artifacts }
+            }
+        })
     }
 
     async fn answer(&self, host: &Host, stop: &watch::Sender<bool>) -> Result<Answer, Failure> {
@@ -254,35 +261,49 @@ async fn load(shared: &Shared, content: &Content) -> Result<Value, Failure> {
     }
 }
 
+/// How often a blob that could not be kept is tried again, and how long is waited before each.
+const BLOB_TRIES: u32 = 3;
+const BLOB_PAUSE: Duration = Duration::from_millis(200);
+
+/// Keeps bytes as a blob, through a bad moment of the disk.
+async fn put(shared: &Shared, bytes: &[u8]) -> Result<BlobId, StoreError> {
+    let mut tries = 1;
+    loop {
+        match shared.blobs.put(bytes).await {
+            Ok(id) => return Ok(id),
+            Err(_) if tries < BLOB_TRIES => {
+                tries += 1;
+                shared.clock.until(shared.clock.now().after(BLOB_PAUSE)).await;
+            }
+            Err(BlobError::Full(action)) => return Err(StoreError::Full(action)),
+            Err(BlobError::Unavailable { action, reason }) => {
+                return Err(StoreError::Unavailable { action, reason });
+            }
+            Err(error) => return Err(StoreError::Damaged(error.to_string())),
+        }
+    }
+}
+
 /// Keeps what is large as blobs.
 async fn keep(
     shared: &Shared,
     answer: Answer,
-) -> Result<(Content, Vec<crate::usage::Spend>, Vec<ArtifactRef>), Failure> {
-    let spend = answer.spend;
-    // What was paid for must not be asked for again because a disk has a bad moment: no retry.
-    let failed = |error: BlobError| {
-        let message = format!("cannot keep what the attempt made: {error}");
-        Failure::new(ErrorClass::Internal, message).spent(spend.clone())
-    };
+) -> Result<(Content, Vec<Spend>, Vec<ArtifactRef>), StoreError> {
     let text = answer.output.to_string();
     let output = if text.len() <= Content::INLINE_LIMIT {
         Content::Inline(answer.output)
     } else {
-        match shared.blobs.put(text.as_bytes()).await {
-            Ok(id) => Content::Blob { id, bytes: text.len() as u64 },
-            Err(_) => Content::Inline(answer.output),
-        }
+        let id = put(shared, text.as_bytes()).await?;
+        Content::Blob { id, bytes: text.len() as u64 }
     };
     let mut artifacts = Vec::with_capacity(answer.artifacts.len());
     for artifact in answer.artifacts {
-        let blob = shared.blobs.put(&artifact.bytes).await.map_err(failed)?;
         artifacts.push(ArtifactRef {
+            blob: put(shared, &artifact.bytes).await?,
             name: artifact.name,
             media_type: artifact.media_type,
-            blob,
             bytes: artifact.bytes.len() as u64,
         });
     }
-    Ok((output, spend, artifacts))
+    Ok((output, answer.spend, artifacts))
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{ErrorClass, Failure},
     event::Recorded,
     id::{AgentName, Epoch, Sequence},
-    port::{Append, Signal},
+    port::{Append, Signal, StoreError},
     run::Run,
     time::Timestamp,
 };
@@ -38,6 +38,8 @@ const BATCH: usize = 1_024;
 pub(super) enum Input {
     /// An attempt ended, or has something to say.
     Attempt(Box<Command>),
+    /// What an attempt made cannot be kept.
+    Unkept(StoreError),
     /// Stop the run.
     Cancel {
         /// Who or why.
@@ -132,7 +134,7 @@ impl Driver {
             let mut commands = Vec::new();
             match woken {
                 Woken::Interrupted => return self.put_down().await,
-                Woken::Inputs => self.take(&mut inputs, &mut commands),
+                Woken::Inputs => self.take(&mut inputs, &mut commands)?,
                 Woken::Clock => commands.push(Command::Tick),
             }
             if now >= self.beat_at {
@@ -145,10 +147,15 @@ impl Driver {
     }
 
     /// Turns inputs into commands; what an attempt said comes before how it ended.
-    fn take(&mut self, inputs: &mut Vec<Input>, commands: &mut Vec<Command>) {
+    fn take(
+        &mut self,
+        inputs: &mut Vec<Input>,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), EngineError> {
         for input in inputs.drain(..) {
             match input {
                 Input::Cancel { reason } => commands.push(Command::Cancel { reason }),
+                Input::Unkept(error) => return Err(error.into()),
                 Input::Attempt(command) => {
                     if let Command::FinishAttempt { attempt, .. }
                     | Command::FailAttempt { attempt, .. } = &*command
@@ -160,6 +167,7 @@ impl Driver {
                 }
             }
         }
+        Ok(())
     }
 
     /// What is done from time to time: the lease, the inbox, the logs of running attempts.
@@ -268,9 +276,12 @@ impl Driver {
         let plan = Plan::new(&self.run, key.clone(), place, spec, agent);
         let sender = stop.clone();
         let work = async move {
-            let command = plan.perform(host, sender).await;
+            let input = match plan.perform(host, sender).await {
+                Ok(command) => Input::Attempt(Box::new(command)),
+                Err(error) => Input::Unkept(error),
+            };
             // A driver that is gone has written what it could.
-            let _ = inbox.send(Input::Attempt(Box::new(command)));
+            let _ = inbox.send(input);
         };
         let task = tokio::spawn(work.instrument(span)).abort_handle();
         self.attempts.insert(key, Supervised { stop, task, pending });
@@ -295,7 +306,7 @@ impl Driver {
                 break;
             }
             let mut commands = Vec::new();
-            self.take(&mut inputs, &mut commands);
+            self.take(&mut inputs, &mut commands)?;
             // An attempt that was cut off has not failed: its task goes on when the run does.
             for command in &mut commands {
                 if let Command::FailAttempt { attempt, failure } = command

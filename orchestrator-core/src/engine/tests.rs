@@ -2,9 +2,11 @@ use super::*;
 use crate::{
     error::{ErrorClass, Failure},
     event::{Content, Event, Recorded},
+    id::BlobId,
     memory::{MemoryBlobs, MemoryStore},
     port::{
-        Answer, Assignment, AttemptHost, Catalog, LogLine, LogStream, Page, Signal, TaskFilter,
+        Answer, Assignment, AttemptHost, BlobError, Catalog, LogLine, LogStream, Page, Signal,
+        TaskFilter,
     },
     run::RunStatus,
     task::TaskStatus,
@@ -271,6 +273,61 @@ async fn unknown_agents_are_refused_before_anything_is_stored() {
         other => panic!("{other:?}"),
     }
     assert!(world.store.run_ids("", 9).await.unwrap().is_empty());
+}
+
+/// Blobs of which the first few cannot be kept.
+struct Failing(Mutex<u32>, MemoryBlobs);
+
+#[async_trait]
+impl Blobs for Failing {
+    async fn put(&self, bytes: &[u8]) -> Result<BlobId, BlobError> {
+        let left = {
+            let mut left = self.0.lock().unwrap();
+            let before = *left;
+            *left = before.saturating_sub(1);
+            before
+        };
+        if left > 0 {
+            return Err(BlobError::Full("write a blob".into()));
+        }
+        self.1.put(bytes).await
+    }
+
+    async fn get(&self, id: &BlobId) -> Result<Vec<u8>, BlobError> {
+        self.1.get(id).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_puts_the_run_down_and_a_bad_moment_does_not() {
+    for (failures, survives) in [(2, true), (3, false)] {
+        let store = Arc::new(MemoryStore::default());
+        let engine = |blobs: Arc<dyn Blobs>| {
+            Engine::builder()
+                .store(store.clone())
+                .blobs(blobs)
+                .clock(Arc::new(Virtual(tokio::time::Instant::now())))
+                .owner(OwnerId::new("one").unwrap())
+                .own_agent("a", Arc::new(Scripted::default()))
+                .unwrap()
+                .build()
+        };
+        let failing = Arc::new(Failing(Mutex::new(failures), MemoryBlobs::default()));
+        let document = json!({ "name": "w", "tasks": { "t": ask("large", &[]) } });
+        let workflow = Arc::new(Workflow::parse(&document).unwrap());
+        let handle = engine(failing).start(StartRun::new(workflow)).await.unwrap();
+        let run = handle.id().clone();
+        match handle.wait().await {
+            Ok(report) => assert!(survives && report.status == RunStatus::Succeeded),
+            Err(EngineError::Store(StoreError::Full(_))) => {
+                assert!(!survives);
+                let later = engine(Arc::new(MemoryBlobs::default()));
+                let report = later.resume(&run, None).await.unwrap().wait().await.unwrap();
+                assert_eq!(report.status, RunStatus::Succeeded);
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

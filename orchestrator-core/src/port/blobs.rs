@@ -13,6 +13,9 @@ pub enum BlobError {
     /// What is stored does not have that content any more.
     #[error("blob {0} is damaged: its content does not match its id")]
     Damaged(BlobId),
+    /// No room is left on the disk.
+    #[error("cannot {0}: no space is left on the disk")]
+    Full(String),
     /// The storage failed.
     #[error("cannot {action}: {reason}")]
     Unavailable {

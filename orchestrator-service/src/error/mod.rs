@@ -221,6 +221,7 @@ impl ServiceError {
             Self::Store { error, .. } => store::code(error),
             Self::State { .. } => "ORC-0406",
             Self::Blob(BlobError::Missing(_) | BlobError::Damaged(_)) => "ORC-0407",
+            Self::Blob(BlobError::Full(_)) => "ORC-0404",
             Self::Blob(_) => "ORC-0401",
             Self::NoSuchAgent { .. } => "ORC-0511",
             Self::NobodyFor { .. } => "ORC-0512",
@@ -331,16 +332,15 @@ impl ServiceError {
             | Self::NoRuns
             | Self::NoSuchTask { .. }
             | Self::RunOver { .. }
+            | Self::Driven { .. }
+            | Self::DrivenElsewhere { .. }
             | Self::NoSuchArtifact { .. }
             | Self::Project { .. }
             | Self::PathNotUtf8(_)
             | Self::Argument { .. }
             | Self::Missing(_) => Exit::Usage,
-            Self::Store { .. }
-            | Self::State { .. }
-            | Self::Blob(_)
-            | Self::Driven { .. }
-            | Self::DrivenElsewhere { .. } => Exit::Unreachable,
+            Self::Store { error, .. } => store::exit(error),
+            Self::State { .. } | Self::Blob(_) => Exit::Unreachable,
             Self::SettingsUnwritable { .. }
             | Self::Engine(_)
             | Self::Telemetry(_)
