@@ -14,6 +14,7 @@ mod capabilities;
 mod cli_reference;
 mod layers;
 mod markdown;
+mod pages;
 mod summary;
 mod targets;
 mod test;
@@ -62,6 +63,11 @@ const CHORES: &[Chore] = &[
         name: "book",
         does: "check the book's table of contents, its links and those of the other pages",
         run: book::run,
+    },
+    Chore {
+        name: "pages",
+        does: "run the commands that the book's pages print, as somebody new would",
+        run: pages::run,
     },
 ];
 

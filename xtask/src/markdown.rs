@@ -86,6 +86,33 @@ pub(crate) fn code_after(text: &str, marker: &str) -> Option<Vec<String>> {
     Some(code.collect())
 }
 
+/// The code blocks that follow a comment at once, each with what the comment says.
+pub(crate) fn marked_blocks(text: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut comment: Option<String> = None;
+    let mut block: Option<(String, String)> = None;
+    for event in parse(text) {
+        match event {
+            Event::Html(html) => {
+                let said = html.trim().strip_prefix("<!--").and_then(|s| s.strip_suffix("-->"));
+                comment = said.map(|said| said.trim().to_owned());
+            }
+            Event::Start(Tag::CodeBlock(_)) => {
+                block = comment.take().map(|comment| (comment, String::new()));
+            }
+            Event::Text(text) => {
+                if let Some((_, code)) = &mut block {
+                    code.push_str(&text);
+                }
+            }
+            Event::End(TagEnd::CodeBlock) => blocks.extend(block.take()),
+            Event::Start(Tag::HtmlBlock) | Event::End(TagEnd::HtmlBlock) => {}
+            _ => comment = None,
+        }
+    }
+    blocks
+}
+
 /// The links and images of a page. Text in code is not a link.
 pub(crate) fn links(text: &str) -> Vec<Link> {
     let mut links = Vec::new();
@@ -207,6 +234,16 @@ mod tests {
         };
         check("banned", Some(vec!["tokio".to_owned(), "mio".to_owned()]));
         check("absent", None);
+    }
+
+    #[test]
+    fn a_comment_marks_the_block_that_follows_it_at_once() {
+        let page = "<!-- one -->\n```sh\na\nb\n```\n\n```sh\nc\n```\n\n<!-- two -->\n\nText.\n\n\
+                    ```sh\nd\n```\n\n<!-- three -->\n\n```sh\ne\n```\n";
+        let blocks = marked_blocks(page);
+        let found: Vec<_> =
+            blocks.iter().map(|(said, code)| (said.as_str(), code.as_str())).collect();
+        assert_eq!(found, [("one", "a\nb\n"), ("three", "e\n")]);
     }
 
     #[test]

@@ -39,9 +39,9 @@ impl Gateway {
     ) -> Option<MicroUsd> {
         if account.is_local {
             let own = self.prices.find_own(provider, model);
-            return Some(own.map_or(MicroUsd::ZERO, |entry| entry.cost(usage, at)));
+            return own.map_or(Some(MicroUsd::ZERO), |entry| entry.cost(usage, at));
         }
-        self.prices.find(provider, model).map(|entry| entry.cost(usage, at))
+        self.prices.find(provider, model)?.cost(usage, at)
     }
 
     /// The cost of any number of tokens, when it is zero.

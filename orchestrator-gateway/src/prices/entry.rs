@@ -34,15 +34,48 @@ impl Rates {
     }
 }
 
-/// Rates for a request whose prompt is long. They replace all others of that request.
+/// What holds for a request whose prompt is long, in place of all other rates of that request.
+///
+/// Either all of its rates are given or none. Without rates the price of such a request is not
+/// known: it is dearer than that of a short one, so that its usual rates would be too low.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "LongPromptText")]
 pub struct LongPrompt {
     /// The prompt, fresh and cached, has more tokens than that.
     pub above_input_tokens: u64,
-    /// What then holds.
+    /// What then holds; `None` when that is not known.
     #[serde(flatten)]
-    pub rates: Rates,
+    pub rates: Option<Rates>,
+}
+
+/// [`LongPrompt`] as it is written. Read by hand, since an optional part that is flattened would
+/// swallow a misspelt rate and make the price unknown in silence.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct LongPromptText {
+    above_input_tokens: u64,
+    #[serde(default, deserialize_with = "some_dollars")]
+    input: Option<MicroUsd>,
+    #[serde(default, deserialize_with = "some_dollars")]
+    cache_read: Option<MicroUsd>,
+    #[serde(default, deserialize_with = "some_dollars")]
+    cache_write: Option<MicroUsd>,
+    #[serde(default, deserialize_with = "some_dollars")]
+    output: Option<MicroUsd>,
+}
+
+impl TryFrom<LongPromptText> for LongPrompt {
+    type Error = &'static str;
+
+    fn try_from(text: LongPromptText) -> Result<Self, &'static str> {
+        let LongPromptText { above_input_tokens, input, cache_read, cache_write, output } = text;
+        let rates = match (input, output) {
+            (Some(input), Some(output)) => Some(Rates { input, cache_read, cache_write, output }),
+            (None, None) if cache_read.is_none() && cache_write.is_none() => None,
+            _ => return Err("`long` needs both `input` and `output`, or no rate at all"),
+        };
+        Ok(Self { above_input_tokens, rates })
+    }
 }
 
 /// Rates that hold at certain hours.
@@ -94,28 +127,29 @@ pub struct PriceEntry {
     /// What holds at certain hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<PeakHours>,
-    /// Where the price was published.
+    /// Where the price was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// For which day it was confirmed, `YYYY-MM-DD`.
+    /// The day for which that page states it, `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
 }
 
 impl PriceEntry {
-    /// The rates of a request with `usage`, made at `at`. A long prompt outweighs the hour.
-    pub fn rates_for(&self, usage: &Usage, at: Timestamp) -> &Rates {
+    /// The rates of a request with `usage`, made at `at`; `None` when its prompt is longer than
+    /// those for which rates are known. A long prompt outweighs the hour.
+    pub fn rates_for(&self, usage: &Usage, at: Timestamp) -> Option<&Rates> {
         let prompt = usage.input + usage.cache_read + usage.cache_write;
         match (&self.long, &self.peak) {
-            (Some(long), _) if prompt.0 > long.above_input_tokens => &long.rates,
-            (_, Some(peak)) if peak.contains(at) => &peak.rates,
-            _ => &self.rates,
+            (Some(long), _) if prompt.0 > long.above_input_tokens => long.rates.as_ref(),
+            (_, Some(peak)) if peak.contains(at) => Some(&peak.rates),
+            _ => Some(&self.rates),
         }
     }
 
-    /// What a request with `usage`, made at `at`, costs.
-    pub fn cost(&self, usage: &Usage, at: Timestamp) -> MicroUsd {
-        self.rates_for(usage, at).cost(usage)
+    /// What a request with `usage`, made at `at`, costs; `None` when that is not known.
+    pub fn cost(&self, usage: &Usage, at: Timestamp) -> Option<MicroUsd> {
+        Some(self.rates_for(usage, at)?.cost(usage))
     }
 }
 
