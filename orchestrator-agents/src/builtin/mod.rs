@@ -8,6 +8,7 @@ pub mod finding;
 pub(crate) mod fixture;
 pub mod index;
 pub mod licence;
+mod phrase;
 pub mod pm;
 pub mod qa;
 pub mod render;

@@ -37,8 +37,9 @@ impl Syntax {
             "rb" => Self::Ruby,
             "php" => Self::Php,
             "swift" => Self::Swift,
-            "c" => Self::C,
-            "cc" | "cpp" | "cxx" => Self::Cpp,
+            // A header may be of either language; C is the common case.
+            "c" | "h" => Self::C,
+            "cc" | "cpp" | "cxx" | "hh" | "hpp" | "hxx" => Self::Cpp,
             "ex" | "exs" => Self::Elixir,
             "dart" => Self::Dart,
             _ => return None,

@@ -76,6 +76,7 @@ pub(super) fn count(index: &Index, cancelled: &AtomicBool) -> Languages {
                     && own.code > LARGE
                     && is_program(*language)
                     && file.class == Class::Own
+                    && !file.path.ends_with(".d.ts")
                 {
                     languages.large.push((file.path.clone(), own.code));
                 }
@@ -111,7 +112,26 @@ fn lines(language: LanguageType, stats: &CodeStats) -> Vec<(LanguageType, Lines)
     };
     let embedded =
         stats.blobs.iter().map(|(language, stats)| (*language, of(&stats.summarise(), 0)));
+    if is_prose(language) {
+        // Text is no code, and neither are the examples in it.
+        let whole = of(&stats.summarise(), 1);
+        let lines = Lines { code: 0, comments: whole.comments + whole.code, ..whole };
+        return vec![(language, lines)];
+    }
     std::iter::once((language, of(stats, 1))).chain(embedded).collect()
+}
+
+/// Whether a language is for people to read.
+fn is_prose(language: LanguageType) -> bool {
+    matches!(
+        language,
+        LanguageType::AsciiDoc
+            | LanguageType::Markdown
+            | LanguageType::Org
+            | LanguageType::Po
+            | LanguageType::ReStructuredText
+            | LanguageType::Text
+    )
 }
 
 /// Whether a language is for programs rather than for data, pages or prose.
@@ -134,10 +154,21 @@ fn is_program(language: LanguageType) -> bool {
 }
 
 impl Languages {
-    /// The programming language with the most code, else any language.
+    /// The programming language with the most code, headers with what they declare, else any
+    /// language.
     pub(super) fn main(&self) -> Option<&'static str> {
-        let program = self.rows.iter().find(|(language, _)| is_program(*language));
-        program.or(self.rows.first()).map(|(language, _)| language.name())
+        let family = |language: LanguageType| match language {
+            LanguageType::CHeader => LanguageType::C,
+            LanguageType::CppHeader => LanguageType::Cpp,
+            language => language,
+        };
+        let mut sums: BTreeMap<LanguageType, usize> = BTreeMap::new();
+        for (language, lines) in self.rows.iter().filter(|(language, _)| is_program(*language)) {
+            *sums.entry(family(*language)).or_default() += lines.code;
+        }
+        let most = sums.into_iter().filter(|(_, code)| *code > 0).max_by_key(|(_, code)| *code);
+        let main = most.map(|(language, _)| language);
+        main.or(self.rows.first().map(|(language, _)| *language)).map(LanguageType::name)
     }
 
     pub(super) fn table(&self) -> Value {
@@ -190,6 +221,21 @@ mod tests {
         assert_eq!(languages.total.lines(), 5);
         assert_eq!(languages.main(), Some("Rust"));
         assert_eq!(languages.set_aside.get(&Class::Vendored), Some(&(1, 2)));
+    }
+
+    #[test]
+    fn prose_is_no_code_and_headers_go_with_their_language() {
+        let tree = Tree::new(&[
+            ("README.md", "# A\n\n```sh\nmake\n```\n"),
+            ("guide.rst", "A\n=\n\ntext\n"),
+            ("a.hpp", "int a();\nint b();\n"),
+            ("a.cpp", "int a() { return 1; }\nint b() { return 2; }\n"),
+            ("a.py", "x = 1\ny = 2\nz = 3\n"),
+        ]);
+        let languages = count(&tree.index(), &AtomicBool::new(false));
+        assert_eq!(languages.total.code, 7);
+        assert_eq!(languages.main(), Some("C++"));
+        assert!(languages.rows.iter().all(|(_, lines)| lines.files > 0), "{languages:?}");
     }
 
     #[test]

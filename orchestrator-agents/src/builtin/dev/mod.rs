@@ -8,7 +8,7 @@ mod rule;
 
 pub use dependency::{Dependency, Ecosystem, dependencies};
 
-use super::{Index, Options, Report};
+use super::{Index, Options, Report, phrase::counted};
 use dependency::flatten;
 use language::Languages;
 use manifest::{ManifestFile, Part, Scope};
@@ -27,7 +27,9 @@ pub fn analyse(index: &Index, options: &Options) -> Report {
     let languages = language::count(index, &options.cancelled);
     let (manifests, left_out) = manifest::manifests(index);
     let dependencies = flatten(&manifests);
-    let frameworks = framework::detect(&dependencies);
+    let of_product: Vec<Dependency> =
+        dependencies.iter().filter(|d| !is_side_show(&d.manifest)).cloned().collect();
+    let frameworks = framework::detect(&of_product);
 
     report.summary = summary(&languages, &manifests, &dependencies, &frameworks);
     report.fact(
@@ -52,11 +54,19 @@ pub fn analyse(index: &Index, options: &Options) -> Report {
     rule::check(index, &manifests, &languages, &mut report);
     if left_out > 0 {
         report.note(format!(
-            "{left_out} manifests in tests, examples, fixtures or copied code were left out"
+            "left out: {} in tests, examples, fixtures or copied code",
+            counted(left_out, "manifest", "manifests")
         ));
     }
     report.finish();
     report
+}
+
+/// Whether a manifest is about the project's documentation or tools: what those are built with
+/// says nothing about the project.
+fn is_side_show(manifest: &str) -> bool {
+    let dirs = manifest.rsplit_once('/').map_or("", |(dirs, _)| dirs);
+    dirs.split('/').any(|dir| matches!(dir, "doc" | "docs" | "tools" | "website" | ".github"))
 }
 
 fn summary(
@@ -67,8 +77,9 @@ fn summary(
 ) -> String {
     let mut summary = match languages.main() {
         Some(main) => format!(
-            "{} lines of code in {} files, mostly {main}",
-            languages.total.code, languages.total.files
+            "{} in {}, mostly {main}",
+            counted(languages.total.code, "line of code", "lines of code"),
+            counted(languages.total.files, "file", "files")
         ),
         None => "No source code was found".to_owned(),
     };
@@ -87,12 +98,17 @@ fn summary(
                 .map(|dependency| (dependency.ecosystem, &*dependency.name))
                 .collect()
         };
-        summary.push_str(&format!(
-            "{} packages are depended on, {} of them directly, by {} manifests and lock files.",
-            names(false).len(),
-            names(true).len(),
-            manifests.len()
-        ));
+        let files = counted(manifests.len(), "manifest or lock file", "manifests and lock files");
+        let (all, direct) = (names(false).len(), names(true).len());
+        let packages = counted(all, "package is", "packages are");
+        summary.push_str(&match (all, direct) {
+            (0, _) => format!("There are no dependencies in {files}."),
+            (1, 1) => format!("{packages} depended on, by {files}."),
+            (all, direct) if all == direct => {
+                format!("{packages} depended on, all of them directly, by {files}.")
+            }
+            _ => format!("{packages} depended on, {direct} of them directly, by {files}."),
+        });
     }
     summary
 }

@@ -9,6 +9,7 @@ use super::{
 use crate::builtin::{
     Finding, Index, Report, Severity,
     index::{Class, FileEntry},
+    phrase::counted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +109,9 @@ fn missing_lock(
     if library && matches!(manifest.format.ecosystem, Ecosystem::Pypi | Ecosystem::Composer) {
         return None;
     }
-    let severity = if library { severity.min(Severity::Low) } else { severity };
+    // Tools alone break a build at worst, never what users run.
+    let tools_alone = manifest.contents.packages.iter().all(|p| p.scope != Scope::Normal);
+    let severity = if library || tools_alone { severity.min(Severity::Low) } else { severity };
     Some(
         Finding::new(
             "dev/missing-lock-file",
@@ -167,7 +170,11 @@ fn open_versions(index: &Index, manifest: &ManifestFile<'_>) -> Option<Finding> 
         Finding::new(
             "dev/open-version",
             severity,
-            format!("{} accept any version: {}", packages(open.len()), listed(&names)),
+            format!(
+                "{} any version: {}",
+                counted(open.len(), "dependency accepts", "dependencies accept"),
+                listed(&names)
+            ),
             "Require a range of versions that you have tested, so that a new major version \
              cannot break or take over a build",
         )
@@ -293,7 +300,7 @@ fn stale_lock(lock: &ManifestFile<'_>, manifests: &[ManifestFile<'_>]) -> Option
             Severity::Medium,
             format!(
                 "it lacks {} of `{}`: {}",
-                packages(missing.len()),
+                counted(missing.len(), "dependency", "dependencies"),
                 manifest.file.path,
                 listed(&missing)
             ),
@@ -329,7 +336,11 @@ fn duplicates(lock: &ManifestFile<'_>) -> Option<Finding> {
         Finding::new(
             "dev/duplicate-versions",
             Severity::Info,
-            format!("{} are there in several versions: {}", packages(texts.len()), listed(&texts)),
+            format!(
+                "{} there in several versions: {}",
+                counted(texts.len(), "dependency is", "dependencies are"),
+                listed(&texts)
+            ),
             "See `cargo tree --duplicates`: one version each builds faster and smaller",
         )
         .at(&*lock.file.path),
@@ -386,16 +397,19 @@ fn committed_packages(index: &Index) -> Vec<Finding> {
             Finding::new(
                 "dev/installed-packages-in-tree",
                 Severity::Medium,
-                format!("{count} files of installed packages are not ignored"),
+                format!(
+                    "{} not ignored",
+                    counted(
+                        count,
+                        "file of an installed package is",
+                        "files of installed packages are"
+                    )
+                ),
                 "Add the directory to `.gitignore`: the lock file is enough to install it again",
             )
             .at(dir)
         })
         .collect()
-}
-
-fn packages(count: usize) -> String {
-    if count == 1 { "1 dependency".to_owned() } else { format!("{count} dependencies") }
 }
 
 fn listed(names: &[&str]) -> String {
@@ -425,7 +439,7 @@ fn line_of(index: &Index, file: &FileEntry, name: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::builtin::{dev::analyse, fixture::Tree};
+    use crate::builtin::{Severity, dev::analyse, fixture::Tree};
 
     fn check(files: &[(&str, &str)], expected: &[(&str, Option<&str>, Option<u32>)]) {
         let tree = Tree::new(files);
@@ -456,6 +470,18 @@ mod tests {
             )],
             &[],
         );
+    }
+
+    #[test]
+    fn a_lock_file_matters_most_where_programs_need_it() {
+        for (manifest, severity) in [
+            (r#"{"private":true,"dependencies":{"a":"1"}}"#, Severity::Medium),
+            (r#"{"private":true,"devDependencies":{"a":"1"}}"#, Severity::Low),
+        ] {
+            let tree = Tree::new(&[("package.json", manifest)]);
+            let report = analyse(&tree.index(), &tree.options());
+            assert_eq!(report.findings[0].severity, severity, "{manifest}");
+        }
     }
 
     #[test]

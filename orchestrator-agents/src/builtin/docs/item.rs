@@ -76,10 +76,28 @@ pub(super) fn check(index: &Index, cancelled: &AtomicBool, report: &mut Report) 
 /// One finding a file; a few bare items among many documented ones matter least.
 fn finding(file: &FileEntry, syntax: Syntax, items: Items, found: &Found) -> Option<Finding> {
     let (line, _) = found.bare.first()?;
-    let names: Vec<&str> = found.bare.iter().take(NAMED).map(|(_, name)| &**name).collect();
-    let more = match found.bare.len().checked_sub(NAMED) {
+    // Overloads share a name, which is worth saying once.
+    let mut names: Vec<&str> = Vec::new();
+    for (_, name) in &found.bare {
+        if !names.contains(&&**name) {
+            names.push(name);
+        }
+    }
+    let more = match names.len().checked_sub(NAMED) {
         Some(more @ 1..) => format!(" and {more} more"),
         _ => String::new(),
+    };
+    names.truncate(NAMED);
+    let names = names.join(", ");
+    let message = match (found.bare.len(), items.public) {
+        (_, 1) => format!("the only public item has no documentation: {names}"),
+        (1, public) => format!("1 of {public} public items has no documentation: {names}"),
+        (bare, public) if bare == public => {
+            format!("none of {public} public items has documentation: {names}{more}")
+        }
+        (bare, public) => {
+            format!("{bare} of {public} public items have no documentation: {names}{more}")
+        }
     };
     // Exports of scripts are as often a matter of files as of an interface for others.
     let severity = if syntax.is_script() || found.bare.len() < 3 || items.percent() >= 80 {
@@ -95,19 +113,9 @@ fn finding(file: &FileEntry, syntax: Syntax, items: Items, found: &Found) -> Opt
         _ => "Put a `/** */` comment above each: what it is for, and what it returns",
     };
     Some(
-        Finding::new(
-            "docs/undocumented-items",
-            severity,
-            format!(
-                "{} of {} public items have no documentation: {}{more}",
-                found.bare.len(),
-                items.public,
-                names.join(", ")
-            ),
-            advice,
-        )
-        .at(&*file.path)
-        .on_line(*line),
+        Finding::new("docs/undocumented-items", severity, message, advice)
+            .at(&*file.path)
+            .on_line(*line),
     )
 }
 
@@ -433,6 +441,7 @@ fn python_body<'a>(lines: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builtin::fixture::Tree;
 
     fn check(syntax: Syntax, text: &str, documented: usize, bare: &[(u32, &str)]) {
         let found = find(syntax, text);
@@ -497,5 +506,26 @@ mod tests {
             2,
             &[(4, "b"), (24, "h")],
         );
+    }
+
+    #[test]
+    fn a_message_counts_items_and_says_each_name_once() {
+        for (text, expected) in [
+            ("package a\n\nfunc B() {}\n", "the only public item has no documentation: B"),
+            (
+                "package a\n\nfunc B() {}\n\nfunc (x *T) B() {}\n",
+                "none of 2 public items has documentation: B",
+            ),
+            (
+                "package a\n\n// C does.\nfunc C() {}\n\nfunc B() {}\n",
+                "1 of 2 public items has no documentation: B",
+            ),
+        ] {
+            let tree = Tree::new(&[("a.go", text)]);
+            let mut report = Report::new("docs");
+            super::check(&tree.index(), &AtomicBool::new(false), &mut report);
+            let messages: Vec<&str> = report.findings.iter().map(|f| &*f.message).collect();
+            assert_eq!(messages, [expected], "{text}");
+        }
     }
 }

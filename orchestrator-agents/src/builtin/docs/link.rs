@@ -81,6 +81,19 @@ fn finding(file: &FileEntry, link: &Link, verdict: &Verdict) -> Finding {
             format!("`{shown}` names a heading that is not there"),
             "Name a heading that is there: the link opens the page at its top instead",
         ),
+        // What a reader's browser takes for a file of that name beside the page.
+        _ if is_mail(&shown) => (
+            "docs/dead-link",
+            Severity::Low,
+            format!("`{shown}` is a mail address without `mailto:`, and leads nowhere"),
+            "Put `mailto:` before it",
+        ),
+        _ if is_host(&shown) => (
+            "docs/dead-link",
+            Severity::Low,
+            format!("`{shown}` is a web address without `https://`, and leads nowhere"),
+            "Put `https://` before it",
+        ),
         _ => (
             "docs/dead-link",
             Severity::Medium,
@@ -89,6 +102,23 @@ fn finding(file: &FileEntry, link: &Link, verdict: &Verdict) -> Finding {
         ),
     };
     Finding::new(rule, severity, message, advice).at(&*file.path).on_line(link.line)
+}
+
+/// Whether a target that is no file reads like `name@host.tld`.
+fn is_mail(target: &str) -> bool {
+    target.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty()
+            && !target.contains(['/', ' '])
+            && host.contains('.')
+            && !host.contains('@')
+    })
+}
+
+/// Whether a target that is no file reads like `host.tld` or `www.host.tld/page`.
+fn is_host(target: &str) -> bool {
+    const ENDS: [&str; 8] = [".com", ".org", ".net", ".io", ".dev", ".edu", ".gov", ".app"];
+    let host = target.split('/').next().unwrap_or_default();
+    host.starts_with("www.") || ENDS.iter().any(|end| host.ends_with(end))
 }
 
 /// The links of a page and what can be linked to in it.
@@ -344,6 +374,25 @@ mod tests {
         }
         for target in ["#missing", "other.md#missing", "other.md#page"] {
             assert_eq!(verdict(target), ["docs/dead-anchor"], "{target}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_lack_their_scheme_are_told_from_files() {
+        for (target, mail, host) in [
+            ("ann@example.com", true, false),
+            ("example.com", false, true),
+            ("www.example.cc/page", false, true),
+            ("docs/ann@example.com", false, false),
+            ("guide.md", false, false),
+            ("@scope/name", false, false),
+            ("a/example.com", false, false),
+        ] {
+            assert_eq!(
+                (is_mail(target), !is_mail(target) && is_host(target)),
+                (mail, host),
+                "{target}"
+            );
         }
     }
 

@@ -52,6 +52,7 @@ const PAGES: [Page; 5] = [
             "releases",
             "release-notes",
             "release_notes",
+            "releasenotes",
         ],
         message: "there is no changelog",
         advice: "Keep a `CHANGELOG.md` of what users notice, newest first, by version",
@@ -77,7 +78,7 @@ const PAGES: [Page; 5] = [
 pub(super) fn check(index: &Index, report: &mut Report) -> Pages {
     let mut found = Map::new();
     for page in &PAGES {
-        let file = find(index, page.stems);
+        let file = find(index, page.stems).or_else(|| deeper(index, page));
         if file.is_none() {
             report.push(Finding::new(page.rule, page.severity, page.message, page.advice));
         }
@@ -98,9 +99,20 @@ pub(super) fn check(index: &Index, report: &mut Report) -> Pages {
 fn find<'a>(index: &'a Index, stems: &[&str]) -> Option<&'a FileEntry> {
     let is_page = |name: &str| {
         let lower = name.to_ascii_lowercase();
+        // Numbers put a page first: `00-RELEASENOTES`.
+        let lower = lower.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+        // `MIT-LICENSE`
+        let stem = lower.split('.').next().unwrap_or_default();
+        let is_licence = stems.contains(&"license")
+            && ["-license", "_license", "-licence", "_licence"].iter().any(|e| stem.ends_with(e));
+        if is_licence && !stem.contains("third") {
+            return true;
+        }
         stems.iter().any(|stem| {
             lower.strip_prefix(stem).is_some_and(|rest| {
                 rest.is_empty()
+                    // `ReleaseNotes4.13.md`
+                    || *stem == "releasenotes"
                     || rest.starts_with(['.', '-', '_'])
                         && !["rs", "py", "go", "js", "ts", "java"]
                             .contains(&rest.trim_start_matches('.'))
@@ -109,11 +121,63 @@ fn find<'a>(index: &'a Index, stems: &[&str]) -> Option<&'a FileEntry> {
     };
     ["", ".github", "docs", "doc"].into_iter().find_map(|dir| {
         index.files().iter().find(|file| {
-            let at_place = file.dir() == dir && is_page(file.name());
-            let in_licences =
-                dir.is_empty() && file.dir() == "LICENSES" && stems.contains(&"license");
+            let Some(here) = below_home(index, file.dir()) else { return false };
+            let at_place = here == dir && is_page(file.name());
+            let in_licences = dir.is_empty() && here == "LICENSES" && stems.contains(&"license");
             (at_place || in_licences) && file.kind != Kind::Unreadable
         })
+    })
+}
+
+/// `path` from where the project begins; nothing when it lies elsewhere.
+fn below_home<'a>(index: &Index, path: &'a str) -> Option<&'a str> {
+    let rest = path.strip_prefix(index.home())?;
+    if index.home().is_empty() || rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+/// A page within the documentation: release notes in a directory of their own, a chapter for
+/// contributors, or one that says where to report a vulnerability.
+fn deeper<'a>(index: &'a Index, page: &Page) -> Option<&'a FileEntry> {
+    const RELEASES: [&str; 9] = [
+        "releases",
+        "release-notes",
+        "release_notes",
+        "releasenotes",
+        "changelog",
+        "changelog.d",
+        "changelogs",
+        "changes",
+        "newsfragments",
+    ];
+    index.files().iter().filter(|file| file.kind == Kind::Text).find(|file| {
+        let Some(path) = below_home(index, &file.path) else { return false };
+        let lower = path.to_ascii_lowercase();
+        let Some((dirs, name)) = lower.rsplit_once('/') else { return false };
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        let is_prose = ["md", "rst", "txt", "adoc", "markdown"].contains(&extension);
+        let mut dirs = dirs.split('/');
+        let Some(top) = dirs.next().filter(|_| is_prose) else { return false };
+        let in_docs = matches!(top, "docs" | "doc" | "documentation");
+        match page.name {
+            "changelog" => {
+                RELEASES.contains(&top) || in_docs && dirs.any(|dir| RELEASES.contains(&dir))
+            }
+            "contributing" => {
+                in_docs && (page.stems.contains(&stem) || dirs.any(|dir| page.stems.contains(&dir)))
+            }
+            "security" => {
+                let says_where = |text: &str| {
+                    let lower = text.to_ascii_lowercase();
+                    lower.contains("report")
+                        && ["vulnerabilit", "security issue", "security problem", "security bug"]
+                            .iter()
+                            .any(|word| lower.contains(word))
+                };
+                let is_named = matches!(stem, "security" | "security-policy" | "security_policy");
+                in_docs && is_named && index.read(file).is_some_and(|text| says_where(&text))
+            }
+            _ => false,
+        }
     })
 }
 
@@ -150,27 +214,21 @@ fn gaps(readme: &FileEntry, text: &str, has_code: bool) -> Vec<Finding> {
     let titled = |words: &[&str]| {
         headings.iter().any(|heading| words.iter().any(|word| heading.contains(word)))
     };
-    const INSTALL: [&str; 22] = [
-        "npm install",
+    // What is not called installation and is. A word on it, or a pointer to it, is enough.
+    const INSTALL: [&str; 15] = [
+        "install",
         "npm i ",
         "npx ",
         "yarn add",
         "pnpm add",
-        "pip install",
-        "pipx install",
         "uv add",
         "uv tool",
         "poetry add",
-        "cargo install",
         "cargo add",
         "[dependencies]",
         "go get",
-        "go install",
-        "gem install",
         "composer require",
         "dotnet add",
-        "brew install",
-        "apt install",
         "docker run",
         "<dependency>",
     ];
@@ -205,8 +263,18 @@ fn gaps(readme: &FileEntry, text: &str, has_code: bool) -> Vec<Finding> {
         "guide",
     ];
     let has_block = lower.contains("```") || lower.contains("\n    ") || lower.contains("::\n");
-    let has_guide =
-        ["documentation", "docs.rs", "readthedocs", "user guide"].iter().any(|w| lower.contains(w));
+    let has_guide = [
+        "documentation",
+        "docs.rs",
+        "readthedocs",
+        "user guide",
+        "getting started",
+        "getting-started",
+        "tutorial",
+        "manual",
+    ]
+    .iter()
+    .any(|word| lower.contains(word));
     if !titled(&uses) && !has_block && !has_guide {
         tell(
             "docs/readme-without-usage",
@@ -276,6 +344,49 @@ mod tests {
             ],
             &[],
         );
+        check(
+            &[
+                ("README", LONG),
+                ("MIT-LICENSE", "x"),
+                ("NEWS", "x"),
+                ("HACKING", "x"),
+                ("SECURITY", "x"),
+            ],
+            &[],
+        );
+        // Pages of an unpacked archive, and chapters of the documentation.
+        check(
+            &[
+                ("package/Readme.md", LONG),
+                ("package/LICENSE", "x"),
+                ("package/00-RELEASENOTES", "x"),
+                ("package/docs/internals/contributing/index.txt", "x"),
+                ("package/docs/internals/security.txt", "Report security issues to us."),
+            ],
+            &[],
+        );
+        check(
+            &[
+                ("README", LONG),
+                ("LICENSE", "x"),
+                ("docs/releases/1.0.txt", "x"),
+                ("docs/contributing.md", "x"),
+                // A chapter on passwords is no policy; code in `src/releases` is no changelog.
+                ("docs/internals/security.rst.bak", "Report vulnerabilities."),
+                ("docs/topics/security.txt", "Choose long passwords."),
+            ],
+            &["docs/missing-security"],
+        );
+        check(
+            &[
+                ("README", LONG),
+                ("LICENSE", "x"),
+                ("src/releases/a.md", "x"),
+                ("CONTRIBUTING", "x"),
+                ("SECURITY", "x"),
+            ],
+            &["docs/missing-changelog"],
+        );
         // Code that is named like a page is none.
         let others = [("README.md", LONG), ("COPYING", "x"), ("NEWS", "x"), ("CONTRIBUTING", "x")];
         let mut files = others.to_vec();
@@ -298,5 +409,9 @@ mod tests {
         };
         check(&pages("# Tool\n"), &["docs/empty-readme"]);
         check(&pages(LONG), &["docs/readme-without-installation", "docs/readme-without-usage"]);
+        const POINTER: &str = "This tool does one thing and it does that thing well enough that \
+                               people come back to it. See docs/intro.txt for how to install it, \
+                               and our documentation for more.\n";
+        check(&pages(POINTER), &[]);
     }
 }

@@ -1,6 +1,7 @@
 //! The files of a project, walked once and read once, for every analyst of a run.
 
 mod class;
+mod home;
 mod walk;
 
 pub use class::{Class, classify};
@@ -113,6 +114,8 @@ impl FileEntry {
 #[derive(Debug)]
 pub struct Index {
     root: PathBuf,
+    /// See [`Index::home`].
+    home: String,
     files: Vec<FileEntry>,
     notes: Vec<String>,
     limits: Limits,
@@ -150,6 +153,12 @@ impl Index {
     /// The root, with every link in its own path resolved.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Where the project begins, relative to the root: empty, or the one directory that an unpacked
+    /// archive holds, such as `package` of an npm package.
+    pub fn home(&self) -> &str {
+        &self.home
     }
 
     /// Every file, sorted by path.

@@ -2,14 +2,16 @@
 
 use super::{
     Class, FileEntry, Index, IndexError, Kind, Limits,
-    class::{classify, looks_generated},
+    class::{classify, is_web, looks_generated, names_its_source},
+    home::home,
     workers,
 };
+use crate::builtin::phrase::counted;
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Seek},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,6 +22,9 @@ use std::{
 
 /// How much of a file decides whether it is binary.
 const SNIFF: usize = 8 << 10;
+
+/// How much of the end of a script tells whether it was made from another file.
+const TAIL: u64 = 4 << 10;
 
 /// What the workers share.
 struct Shared<'a> {
@@ -80,7 +85,8 @@ pub(super) fn walk(
         shared.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     files.sort_unstable_by(|a, b| a.path.cmp(&b.path).then_with(|| a.abs.cmp(&b.abs)));
     let notes = notes(&files, errors, listed, limits);
-    Ok(Index { root, files, notes, limits, taken })
+    let home = home(&files);
+    Ok(Index { root, home, files, notes, limits, taken })
 }
 
 /// Leaves out git's own directory and this program's state, at any depth.
@@ -184,6 +190,12 @@ impl Worker<'_> {
         if file.class.is_written_here() && looks_generated(&file.path, &self.buffer) {
             file.class = Class::Generated;
         }
+        if file.class.is_written_here()
+            && is_web(&file.path)
+            && self.is_made(&mut open, file.size)?
+        {
+            file.class = Class::Generated;
+        }
         let kept = self.shared.kept.fetch_add(file.size, Ordering::Relaxed);
         if kept.saturating_add(file.size) > self.shared.limits.memory {
             self.shared.kept.fetch_sub(file.size, Ordering::Relaxed);
@@ -194,6 +206,24 @@ impl Worker<'_> {
         open.take(rest).read_to_end(&mut self.buffer)?;
         file.text = Some(Arc::from(String::from_utf8_lossy(&self.buffer)));
         Ok(())
+    }
+}
+
+impl Worker<'_> {
+    /// Whether the end of the open file, of which the buffer has the beginning, names the source
+    /// that it was made from. The place to read on from is kept.
+    fn is_made(&self, open: &mut File, size: u64) -> io::Result<bool> {
+        if size <= self.buffer.len() as u64 {
+            return Ok(names_its_source(&self.buffer));
+        }
+        // A map may be part of the line itself; then its beginning is out of sight, and the line
+        // is too long for code that people wrote: what is cut off does not matter here.
+        let place = open.stream_position()?;
+        open.seek(io::SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut tail = Vec::with_capacity(TAIL as usize);
+        open.by_ref().take(TAIL).read_to_end(&mut tail)?;
+        open.seek(io::SeekFrom::Start(place))?;
+        Ok(names_its_source(&tail) || memchr::memchr(b'\n', &tail).is_none())
     }
 }
 
@@ -219,23 +249,33 @@ fn relative(root: &Path, path: &Path) -> String {
 /// What the walk left out, in a line for each reason.
 fn notes(files: &[FileEntry], errors: Vec<String>, listed: usize, limits: Limits) -> Vec<String> {
     let mut notes = Vec::new();
-    let mut tell = |kind: Kind, what: &str| {
+    let mut tell = |kind: Kind, one: &str, many: &str| {
         let mut paths = files.iter().filter(|file| file.kind == kind).map(|file| &*file.path);
         let shown: Vec<&str> = paths.by_ref().take(NAMED).collect();
         let count = shown.len() + paths.count();
         if count > 0 {
             let more = if count > NAMED { ", ..." } else { "" };
-            notes.push(format!("{count} {what}: {}{more}", shown.join(", ")));
+            notes.push(format!("{}: {}{more}", counted(count, one, many), shown.join(", ")));
         }
     };
-    tell(Kind::Huge, &format!("files larger than {} KiB were skipped", limits.huge >> 10));
-    tell(Kind::Binary, "binary files were skipped");
-    tell(Kind::Unreadable, "files could not be read");
-    tell(Kind::Link, "symbolic links were listed but not followed");
+    let limit = limits.huge >> 10;
+    tell(
+        Kind::Huge,
+        &format!("file larger than {limit} KiB was skipped"),
+        &format!("files larger than {limit} KiB were skipped"),
+    );
+    tell(Kind::Binary, "binary file was skipped", "binary files were skipped");
+    tell(Kind::Unreadable, "file could not be read", "files could not be read");
+    tell(
+        Kind::Link,
+        "symbolic link was listed but not followed",
+        "symbolic links were listed but not followed",
+    );
     let odd = files.iter().filter(|file| file.path.contains('\u{fffd}')).count();
     if odd > 0 {
         notes.push(format!(
-            "{odd} file names are not UTF-8; what cannot be decoded is shown as U+FFFD"
+            "{} not UTF-8; what cannot be decoded is shown as U+FFFD",
+            counted(odd, "file name is", "file names are")
         ));
     }
     if listed > limits.files {

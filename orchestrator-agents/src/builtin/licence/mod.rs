@@ -17,6 +17,7 @@ use super::{
     dev::{self, Dependency},
     finding::{Finding, Severity},
     index::{Class, Index},
+    phrase,
 };
 use compatibility::{Verdict, verdict};
 use declared::{Declared, declared};
@@ -59,7 +60,7 @@ pub fn analyse(index: &Index, options: &Options) -> Licences {
     let own = declared(index);
     let files = licence_files(index);
     let mut result = Licences::default();
-    judge_own(&own, &files, &mut result.findings);
+    judge_own(&own, &files, index.home(), &mut result.findings);
     let dependencies = judge_dependencies(index, options, &own, &files, &mut result);
 
     let mut project: Vec<Value> = own
@@ -76,7 +77,7 @@ pub fn analyse(index: &Index, options: &Options) -> Licences {
             "{more} more licence statements of the project's own parts are not listed in the facts"
         ));
     }
-    let licence = root_licence(&own, &files, "");
+    let licence = root_licence(&own, &files, index.home());
     let words = match &licence {
         Some(stated) => stated.canonical().unwrap_or_else(|| "unclear".to_owned()),
         None => "not stated".to_owned(),
@@ -107,7 +108,11 @@ fn licence_files(index: &Index) -> Vec<LicenceFile> {
                 "" | "md" | "txt" | "rst" | "lesser" | "mit" | "apache" | "bsd"
             );
             let stem = name.split(['.', '-', '_']).next().unwrap_or_default();
-            is_text && STARTS.contains(&stem) && !name.contains("third") && !name.contains("header")
+            // `MIT-LICENSE.txt` is as common as `LICENSE-MIT.txt`.
+            let whole = name.split('.').next().unwrap_or_default();
+            let ends = ["-license", "_license", "-licence", "_licence"];
+            let is_named = STARTS.contains(&stem) || ends.iter().any(|end| whole.ends_with(end));
+            is_text && is_named && !name.contains("third") && !name.contains("header")
         })
         .filter_map(|file| {
             let text = index.read(file)?;
@@ -121,7 +126,7 @@ fn licence_files(index: &Index) -> Vec<LicenceFile> {
 }
 
 /// What the project's own files say, compared with each other.
-fn judge_own(own: &[Declared], files: &[LicenceFile], findings: &mut Vec<Finding>) {
+fn judge_own(own: &[Declared], files: &[LicenceFile], home: &str, findings: &mut Vec<Finding>) {
     let stated = own.iter().any(|own| own.licence.is_some());
     let is_private = !own.is_empty() && own.iter().all(|own| own.is_private);
     if !stated && files.is_empty() && !is_private {
@@ -133,8 +138,8 @@ fn judge_own(own: &[Declared], files: &[LicenceFile], findings: &mut Vec<Finding
              one nobody may use or change the code",
         ));
     }
-    for file in files.iter().filter(|file| file.id.is_none() && file.dir.is_empty()) {
-        let is_alone = !files.iter().any(|other| other.id.is_some() && other.dir.is_empty());
+    for file in files.iter().filter(|file| file.id.is_none() && file.dir == home) {
+        let is_alone = !files.iter().any(|other| other.id.is_some() && other.dir == home);
         if is_alone && !stated {
             findings.push(
                 Finding::new(
@@ -268,11 +273,18 @@ impl Counted {
             count => format!("{count} of them conflict with it"),
         };
         match known {
+            0 if self.total == 1 => {
+                "its one dependency states none in the project's files.".to_owned()
+            }
             0 => format!(
                 "none of its {} dependencies states one in the project's files.",
                 self.total
             ),
-            _ => format!("{known} of {} dependencies state theirs, and {conflicts}.", self.total),
+            _ => format!(
+                "{known} of {} {} theirs, and {conflicts}.",
+                phrase::counted(self.total, "dependency", "dependencies"),
+                if known == 1 { "states" } else { "state" }
+            ),
         }
     }
 }
@@ -315,7 +327,9 @@ fn judge_dependencies(
         let key = (
             dependency.ecosystem,
             dependency.name.clone(),
-            dependency.version.clone().unwrap_or_default(),
+            // Requirements of several manifests on one package are one dependency; what lock files
+            // hold in several versions is not.
+            dependency.version.clone().filter(|_| is_locked).unwrap_or_default(),
         );
         match packages.get_mut(&key) {
             Some((_, known)) if known.is_none() => *known = licence,
@@ -364,9 +378,10 @@ fn judge_dependencies(
     }
     if counted.unknown > 0 {
         result.notes.push(format!(
-            "{} of {} dependencies state no licence in any file of the project; what a package \
-             manager keeps outside of it is not read",
-            counted.unknown, counted.total
+            "{} of {} without a licence in any file of the project; what a package manager keeps \
+             outside of it is not read",
+            counted.unknown,
+            phrase::counted(counted.total, "dependency is", "dependencies are"),
         ));
     }
     counted

@@ -26,6 +26,8 @@ const MIT: &str = "Permission is hereby granted, free of charge, to any person o
 fn a_project_s_own_licence() {
     check(&[("a.rs", "")], &["licence-missing"], "not stated");
     check(&[("LICENSE", MIT)], &[], "MIT");
+    check(&[("MIT-LICENSE", MIT)], &[], "MIT");
+    check(&[("package/package.json", r#"{"name":"a"}"#), ("package/LICENSE", MIT)], &[], "MIT");
     check(&[("LICENSE", "be nice")], &["licence-unclear"], "not stated");
     check(&[("package.json", r#"{"private":true}"#)], &[], "proprietary");
     check(&[("LICENSE", MIT), ("package.json", r#"{"license":"MIT"}"#)], &[], "MIT");

@@ -19,6 +19,11 @@ const COSTS: &[(&str, Cost)] = &[
     ("licence-conflict", Cost { start: 120, each: 120 }),
     ("licence-obligations", Cost { start: 60, each: 10 }),
     ("licence", Cost { start: 20, each: 10 }),
+    ("untested", Cost { start: 30, each: 120 }),
+    ("no-tests", Cost { start: 240, each: 240 }),
+    ("no-test-command", Cost { start: 30, each: 30 }),
+    ("no-continuous-integration", Cost { start: 30, each: 60 }),
+    ("large", Cost { start: 60, each: 120 }),
     ("unpinned", Cost { start: 15, each: 5 }),
     ("-file", Cost { start: 30, each: 15 }),
     ("-token", Cost { start: 30, each: 20 }),
@@ -28,11 +33,9 @@ const COSTS: &[(&str, Cost)] = &[
     ("dead-link", Cost { start: 10, each: 3 }),
     ("link", Cost { start: 15, each: 5 }),
     ("undocumented", Cost { start: 20, each: 20 }),
-    ("untested", Cost { start: 60, each: 60 }),
     ("without-test", Cost { start: 60, each: 60 }),
     ("skipped", Cost { start: 20, each: 20 }),
     ("oversized", Cost { start: 60, each: 120 }),
-    ("large", Cost { start: 60, each: 120 }),
     ("duplicate", Cost { start: 30, each: 10 }),
     ("pm/todo", Cost { start: 15, each: 30 }),
     ("pm/fixme", Cost { start: 30, each: 60 }),
@@ -65,6 +68,11 @@ mod tests {
             ("security/github-token", 1, 50),
             ("security/github-token-in-history", 1, 80),
             ("of-my-own", 2, 70),
+            // A part of a longer name must not hide what the rule is about.
+            ("qa/untested-files", 1, 150),
+            ("dev/large-source-file", 2, 300),
+            ("qa/no-tests", 1, 480),
+            ("dev/missing-lock-file", 1, 45),
         ] {
             assert_eq!(minutes(cost(rule), count), expected, "{rule}");
         }

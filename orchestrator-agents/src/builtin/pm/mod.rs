@@ -13,6 +13,7 @@ use super::{
     Options,
     finding::{Finding, Report, Severity},
     index::{Class, Index},
+    phrase::counted,
     security,
 };
 use note::{Marker, Note};
@@ -109,14 +110,17 @@ fn from_note(path: &str, note: &Note) -> Finding {
 }
 
 fn summary(plan: &Plan, counts: &BTreeMap<&str, usize>, reports: &[&str]) -> String {
-    let notes: usize = counts.values().sum();
+    let notes = match counts.values().sum() {
+        0 => "no notes in the code".to_owned(),
+        count => counted(count, "note in the code", "notes in the code"),
+    };
     let sources = match reports.len() {
-        0 => format!("{notes} notes in the code"),
-        1 => format!("{notes} notes in the code and one report"),
-        count => format!("{notes} notes in the code and {count} reports"),
+        0 => notes,
+        1 => format!("{notes} and one report"),
+        count => format!("{notes} and {count} reports"),
     };
     let Some(first) = plan.tasks.first() else {
-        return format!("Nothing to plan: {sources} ask for nothing.");
+        return format!("Nothing to plan from {sources}.");
     };
     let (least, most) = plan.hours();
     let total = plan.tasks.len() + plan.left_out;

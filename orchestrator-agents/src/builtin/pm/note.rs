@@ -53,7 +53,8 @@ fn comment_marks(name: &str) -> &'static [&'static str] {
     match extension {
         "py" | "pyi" | "rb" | "rake" | "sh" | "bash" | "zsh" | "pl" | "pm" | "r" | "jl" | "yml"
         | "yaml" | "toml" | "ex" | "exs" | "tf" | "cmake" | "mk" | "nix" | "gemspec" | "cfg"
-        | "conf" | "properties" | "dockerfile" | "nim" | "cr" => &["#"],
+        | "conf" | "properties" | "dockerfile" | "nim" | "cr" | "tcl" | "awk" | "am" | "ac"
+        | "ps1" | "graphql" => &["#"],
         "php" => &["//", "#", "/*"],
         "sql" | "lua" | "hs" | "elm" | "adb" | "ads" | "vhd" => &["--", "/*"],
         "ini" | "lisp" | "clj" | "cljs" | "scm" | "el" | "asm" | "s" => &[";", "#", "//"],
@@ -112,9 +113,29 @@ pub(super) fn scan(path: &str, text: &str) -> Vec<Note> {
         counted = start;
         // The rest of the line is this note's text, whatever other marker it names.
         done = end;
-        notes.push(parse(*marker, u32::try_from(number).unwrap_or(u32::MAX), after));
+        let mut note = parse(*marker, u32::try_from(number).unwrap_or(u32::MAX), after);
+        if note.text.is_empty()
+            && let Some(said) = continued(text.get(end..).unwrap_or_default(), marks)
+        {
+            note.text = parse(*marker, note.line, said).text;
+        }
+        let code = comment_start(before, marks).and_then(|at| before.get(..at)).map(str::trim);
+        if let (true, Some(code)) = (note.text.is_empty(), code.filter(|code| !code.is_empty())) {
+            note.text = format!("at `{}`", code.replace('`', "'"));
+        }
+        notes.push(note);
     }
     notes
+}
+
+/// What the comment says on the line after `rest` begins: the marker may stand on a line alone.
+fn continued<'a>(rest: &'a str, marks: &[&str]) -> Option<&'a str> {
+    let next = rest.trim_start_matches('\r').strip_prefix('\n')?.lines().next()?.trim();
+    let said = marks
+        .iter()
+        .find_map(|mark| next.strip_prefix(mark))
+        .or_else(|| next.strip_prefix('*').filter(|_| marks.contains(&"/*")))?;
+    (next.len() <= MAX_LINE).then(|| said.trim())
 }
 
 /// Whether no letter, digit or hyphen touches the marker: `XXX-XXX` and `TODOs` are no notes.
@@ -290,6 +311,7 @@ mod tests {
             ),
             ("a.md", "<!-- TODO: write this -->", ("TODO", None, None, "write this")),
             ("Makefile", "# FIXME slow", ("FIXME", None, None, "slow")),
+            ("a.tcl", "# TODO: test it", ("TODO", None, None, "test it")),
             ("a.sql", "-- TODO index", ("TODO", None, None, "index")),
             (
                 "a.rs",
@@ -301,6 +323,23 @@ mod tests {
             // An apostrophe in prose may look like a quote: then silence is the safe side.
             let expected = (line != "# don't ask. TODO: ask").then_some(expected);
             check(path, line, expected);
+        }
+    }
+
+    #[test]
+    fn what_a_lone_marker_means_is_on_the_next_line() {
+        for (path, text, expected) in [
+            ("a.cpp", "// XXX:\n// Only where floats are IEEE.\n", "Only where floats are IEEE."),
+            ("a.cpp", "// TODO\r\n// split\r\n", "split"),
+            ("a.c", "/*\n * FIXME:\n * slow\n */\n", "slow"),
+            ("a.py", "# TODO\nx = 1\n", ""),
+            ("a.c", "  f(); // FIXME\n  g();\n", "at `f();`"),
+            ("a.c", "  // FIXME\n  g();\n", ""),
+            ("a.py", "# TODO", ""),
+        ] {
+            let notes = scan(path, text);
+            assert_eq!(notes.len(), 1, "{text}");
+            assert_eq!(notes[0].text, expected, "{text}");
         }
     }
 

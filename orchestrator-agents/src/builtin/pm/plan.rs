@@ -2,7 +2,7 @@
 
 use super::{
     area::{area, depth},
-    effort::{cost, minutes},
+    effort::{Cost, cost, minutes},
     step,
 };
 use crate::builtin::finding::{Finding, Severity};
@@ -169,13 +169,15 @@ fn effort(rule: &str, count: usize) -> Effort {
         ..=8.0 => "M",
         _ => "L",
     };
-    let places = if count == 1 { "one place".to_owned() } else { format!("{count} places") };
+    let Cost { start, each } = cost;
+    let places = match (each, count) {
+        (0, _) => format!("{start} min"),
+        (_, 1) => format!("{start} min to begin and {each} min for the place itself"),
+        _ => format!("{start} min to begin and {each} min for each of {count} places"),
+    };
     Effort {
         size: size.to_owned(),
         hours: [least, most],
-        rule: format!(
-            "{} min to begin and {} min for each of {places}; from 0.6 to 1.8 times that",
-            cost.start, cost.each
-        ),
+        rule: format!("{places}; from 0.6 to 1.8 times that"),
     }
 }

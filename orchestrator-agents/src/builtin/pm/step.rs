@@ -10,9 +10,78 @@ pub(super) fn role<'a>(analyst: &'a str, rule: &str) -> &'a str {
     }
 }
 
-/// The last part of a rule's id in words: `security/github-token` becomes `github token`.
-fn words(rule: &str) -> String {
-    rule.rsplit('/').next().unwrap_or(rule).replace('-', " ")
+/// What a rule is called where its id alone would read badly: for one finding, and for several.
+const NAMES: [(&str, &str, &str); 22] = [
+    ("dev/installed-packages-in-tree", "Installed packages", "Installed packages"),
+    ("dev/open-version", "Dependencies on any version", "Dependencies on any version"),
+    (
+        "dev/path-outside-project",
+        "Dependency outside of the project",
+        "Dependencies outside of the project",
+    ),
+    (
+        "dev/unregistered-source",
+        "Dependency from outside of the registry",
+        "Dependencies from outside of the registry",
+    ),
+    ("docs/empty-readme", "Empty README", "Empty READMEs"),
+    ("docs/missing-changelog", "Missing changelog", "Missing changelogs"),
+    (
+        "docs/missing-contributing",
+        "Missing page for contributors",
+        "Missing pages for contributors",
+    ),
+    ("docs/missing-licence", "Missing licence file", "Missing licence files"),
+    ("docs/missing-readme", "Missing README", "Missing READMEs"),
+    ("docs/missing-security", "Missing security policy", "Missing security policies"),
+    (
+        "docs/readme-without-installation",
+        "README without installation",
+        "READMEs without installation",
+    ),
+    ("docs/readme-without-usage", "README without usage", "READMEs without usage"),
+    ("docs/undocumented-items", "Undocumented items", "Undocumented items"),
+    ("qa/no-tests", "No tests", "No tests"),
+    ("qa/test-without-check", "Test without a check", "Tests without a check"),
+    ("qa/untested-files", "Untested file", "Untested files"),
+    ("security/container-as-root", "Container that runs as root", "Containers that run as root"),
+    ("security/hard-coded-credential", "Hard-coded credential", "Hard-coded credentials"),
+    (
+        "security/licence-not-spdx",
+        "Licence that is no SPDX expression",
+        "Licences that are no SPDX expressions",
+    ),
+    ("security/pipe-to-shell", "Download piped to a shell", "Downloads piped to a shell"),
+    ("security/unpinned-action", "Unpinned action", "Unpinned actions"),
+    ("security/unsafe-deserialisation", "Unsafe deserialisation", "Unsafe deserialisation"),
+];
+
+/// The rule in words: as [`NAMES`] has it, else the last part of its id, so that
+/// `security/github-token` becomes `GitHub token`.
+fn name(rule: &str, count: usize) -> String {
+    if let Some((_, one, many)) = NAMES.iter().find(|(known, ..)| *known == rule) {
+        return (if count == 1 { *one } else { *many }).to_owned();
+    }
+    let words: Vec<&str> = rule
+        .rsplit('/')
+        .next()
+        .unwrap_or(rule)
+        .split('-')
+        .map(|word| match word {
+            "api" => "API",
+            "aws" => "AWS",
+            "github" => "GitHub",
+            "gitlab" => "GitLab",
+            "jwt" => "JWT",
+            "pypi" => "PyPI",
+            "sql" => "SQL",
+            "ssh" => "SSH",
+            "tls" => "TLS",
+            "url" => "URL",
+            word => word,
+        })
+        .collect();
+    capital(&words.join(" "))
 }
 
 /// What the task is called.
@@ -30,10 +99,21 @@ pub(super) fn title(rule: &str, area: &str, findings: &[&Finding]) -> String {
         "pm/xxx" => format!("Clear up the XXX warnings{place}{times}"),
         _ => match findings {
             [only] => {
-                let at = only.path.as_deref().map(|path| format!(" in {path}")).unwrap_or_default();
-                format!("{}{at}", capital(&words(rule)))
+                // Of a directory with several such files the finding names the largest.
+                let several =
+                    rule == "qa/untested-files" && only.message.contains("in this directory");
+                let at = match only.path.as_deref() {
+                    Some(path) if several => match path.rsplit_once('/') {
+                        Some((dir, _)) => format!(" in {dir}"),
+                        None => " at the top".to_owned(),
+                    },
+                    Some(path) if rule == "qa/untested-files" => format!(": {path}"),
+                    Some(path) => format!(" in {path}"),
+                    None => String::new(),
+                };
+                format!("{}{at}", name(rule, 1 + usize::from(several)))
             }
-            _ => format!("{}{place}{times}", capital(&words(rule))),
+            _ => format!("{}{place}{times}", name(rule, count)),
         },
     }
 }
@@ -102,11 +182,20 @@ mod tests {
     #[test]
     fn titles_say_what_and_where() {
         let one = Finding::new("docs/missing-readme", Severity::High, "there is no README", "a");
-        let other = one.clone().at("a/b.rs");
+        let token = one.clone().at("a/b.rs");
+        let other =
+            Finding::new("qa/untested-files", Severity::Low, "2 of 3 files in this directory", "a")
+                .at("a/b.rs");
+        let single = Finding::new("qa/untested-files", Severity::Low, "no test mentions it", "a")
+            .at("a/b.rs");
         for (rule, area, findings, expected) in [
-            ("docs/missing-readme", "", vec![&one], "Missing readme"),
-            ("qa/untested-file", "src", vec![&other, &one], "Untested file in src (2)"),
-            ("qa/untested-file", "a", vec![&other], "Untested file in a/b.rs"),
+            ("docs/missing-readme", "", vec![&one], "Missing README"),
+            ("docs/missing-security", "", vec![&one], "Missing security policy"),
+            ("security/github-token", "a", vec![&token], "GitHub token in a/b.rs"),
+            ("my-own/odd-thing", "src", vec![&other, &one], "Odd thing in src (2)"),
+            ("qa/untested-files", "src", vec![&other, &one], "Untested files in src (2)"),
+            ("qa/untested-files", "a", vec![&other], "Untested files in a"),
+            ("qa/untested-files", "a", vec![&single], "Untested file: a/b.rs"),
             ("pm/todo", "src", vec![&one, &one, &one], "Work through the TODO notes in src (3)"),
         ] {
             assert_eq!(title(rule, area, &findings), expected);

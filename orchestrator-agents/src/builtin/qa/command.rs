@@ -24,11 +24,17 @@ pub(super) fn detect(index: &Index, examined: &[Examined<'_>]) -> Vec<TestComman
     let mut own = Vec::new();
     let mut usual = Vec::new();
     let mut nested_in: Vec<(&str, &str)> = Vec::new();
-    for file in index.files() {
-        if !matches!(file.class, Class::Own) || file.path.matches('/').count() > 3 {
+    // From the top down, so that what covers the rest is met first.
+    let mut files: Vec<&FileEntry> = index.files().iter().collect();
+    files.sort_by_key(|file| file.path.matches('/').count());
+    for file in files {
+        let is_near = file.path.matches('/').count() <= 3;
+        if is_near && matches!(file.class, Class::Own | Class::Test) {
+            own.extend(script(index, file));
+        }
+        if file.class != Class::Own || !is_near {
             continue;
         }
-        own.extend(script(file));
         for command in defined(index, file) {
             own.push(at(file, command));
         }
@@ -43,12 +49,88 @@ pub(super) fn detect(index: &Index, examined: &[Examined<'_>]) -> Vec<TestComman
             }
         }
     }
-    usual.extend(pytest(index, examined));
     own.append(&mut usual);
+    let has_python = own.iter().any(|command| Language::of(&command.command) == Language::Python);
+    if !has_python {
+        own.extend(python(examined));
+    }
+    // What tests the language of most of the project first, then what lies nearest to its root.
+    let main = main_language(examined);
+    own.sort_by_key(|command| {
+        let language = Language::of(&command.command);
+        let is_other = main.is_some_and(|main| language != main && language != Language::Any);
+        (is_other, command.because.matches('/').count())
+    });
     let mut seen = std::collections::BTreeSet::new();
     own.retain(|command| seen.insert(command.command.clone()));
     own.truncate(MAX);
     own
+}
+
+/// What a command tests, as far as its tool tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Language {
+    Any,
+    Rust,
+    Python,
+    Go,
+    Script,
+    Jvm,
+    DotNet,
+    Ruby,
+    Php,
+    Swift,
+    Native,
+    Elixir,
+    Dart,
+}
+
+impl Language {
+    fn of(command: &str) -> Self {
+        let tool = command.rsplit("&& ").next().unwrap_or(command);
+        match tool.split(' ').next().unwrap_or_default() {
+            "cargo" => Self::Rust,
+            "python" | "pytest" | "tox" | "nox" => Self::Python,
+            "go" => Self::Go,
+            "npm" | "pnpm" | "yarn" | "bun" => Self::Script,
+            "mvn" | "./mvnw" | "gradle" | "./gradlew" => Self::Jvm,
+            "dotnet" => Self::DotNet,
+            "bundle" | "rspec" | "rake" => Self::Ruby,
+            "composer" | "vendor/bin/phpunit" => Self::Php,
+            "swift" => Self::Swift,
+            "ctest" => Self::Native,
+            "mix" => Self::Elixir,
+            "dart" => Self::Dart,
+            _ => Self::Any,
+        }
+    }
+
+    fn spoken(syntax: Syntax) -> Self {
+        match syntax {
+            Syntax::Rust => Self::Rust,
+            Syntax::Python => Self::Python,
+            Syntax::Go => Self::Go,
+            Syntax::JavaScript | Syntax::TypeScript => Self::Script,
+            Syntax::Java | Syntax::Kotlin | Syntax::Scala => Self::Jvm,
+            Syntax::CSharp => Self::DotNet,
+            Syntax::Ruby => Self::Ruby,
+            Syntax::Php => Self::Php,
+            Syntax::Swift => Self::Swift,
+            Syntax::C | Syntax::Cpp => Self::Native,
+            Syntax::Elixir => Self::Elixir,
+            Syntax::Dart => Self::Dart,
+        }
+    }
+}
+
+/// The language of most lines, of tests and of code alike.
+fn main_language(examined: &[Examined<'_>]) -> Option<Language> {
+    let mut lines: std::collections::BTreeMap<Language, usize> = std::collections::BTreeMap::new();
+    for file in examined {
+        *lines.entry(Language::spoken(file.syntax)).or_default() +=
+            file.code_lines + file.test_lines;
+    }
+    lines.into_iter().max_by_key(|(_, lines)| *lines).map(|(language, _)| language)
 }
 
 fn at(file: &FileEntry, command: String) -> TestCommand {
@@ -70,11 +152,23 @@ fn quoted(word: &str) -> String {
 }
 
 /// A script of the project that runs its tests; it is called from the root.
-fn script(file: &FileEntry) -> Option<TestCommand> {
-    let is_named = matches!(file.name(), "test" | "test.sh" | "run-tests" | "run-tests.sh");
-    let is_at_place = matches!(file.dir(), "" | "scripts" | "script" | "bin");
-    (is_named && is_at_place)
-        .then(|| TestCommand { command: format!("./{}", file.path), because: file.path.clone() })
+fn script(index: &Index, file: &FileEntry) -> Option<TestCommand> {
+    let dir = file.dir();
+    let here = dir.strip_prefix(index.home()).unwrap_or(dir).trim_start_matches('/');
+    let is_at_place = match file.name() {
+        "test" | "test.sh" => matches!(here, "" | "scripts" | "script" | "bin"),
+        "run-tests" | "run-tests.sh" | "run-tests.py" | "run_tests.sh" | "run_tests.py"
+        | "runtest" | "runtest.sh" | "runtests" | "runtests.sh" | "runtests.py" => {
+            matches!(here, "" | "scripts" | "script" | "bin" | "test" | "tests")
+        }
+        _ => false,
+    };
+    let command = if file.extension() == "py" {
+        format!("python {}", quoted(&file.path))
+    } else {
+        format!("./{}", quoted(&file.path))
+    };
+    is_at_place.then(|| TestCommand { command, because: file.path.clone() })
 }
 
 /// What the file defines by name.
@@ -163,6 +257,10 @@ fn by_manifest(index: &Index, file: &FileEntry) -> Option<(&'static str, String)
         index.file(&path).is_some()
     };
     let text = || index.read(file).unwrap_or_else(|| "".into());
+    let with_bundler = |command: &str| {
+        let prefix = if beside("Gemfile") { "bundle exec " } else { "" };
+        format!("{prefix}{command}")
+    };
     Some(match file.name() {
         "Cargo.toml" if text().contains("[workspace]") => {
             ("cargo", "cargo test --workspace".to_owned())
@@ -175,9 +273,24 @@ fn by_manifest(index: &Index, file: &FileEntry) -> Option<(&'static str, String)
             ("gradle", "./gradlew test".to_owned())
         }
         "build.gradle" | "build.gradle.kts" => ("gradle", "gradle test".to_owned()),
-        ".rspec" => ("rspec", "bundle exec rspec".to_owned()),
-        "Rakefile" if text().contains("TestTask") => ("rake", "bundle exec rake test".to_owned()),
+        "pytest.ini" => ("pytest", "pytest".to_owned()),
+        "pyproject.toml" | "requirements-dev.txt" if text().contains("pytest") => {
+            ("pytest", "pytest".to_owned())
+        }
+        "setup.cfg" if text().contains("[tool:pytest]") => ("pytest", "pytest".to_owned()),
+        ".rspec" => ("rspec", with_bundler("rspec")),
+        "Rakefile" if text().contains("TestTask") => ("rake", with_bundler("rake test")),
         "phpunit.xml" | "phpunit.xml.dist" => ("phpunit", "vendor/bin/phpunit".to_owned()),
+        "configure.ac" if has_automake_tests(index, file) => {
+            let prepare = if beside("configure") { "" } else { "autoreconf -i && " };
+            ("autotools", format!("{prepare}./configure && make check"))
+        }
+        "CMakeLists.txt" if text().contains("enable_testing(") || text().contains("(CTest)") => {
+            ("cmake", "cmake -B build && cmake --build build && ctest --test-dir build".to_owned())
+        }
+        "meson.build" if text().lines().any(|line| line.trim_start().starts_with("test(")) => {
+            ("meson", "meson setup build && meson test -C build".to_owned())
+        }
         "mix.exs" => ("mix", "mix test".to_owned()),
         "Package.swift" => ("swift", "swift test".to_owned()),
         "pubspec.yaml" => ("dart", "dart test".to_owned()),
@@ -189,21 +302,24 @@ fn by_manifest(index: &Index, file: &FileEntry) -> Option<(&'static str, String)
     })
 }
 
-/// Python names its runner in one of several files, or in none.
-fn pytest(index: &Index, examined: &[Examined<'_>]) -> Option<TestCommand> {
-    for (path, marks) in [
-        ("pytest.ini", &["[pytest]"] as &[&str]),
-        ("pyproject.toml", &["[tool.pytest", "pytest"]),
-        ("setup.cfg", &["[tool:pytest]"]),
-        ("requirements-dev.txt", &["pytest"]),
-    ] {
-        let text = index.file(path).and_then(|file| index.read(file));
-        if text.is_some_and(|text| marks.iter().any(|mark| text.contains(mark))) {
-            return Some(TestCommand { command: "pytest".to_owned(), because: path.to_owned() });
-        }
-    }
-    let mut tests = examined.iter().filter(|e| e.syntax == Syntax::Python && e.tests > 0);
-    let first = tests.next()?;
+/// Whether the makefile beside a `configure.ac` has tests for `make check`.
+fn has_automake_tests(index: &Index, file: &FileEntry) -> bool {
+    let path = match file.dir() {
+        "" => "Makefile.am".to_owned(),
+        dir => format!("{dir}/Makefile.am"),
+    };
+    let text = index.file(&path).and_then(|file| index.read(file));
+    text.is_some_and(|text| {
+        text.lines().any(|line| {
+            let line = line.trim_start();
+            line.starts_with("TESTS") || line.starts_with("check-local:")
+        })
+    })
+}
+
+/// What the tests of Python themselves ask for, where nothing else does.
+fn python(examined: &[Examined<'_>]) -> Option<TestCommand> {
+    let first = examined.iter().find(|e| e.syntax == Syntax::Python && e.tests > 0)?;
     // Functions outside of classes are tests for pytest alone.
     let command = if first.imports_unittest && !first.path.contains("conftest") {
         "python -m unittest discover"
@@ -266,12 +382,45 @@ mod tests {
         check(&[("go.mod", "module a")], &["go test ./..."]);
         check(&[("pom.xml", "<project/>"), ("mvnw", "#!")], &["./mvnw test"]);
         check(&[("build.gradle.kts", "")], &["gradle test"]);
-        check(&[(".rspec", "")], &["bundle exec rspec"]);
+        check(&[(".rspec", ""), ("Gemfile", "")], &["bundle exec rspec"]);
+        check(&[("Rakefile", "Rake::TestTask.new")], &["rake test"]);
+        check(&[("api/pyproject.toml", "[tool.pytest.ini_options]")], &["(cd api && pytest)"]);
         check(&[("phpunit.xml.dist", "")], &["vendor/bin/phpunit"]);
         check(&[("A.sln", "")], &["dotnet test"]);
         check(&[("Makefile", "VAR:=1\nbuild:\n\tx\ntest: build\n\ty\n")], &["make test"]);
         check(&[("justfile", "test *args:\n  x\n")], &["just test"]);
         check(&[("scripts/test", "#!/bin/sh\n")], &["./scripts/test"]);
         check(&[("README.md", "test: yes")], &[]);
+        check(
+            &[("configure.ac", ""), ("Makefile.am", "TESTS = tests/a\n")],
+            &["autoreconf -i && ./configure && make check"],
+        );
+        check(&[("configure.ac", ""), ("Makefile.am", "bin_PROGRAMS = a\n")], &[]);
+        check(
+            &[("CMakeLists.txt", "include(CTest)\n")],
+            &["cmake -B build && cmake --build build && ctest --test-dir build"],
+        );
+        check(&[("CMakeLists.txt", "add_executable(a a.c)\n")], &[]);
+        check(&[("runtest", "#!/bin/sh\n")], &["./runtest"]);
+        check(&[("src/test", "#!/bin/sh\n")], &[]);
+        check(&[("tests/runtests.py", "import sys\n")], &["python tests/runtests.py"]);
+        check(
+            &[("a-1.0/pytest.ini", "[pytest]"), ("a-1.0/README", "x")],
+            &["(cd a-1.0 && pytest)"],
+        );
+    }
+
+    #[test]
+    fn the_command_for_most_of_the_project_comes_first() {
+        let test = ("tests/test_a.py", "import unittest\ndef test_a():\n    assert 1\n");
+        check(
+            &[test, ("package.json", r#"{"scripts":{"test":"jest"}}"#), ("tox.ini", "")],
+            &["tox", "npm test"],
+        );
+        check(&[("extra/phpunit.xml", ""), ("phpunit.xml.dist", "")], &["vendor/bin/phpunit"]);
+        check(
+            &[("deps/a/Makefile", "test:\n"), ("lib/Makefile", "test:\n"), ("runtest", "")],
+            &["./runtest", "(cd lib && make test)"],
+        );
     }
 }

@@ -115,16 +115,23 @@ impl Coverage {
                     Some(more @ 1..) => format!(" and {more} more"),
                     _ => String::new(),
                 };
+                let names = names.join(", ");
+                let message = match untested.len() {
+                    1 => format!("no test mentions it or what it defines, {lines} lines"),
+                    all if all == count => format!(
+                        "no test mentions any of the {count} files in this directory, {lines} \
+                         lines in all: {names}{more}"
+                    ),
+                    some => format!(
+                        "{some} of {count} files in this directory have no test that mentions \
+                         them, {lines} lines in all: {names}{more}"
+                    ),
+                };
                 Some(
                     Finding::new(
                         "qa/untested-files",
                         severity,
-                        format!(
-                            "{} of {count} files in this directory have no test that mentions \
-                             them, {lines} lines in all: {}{more}",
-                            untested.len(),
-                            names.join(", "),
-                        ),
+                        message,
                         "Begin with the largest, at its public functions. Judged by names: a test \
                          that reaches a file through others is not seen",
                     )
@@ -160,8 +167,16 @@ fn is_worth_testing(file: &Examined<'_>) -> bool {
         "module-info.java",
     ];
     let name = file.path.rsplit('/').next().unwrap_or(file.path);
-    let is_settings = name.contains(".config.") || name.ends_with(".d.ts") || name.contains("rc.");
+    // What a header declares is tested where it is defined.
+    let is_settings = name.ends_with(".h")
+        || name.contains(".config.")
+        || name.ends_with(".d.ts")
+        || name.contains("rc.");
+    // What the documentation is built with; in Go, `doc` is a package like any other.
+    let is_docs = file.syntax != Syntax::Go
+        && file.path.split('/').rev().skip(1).any(|dir| matches!(dir, "doc" | "docs"));
     file.class == Class::Own
+        && !is_docs
         && file.code_lines >= WORTH_TESTING
         && file.functions > 0
         && !is_settings
@@ -211,11 +226,31 @@ mod tests {
             ("pkg/store.py", &store),
             ("pkg/tiny.py", "def tiny_one():\n    pass\n"),
             ("pkg/lost.py", &store),
+            ("docs/conf_tools.py", &store),
             ("tests/test_store.py", "def test_x():\n    assert parse_all() and render\n"),
         ]);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0.as_deref(), Some("pkg/lost.py"));
-        assert!(found[0].1.starts_with("1 of 4 files"), "{}", found[0].1);
+        assert_eq!(found[0].1, "no test mentions it or what it defines, 31 lines");
+        // One of five in its directory is no less untested than both of two.
+        let found = untested(&[
+            ("pkg/a.py", &store),
+            ("pkg/b.py", &store),
+            ("lib/c.py", &store),
+            ("lib/d.py", &store),
+            ("lib/parse.py", &parse),
+            ("tests/test_parse.py", "def test_x():\n    assert parse_all()\n"),
+        ]);
+        let messages: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "2 of 3 files in this directory have no test that mentions them, 62 lines in all: \
+                 c.py (31), d.py (31)",
+                "no test mentions any of the 2 files in this directory, 62 lines in all: a.py (31), \
+                 b.py (31)",
+            ]
+        );
     }
 
     #[test]

@@ -58,6 +58,10 @@ pub(super) fn examine<'a>(file: &'a FileEntry, text: &str) -> Option<Examined<'a
         mentions: Vec::new(),
         imports_unittest: false,
     };
+    // No runner of Python looks for tests in the `models.py` of a test's own application.
+    let is_collected = syntax != Syntax::Python
+        || file.name().to_ascii_lowercase().contains("test")
+        || file.class != Class::Test;
     // Rust keeps unit tests in the file that they test, in a module of their own.
     let mut inline = Inline::Outside;
     let mut before = "";
@@ -81,7 +85,7 @@ pub(super) fn examine<'a>(file: &'a FileEntry, text: &str) -> Option<Examined<'a
         }
         // Tests outside of test files are in Rust's modules, or are in no habit of their language.
         if in_test || syntax == Syntax::Rust {
-            match marker(syntax, code, before) {
+            match marker(syntax, code, before).filter(|_| is_collected) {
                 Some(Marker::Test) => examined.tests += 1,
                 Some(Marker::Skipped) => examined.skipped.push(number),
                 Some(Marker::Focused) => examined.focused.push(number),
@@ -238,6 +242,23 @@ mod tests {
         assert_eq!((examined.tests, examined.functions), (1, 2));
         assert_eq!(examined.defines, [hash("compute")]);
         assert!(examined.vacuous.is_empty());
+    }
+
+    #[test]
+    fn only_what_a_runner_of_python_collects_holds_tests() {
+        let text = "class A:\n    def test_model(self):\n        return 'x'\n";
+        for (path, tests) in [
+            ("tests/admin/tests.py", 1),
+            ("tests/admin/test_a.py", 1),
+            ("tests/admin/a_test.py", 1),
+            ("tests/admin/models.py", 0),
+            ("app/models.py", 0),
+        ] {
+            let index = Tree::new(&[(path, text)]).index();
+            let file = &index.files()[0];
+            let examined = examine(file, text).unwrap();
+            assert_eq!((examined.tests, examined.vacuous.len()), (tests, tests), "{path}");
+        }
     }
 
     #[test]

@@ -21,12 +21,13 @@ pub(super) fn marker(syntax: Syntax, line: &str, before: &str) -> Option<Marker>
     let first = *line.as_bytes().first()?;
     let may_be = match syntax {
         Syntax::Rust => first == b'#',
-        Syntax::Java | Syntax::Kotlin | Syntax::Scala => first == b'@',
+        Syntax::Java => matches!(first, b'@' | b'p'),
+        Syntax::Kotlin | Syntax::Scala => first == b'@',
         Syntax::CSharp => first == b'[',
         Syntax::Python => matches!(first, b'd' | b'a' | b'@' | b'p' | b's'),
         Syntax::Go => matches!(first, b'f' | b't'),
         Syntax::JavaScript | Syntax::TypeScript => {
-            matches!(first, b'f' | b'i' | b't' | b'd' | b'c' | b's' | b'x')
+            matches!(first, b'f' | b'i' | b't' | b'd' | b'c' | b's' | b'x' | b'Q' | b'D')
         }
         _ => true,
     };
@@ -77,7 +78,7 @@ pub(super) fn marker(syntax: Syntax, line: &str, before: &str) -> Option<Marker>
             }
         }
         Syntax::JavaScript | Syntax::TypeScript => {
-            const FOCUS: [&str; 8] = [
+            const FOCUS: [&str; 9] = [
                 "fit(",
                 "fdescribe(",
                 "it.only(",
@@ -86,8 +87,9 @@ pub(super) fn marker(syntax: Syntax, line: &str, before: &str) -> Option<Marker>
                 "context.only(",
                 "suite.only(",
                 "specify.only(",
+                "QUnit.only(",
             ];
-            const SKIP: [&str; 10] = [
+            const SKIP: [&str; 11] = [
                 "xit(",
                 "xtest(",
                 "xdescribe(",
@@ -98,6 +100,7 @@ pub(super) fn marker(syntax: Syntax, line: &str, before: &str) -> Option<Marker>
                 "context.skip(",
                 "suite.skip(",
                 "specify.skip(",
+                "QUnit.skip(",
             ];
             // With a condition as its first argument it is a choice.
             let names = |words: &[&str]| {
@@ -110,7 +113,9 @@ pub(super) fn marker(syntax: Syntax, line: &str, before: &str) -> Option<Marker>
                 Some(Focused)
             } else if names(&SKIP) {
                 Some(Skipped)
-            } else if names(&["it(", "test(", "specify("]) || begins(&["it.each", "test.each"]) {
+            } else if names(&["it(", "test(", "specify(", "QUnit.test(", "Deno.test("])
+                || begins(&["it.each", "test.each"])
+            {
                 Some(Test)
             } else {
                 None
@@ -124,6 +129,9 @@ pub(super) fn marker(syntax: Syntax, line: &str, before: &str) -> Option<Marker>
             if is("@Disabled") || is("@Ignore") {
                 Some(Skipped)
             } else if is("@Test") || is("@ParameterizedTest") || is("@RepeatedTest") {
+                Some(Test)
+            } else if line.starts_with("public void test") && !before.starts_with('@') {
+                // The habit of JUnit 3; an annotation before it has been counted.
                 Some(Test)
             } else {
                 None
@@ -175,8 +183,21 @@ pub(super) fn marker(syntax: Syntax, line: &str, before: &str) -> Option<Marker>
         }
         Syntax::Swift => begins(&["func test", "@Test"]).then_some(Test),
         Syntax::C | Syntax::Cpp => {
-            begins(&["TEST(", "TEST_F(", "TEST_P(", "TEST_CASE(", "BOOST_AUTO_TEST_CASE("])
-                .then_some(Test)
+            const MACROS: [&str; 12] = [
+                "TEST(",
+                "TEST_F(",
+                "TEST_P(",
+                "TYPED_TEST(",
+                "TEST_CASE(",
+                "TEST_CASE_FIXTURE(",
+                "TEST_CASE_METHOD(",
+                "TEST_CASE_TEMPLATE(",
+                "TEMPLATE_TEST_CASE(",
+                "SCENARIO(",
+                "START_TEST(",
+                "BOOST_AUTO_TEST_CASE(",
+            ];
+            begins(&MACROS).then_some(Test)
         }
         Syntax::Elixir => {
             if line.starts_with("@tag :skip") {
@@ -215,6 +236,15 @@ mod tests {
             (Syntax::JavaScript, "", "test.skip(browser === 'x', 'why')", None),
             (Syntax::TypeScript, "", "xdescribe(`a`, () => {", Some(Skipped)),
             (Syntax::Java, "", "@Test", Some(Test)),
+            (Syntax::JavaScript, "", "QUnit.test('works', function(assert) {", Some(Test)),
+            (
+                Syntax::Java,
+                "public class ATest extends TestCase {",
+                "public void testA() {",
+                Some(Test),
+            ),
+            (Syntax::Java, "@Test", "public void testA() {", None),
+            (Syntax::Java, "@Override", "public void tested() {", None),
             (Syntax::Java, "", "@TestFactory", None),
             (Syntax::Java, "", "@Disabled(\"x\")", Some(Skipped)),
             (Syntax::CSharp, "", "[Fact(Skip = \"x\")]", Some(Skipped)),
@@ -223,6 +253,8 @@ mod tests {
             (Syntax::Ruby, "", "items.each do", None),
             (Syntax::Php, "", "public function testIt(): void", Some(Test)),
             (Syntax::Cpp, "", "TEST_F(A, B) {", Some(Test)),
+            (Syntax::Cpp, "", "TEST_CASE_TEMPLATE(\"x\", T, int)", Some(Test)),
+            (Syntax::Cpp, "", "TEST_CASE_TEMPLATE_INVOKE(x, int);", None),
         ] {
             assert_eq!(marker(syntax, line, before), expected, "{line}");
         }

@@ -4,16 +4,20 @@ mod automation;
 mod command;
 mod coverage;
 mod examine;
+mod foreign;
 mod marker;
 mod vacuous;
 
-use super::{Finding, Index, Options, Report, Severity};
+use super::{Finding, Index, Options, Report, Severity, phrase::counted};
 use coverage::Coverage;
 use examine::{Examined, examine};
+use foreign::Foreign;
 use serde_json::{Value, json};
 
 /// How many paths or names a message lists.
 const NAMED: usize = 6;
+/// With fewer lines of code than this a project without tests is a small matter.
+const FEW_LINES: usize = 50;
 
 /// Reports how the project is tested: its own test commands, continuous integration, the ratio
 /// of test to code, files that no test mentions, tests that are skipped, focused or check nothing.
@@ -27,8 +31,9 @@ pub fn analyse(index: &Index, options: &Options) -> Report {
     let commands = command::detect(index, &examined);
     let automation = automation::detect(index);
     let coverage = Coverage::of(&examined);
+    let foreign = Foreign::of(index);
 
-    report.summary = summary(&coverage, &commands, &automation);
+    report.summary = summary(&coverage, &foreign, &commands, &automation);
     report.fact(
         "totals",
         json!({
@@ -38,6 +43,7 @@ pub fn analyse(index: &Index, options: &Options) -> Report {
             "code-files": coverage.total.code_files,
             "code-lines": coverage.total.code_lines,
             "test-to-code-ratio": coverage.total.ratio(),
+            "test-files-not-counted": foreign.files,
         }),
     );
     report.fact("languages", coverage.table());
@@ -47,11 +53,23 @@ pub fn analyse(index: &Index, options: &Options) -> Report {
     report.fact("continuous-integration", automation.files.clone());
 
     let has_code = coverage.total.code_files > 0;
-    if has_code && coverage.total.tests == 0 && coverage.total.test_files == 0 {
+    if foreign.files > 0 {
+        report.note(format!(
+            "{} in languages whose tests are not counted here: {}",
+            counted(foreign.files, "test file is", "test files are"),
+            foreign.kinds()
+        ));
+    }
+    if foreign.files > 0 && foreign.files * 2 >= coverage.total.test_files {
+        report.note(
+            "which files have no tests was not judged, for too many of the tests cannot be read",
+        );
+    } else if has_code && coverage.total.tests == 0 && coverage.total.test_files == 0 {
+        let lines = coverage.total.code_lines;
         report.push(Finding::new(
             "qa/no-tests",
-            Severity::High,
-            format!("no test was found for {} lines of code", coverage.total.code_lines),
+            if lines < FEW_LINES { Severity::Low } else { Severity::High },
+            format!("no test was found for {}", counted(lines, "line of code", "lines of code")),
             "Begin with the part whose failure would cost most, and run its tests on every change",
         ));
     } else {
@@ -93,22 +111,34 @@ pub fn analyse(index: &Index, options: &Options) -> Report {
 
 fn summary(
     coverage: &Coverage,
+    foreign: &Foreign,
     commands: &[command::TestCommand],
     automation: &automation::Automation,
 ) -> String {
     let total = &coverage.total;
     let mut summary = if total.code_files == 0 && total.test_files == 0 {
         "No source code in a language with known test habits was found.".to_owned()
+    } else if total.tests + total.test_files + foreign.files == 0 {
+        let lines = counted(total.code_lines, "line of code", "lines of code");
+        format!("No tests were found for {lines}.")
     } else {
         format!(
-            "{} tests in {} test files; {:.2} lines of test for each line of code.",
-            total.tests,
-            total.test_files,
+            "{} in {}; {:.2} lines of test for each line of code.",
+            counted(total.tests, "test", "tests"),
+            counted(total.test_files, "test file", "test files"),
             total.ratio()
         )
     };
+    if foreign.files > 0 {
+        summary.push_str(&format!(
+            " {} in a language whose tests are not counted.",
+            counted(foreign.files, "more test file is", "more test files are")
+        ));
+    }
     if let Some(first) = commands.first() {
-        summary.push_str(&format!(" Run them with `{}`.", first.command));
+        let has_tests = total.tests + total.test_files + foreign.files > 0;
+        let verb = if has_tests { "Run them with" } else { "The command for them is" };
+        summary.push_str(&format!(" {verb} `{}`.", first.command));
     }
     if !automation.files.is_empty() {
         summary.push_str(if automation.runs_tests {
@@ -196,6 +226,15 @@ mod tests {
             ],
         );
         check(&[("README.md", "# Hi")], &[]);
+    }
+
+    #[test]
+    fn tests_that_cannot_be_counted_are_tests_all_the_same() {
+        let code = "int work(int x) {\n    return x;\n}\n".repeat(200);
+        let ci = (".travis.yml", "script: make check\n");
+        let make = ("Makefile", "check:\n\tsh tests/run.sh\n");
+        check(&[("a.c", &code), ("tests/run.sh", "#!/bin/sh\n./a | diff - b\n"), ci, make], &[]);
+        check(&[("a.c", &code), ("tests/b.txt", "x\n"), ci, make], &[("qa/no-tests", None, None)]);
     }
 
     #[test]

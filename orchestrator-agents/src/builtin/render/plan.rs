@@ -65,6 +65,9 @@ pub(super) fn plan(out: &mut String, facts: &Map<String, Value>) {
 
 fn effort(task: &PlannedTask) -> String {
     let [least, most] = task.effort.hours;
+    if least >= most {
+        return format!("{} ({most} h)", prose(&task.effort.size));
+    }
     format!("{} ({least} to {most} h)", prose(&task.effort.size))
 }
 

@@ -35,14 +35,16 @@ impl Hunk {
     }
 }
 
-/// Reads a log and hands every addition to `each`, until it answers false.
+/// Reads a log and hands every addition to `each`, until it answers false; gives how many commits
+/// were met, those that add nothing among them.
 ///
 /// # Errors
 /// What reading gives.
 pub(super) fn additions(
     mut source: impl BufRead,
     mut each: impl FnMut(Addition) -> bool,
-) -> io::Result<()> {
+) -> io::Result<usize> {
+    let mut commits = 0;
     let mut now = Addition::default();
     let mut hunk = Hunk::default();
     let mut line = Vec::new();
@@ -58,7 +60,7 @@ pub(super) fn additions(
                 if now.text.len() >= CHUNK {
                     let text = std::mem::take(&mut now.text);
                     if !each(Addition { text, ..now.clone() }) {
-                        return Ok(());
+                        return Ok(commits);
                     }
                 }
             }
@@ -68,9 +70,10 @@ pub(super) fn additions(
         if is_header(b"commit ") || is_header(b"diff ") {
             let text = std::mem::take(&mut now.text);
             if !text.is_empty() && !each(Addition { text, ..now.clone() }) {
-                return Ok(());
+                return Ok(commits);
             }
             if let Some(commit) = line.strip_prefix(b"commit ") {
+                commits += 1;
                 now.commit = String::from_utf8_lossy(commit).into_owned();
             }
             now.path.clear();
@@ -83,7 +86,7 @@ pub(super) fn additions(
     if !now.text.is_empty() {
         each(now);
     }
-    Ok(())
+    Ok(commits)
 }
 
 /// The next line without its end, cut at [`MAX_LINE`]; false at the end of the source.
@@ -215,6 +218,17 @@ mod tests {
              commit c2\n\ndiff --git a/z b/z\ndeleted file mode 100644\n--- a/z\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n",
             &[("c1", "x", "one\ntwo\n"), ("c1", "ä \"y\"", "y\n")],
         );
+    }
+
+    #[test]
+    fn every_commit_counts_whatever_it_adds() {
+        for (log, expected) in [
+            ("", 0),
+            ("commit c1\n\ncommit c2\n", 2),
+            ("commit c1\n\ndiff --git a/x b/x\n+++ b/x\n@@ -0,0 +1 @@\n+commit c9\n", 1),
+        ] {
+            assert_eq!(additions(log.as_bytes(), |_| true).unwrap(), expected, "{log}");
+        }
     }
 
     #[test]

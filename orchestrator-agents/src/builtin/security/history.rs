@@ -60,29 +60,25 @@ fn read(
 ) -> Result<bool, GitError> {
     let scanner = Scanner::shared();
     let mut stream = git.log()?;
-    let mut commits = HashSet::new();
     let mut bytes = 0;
     // By secret, the oldest place: the log runs from new to old, so a later one replaces.
     let mut found: BTreeMap<(String, u64), (Hit, String, String)> = BTreeMap::new();
-    additions(BufReader::with_capacity(1 << 16, &mut stream.output), |addition| {
-        bytes += addition.text.len() as u64;
-        // Data and copies of other people's code hold made-up ones, and most of the bytes.
-        if !matches!(classify(&addition.path), Class::Vendored | Class::Lock) {
-            let scan = scanner.scan(&addition.text, Context::of(&addition.path));
-            history.allowed += scan.allowed;
-            for hit in scan.hits {
-                if !known.contains(&hit.fingerprint) {
-                    let key = (hit.rule.clone(), hit.fingerprint);
-                    found.insert(key, (hit, addition.commit.clone(), addition.path.clone()));
+    history.commits =
+        additions(BufReader::with_capacity(1 << 16, &mut stream.output), |addition| {
+            bytes += addition.text.len() as u64;
+            // Data and copies of other people's code hold made-up ones, and most of the bytes.
+            if !matches!(classify(&addition.path), Class::Vendored | Class::Lock) {
+                let scan = scanner.scan(&addition.text, Context::of(&addition.path));
+                history.allowed += scan.allowed;
+                for hit in scan.hits {
+                    if !known.contains(&hit.fingerprint) {
+                        let key = (hit.rule.clone(), hit.fingerprint);
+                        found.insert(key, (hit, addition.commit.clone(), addition.path.clone()));
+                    }
                 }
             }
-        }
-        if commits.len() < 1 << 20 && !commits.contains(&addition.commit) {
-            commits.insert(addition.commit);
-        }
-        bytes < MAX_BYTES && !cancelled.load(Ordering::Relaxed)
-    })?;
-    history.commits = commits.len();
+            bytes < MAX_BYTES && !cancelled.load(Ordering::Relaxed)
+        })?;
     history.findings =
         found.into_values().map(|(hit, commit, path)| finding(&hit, &commit, &path)).collect();
     if bytes >= MAX_BYTES {

@@ -24,6 +24,7 @@ use super::{
     finding::{Finding, Report, Severity},
     index::{Class, Index, Kind, classify},
     licence,
+    phrase::counted,
 };
 use git::{Git, GitError};
 use place::Tracking;
@@ -138,7 +139,8 @@ fn keep(path: &str, class: Class, result: FileResult, report: &mut Report, tally
     let mut made_up: BTreeMap<(String, &str), (usize, u32)> = BTreeMap::new();
     for hit in result.secrets.hits {
         tally.known.insert(hit.fingerprint);
-        let is_test = matches!(class, Class::Test | Class::Fixture | Class::Example);
+        let is_test =
+            matches!(class, Class::Test | Class::Fixture | Class::Example) || is_chapter(path);
         if is_test && hit.severity <= Severity::Low {
             made_up.entry((hit.rule, hit.name)).or_insert((0, hit.line)).0 += 1;
             continue;
@@ -161,12 +163,20 @@ fn keep(path: &str, class: Class, result: FileResult, report: &mut Report, tally
     }
     for ((rule, name), (count, line)) in made_up {
         let message = match count {
-            1 => format!("{name} in test or example code, probably made up"),
-            _ => format!("{count} times a {name} in test or example code, probably made up"),
+            1 => format!("{name} in a test or an example, probably made up"),
+            _ => format!("{count} times a {name} in a test or an example, probably made up"),
         };
         let advice = format!("Make sure that none of them is real, and mark them with `{ALLOW}`");
         report.push(Finding::new(rule, Severity::Info, message, advice).at(path).on_line(line));
     }
+}
+
+/// Whether the file is a page of the documentation, where credentials are examples.
+fn is_chapter(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let in_docs = lower.split('/').rev().skip(1).any(|dir| matches!(dir, "doc" | "docs"));
+    let extension = lower.rsplit_once('.').map_or("", |(_, extension)| extension);
+    in_docs && matches!(extension, "md" | "mdx" | "rst" | "txt" | "adoc")
 }
 
 /// The repository to ask, with a note when there is none that matters.
@@ -249,15 +259,23 @@ fn judge_places(index: &Index, options: &Options, git: Option<&Git>, report: &mu
 }
 
 fn summary(report: &Report, tally: &Tally, licences: &str) -> String {
+    let files = counted(tally.files, "file", "files");
     let secrets = match tally.found {
-        0 => format!("No secret was found in {} files", tally.files),
-        1 => format!("One possible secret was found in {} files", tally.files),
-        count => format!("{count} possible secrets were found in {} files", tally.files),
+        0 => format!("No secret was found in {files}"),
+        1 => format!("One possible secret was found in {files}"),
+        count => format!("{count} possible secrets were found in {files}"),
     };
+    let commits = |count| counted(count, "commit", "commits");
     let history = match tally.in_history {
         None => String::new(),
-        Some((0, commits)) => format!(", and none in the history of {commits} commits"),
-        Some((found, commits)) => format!(", and {found} more in the history of {commits} commits"),
+        Some((0, count)) => format!(", and none in the history of {}", commits(count)),
+        Some((found, count)) => {
+            let found = match tally.found {
+                0 => format!("but {found}"),
+                _ => format!("and {found} more"),
+            };
+            format!(", {found} in the history of {}", commits(count))
+        }
     };
     let worst = report.findings.iter().filter(|finding| finding.severity >= Severity::High).count();
     let urgent = match worst {

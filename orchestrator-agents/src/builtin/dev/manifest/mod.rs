@@ -184,6 +184,8 @@ pub(super) fn manifests(index: &Index) -> (Vec<ManifestFile<'_>>, usize) {
             continue;
         }
         let (contents, problem) = match index.read_large(file, MAX_LOCK) {
+            // A chapter on constraints is as easily called `constraints.txt` as pip's own file is.
+            Some(text) if is_requirements(file.name()) && !requirements::is_list(&text) => continue,
             Some(text) => match (format.parse)(text.trim_start_matches('\u{feff}')) {
                 Ok(contents) => (contents, None),
                 Err(problem) => (Contents::default(), Some(problem)),

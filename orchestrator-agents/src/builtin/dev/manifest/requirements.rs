@@ -23,6 +23,29 @@ pub(super) fn manifest(text: &str) -> Result<Contents, String> {
     Ok(contents)
 }
 
+/// Whether most lines of a text read like requirements rather than like prose.
+pub(super) fn is_list(text: &str) -> bool {
+    let (mut fit, mut other) = (0_usize, 0_usize);
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '-'])) {
+        let line = line.split(" #").next().unwrap_or(line);
+        let rest = line.trim_start_matches(|c: char| {
+            c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+        });
+        let named = rest.len() < line.len();
+        let rest = rest.trim_start();
+        let fits = line.contains("://")
+            || line.starts_with(['.', '/'])
+            || named
+                && (rest.is_empty()
+                    || rest.starts_with([
+                        '=', '<', '>', '!', '~', ';', '@', '[', '(', '\\', '-', '^', '*',
+                    ]));
+        if fits { fit += 1 } else { other += 1 }
+    }
+    other == 0 || fit > other
+}
+
 /// A place that is installed as it stands.
 fn editable(place: &str) -> Option<Package> {
     if place.contains("://") {
@@ -117,6 +140,24 @@ mod tests {
             assert_eq!(package.name, name, "{text}");
             assert_eq!(package.version.as_deref(), version, "{text}");
             assert_eq!(package.source, source, "{text}");
+        }
+    }
+
+    #[test]
+    fn prose_is_no_list_of_requirements() {
+        for (text, expected) in [
+            ("", true),
+            ("# nothing yet\n", true),
+            ("flask\nnumpy==1\r\n-r base.txt\nx[y] >= 2 # why\n./near\n", true),
+            ("flask==2\n{{ template }}\nnumpy\n", true),
+            (
+                "=====================\nConstraints reference\n=====================\n\nThe classes \
+                 defined in this module create\ndatabase constraints.\n",
+                false,
+            ),
+            ("You need a compiler and\nlots of memory.\n", false),
+        ] {
+            assert_eq!(is_list(text), expected, "{text}");
         }
     }
 
