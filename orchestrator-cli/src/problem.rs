@@ -96,10 +96,6 @@ pub(crate) fn usage(error: &clap::Error, words: &[OsString]) -> Exit {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Exit::Usage;
     }
-    // Called without a word: the help is the answer.
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Exit::Usage;
-    }
     let see = format!("{BAD_USAGE}: see {}\n", page(BAD_USAGE));
     let _ = io::Write::write_all(&mut io::stderr(), see.as_bytes());
     Exit::Usage
@@ -165,9 +161,24 @@ impl Problem {
         let width = if console.err.terminal { terminal::size().0.max(40) } else { 100_000 };
         let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
         let mut text = String::new();
-        match handler.render_report(&mut text, self) {
+        let shown = self.harmless();
+        match handler.render_report(&mut text, &shown) {
             Ok(()) => text,
-            Err(fmt::Error) => format!("error {}: {}", self.code, self.title),
+            Err(fmt::Error) => format!("error {}: {}", shown.code, shown.title),
+        }
+    }
+
+    /// The same without anything that could steer a terminal: a message may quote a file, an
+    /// argument or what a program wrote. JSON needs none of this, it escapes by itself.
+    fn harmless(&self) -> Self {
+        let clean = |text: &str| harmless(text, true).into_owned();
+        Self {
+            code: self.code,
+            title: clean(&self.title),
+            message: clean(&self.message),
+            help: self.help.as_deref().map(clean),
+            causes: self.causes.iter().map(|cause| clean(cause)).collect(),
+            places: self.places.iter().map(Place::harmless).collect(),
         }
     }
 
@@ -250,9 +261,19 @@ impl Place {
             span = Some(SourceSpan::new(at.into(), length));
             let name =
                 found.file.as_ref().map_or("input".into(), |file| file.display().to_string());
+            let name = harmless(&name, false).into_owned();
             source = Some(NamedSource::new(name, text));
         }
         Self { found, source, span }
+    }
+
+    fn harmless(&self) -> Self {
+        let clean = |text: &str| harmless(text, true).into_owned();
+        let mut found = self.found.clone();
+        found.message = clean(&found.message);
+        found.suggestion = found.suggestion.as_deref().map(clean);
+        found.file = found.file.map(|file| clean(&file.display().to_string()).into());
+        Self { found, source: self.source.clone(), span: self.span }
     }
 
     fn json(&self) -> Value {
@@ -324,6 +345,28 @@ mod tests {
         for (line, column, expected) in [(1, 1, 0), (2, 3, 6), (2, 99, 7), (9, 1, 7), (1, 3, 3)] {
             assert_eq!(offset("aé\nxyz", line, column), expected, "{line}:{column}");
         }
+    }
+
+    #[test]
+    fn what_a_message_quotes_cannot_steer_the_terminal() {
+        let mut problem = Problem::new("ORC-0200", "no \x1b[2J here");
+        problem.help = Some("nor \x1b]0;t\x07 here".into());
+        problem.causes.push("\x1b[31m".into());
+        let found = document::Diagnostic {
+            code: "ORC-0204",
+            message: "task `a\x1b[2J`".into(),
+            file: Some("f\x1b[2J.yaml".into()),
+            line: Some(1),
+            column: Some(1),
+            source: Some("a\x1b[2J: 1\n".into()),
+            suggestion: Some("write `a\x1b[2J`".into()),
+        };
+        problem.places.push(Place::new(found));
+        let console =
+            Console::new(false, false, 0, terminal::ColorWhen::Never, &terminal::Wishes::default());
+        let text = problem.text(&console, Exit::Usage);
+        assert!(text.contains("ORC-0204") && text.contains("here"), "{text}");
+        assert!(!text.contains(['\x1b', '\x07']), "{text:?}");
     }
 
     #[test]

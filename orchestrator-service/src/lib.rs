@@ -52,7 +52,7 @@ pub use error::{Exit, SERVICE_CODES, ServiceError, codes};
 pub use execute::{Control, ExecuteRequest, Execution, Happening, OpenOptions, What};
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
-pub use setup::InitOptions;
+pub use setup::{InitOptions, NO_PROVIDER, ProviderChoice, SetupChoices};
 
 /// What requests and views are made of.
 pub use orchestrator_core::{

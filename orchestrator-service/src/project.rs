@@ -64,9 +64,11 @@ impl Project {
         self.directory().join("state")
     }
 
-    /// Whether it has any state yet.
+    /// Whether it has any state yet. What cannot be looked at, or lies where the state should be,
+    /// counts as well: opening it then says what is wrong.
     pub(crate) fn has_state(&self) -> bool {
-        self.state().is_dir()
+        let found = self.state().symlink_metadata();
+        !found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// Makes `.orchestrator` with the file that keeps its state out of version control.
@@ -74,7 +76,11 @@ impl Project {
         let directory = self.directory();
         let refuse = |error: std::io::Error| ServiceError::State {
             directory: directory.clone(),
-            reason: error.to_string(),
+            reason: match error.kind() {
+                // The system says `file exists`, of what is no directory.
+                std::io::ErrorKind::AlreadyExists => "it is not a directory; move it away".into(),
+                _ => error.to_string(),
+            },
         };
         std::fs::create_dir_all(&directory).map_err(refuse)?;
         let file = directory.join(".gitignore");
@@ -142,7 +148,11 @@ mod tests {
         let environment = Environment::new([], folder.path().to_owned());
         let project = Project::find(&environment, Some(Path::new("."))).unwrap();
         assert!(!project.has_state());
+        fs::write(project.directory(), "").unwrap();
+        assert!(project.has_state(), "a file in its place is no empty project");
+        fs::remove_file(project.directory()).unwrap();
         project.prepare().unwrap();
+        assert!(!project.has_state());
         let file = project.directory().join(".gitignore");
         assert!(fs::read_to_string(&file).unwrap().lines().any(|line| line == "state/"));
         fs::write(&file, "mine\n").unwrap();

@@ -322,3 +322,38 @@ async fn a_store_that_another_program_keeps_to_itself_is_said_to_be_locked() {
     let error = refusal(dir.path(), with(MIGRATIONS));
     assert!(error.to_string().contains("locked by another program"), "{error}");
 }
+
+#[tokio::test]
+async fn damage_that_opening_does_not_meet_is_found_by_looking() {
+    let (dir, _) = stored(400).await;
+    let store = LocalStore::open(dir.path()).unwrap();
+    assert_eq!(store.verify().await, Ok(()));
+    drop(store);
+    // All but the first pages, which opening reads.
+    let mut bytes = fs::read(database(&dir)).unwrap();
+    let kept = 4096 * 3;
+    assert!(bytes.len() > 2 * kept);
+    bytes[kept..].iter_mut().step_by(7).for_each(|byte| *byte ^= 0xff);
+    fs::write(database(&dir), bytes).unwrap();
+    let store = LocalStore::open(dir.path()).unwrap();
+    let error = store.verify().await.unwrap_err();
+    assert!(matches!(&error, StoreError::Damaged(text) if text.contains("events.db")), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
+    use orchestrator_core::port::Blobs as _;
+    // Cut off while it was made: there is nothing to lose yet.
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(database(&dir), "").unwrap();
+    let store = LocalStore::open(dir.path()).unwrap();
+    store.blobs().put(b"an output").await.unwrap();
+    drop(store);
+    drop(LocalStore::open(dir.path()).unwrap());
+    fs::write(database(&dir), "").unwrap();
+    let error = refusal(dir.path(), Settings::default());
+    assert!(matches!(&error, StoreError::Damaged(text) if text.contains("is empty")), "{error}");
+    // Taken away on purpose, a new one begins.
+    fs::remove_file(database(&dir)).unwrap();
+    drop(LocalStore::open(dir.path()).unwrap());
+}

@@ -10,12 +10,16 @@ use orchestrator_core::port::StoreError;
 use rusqlite::{Connection, OpenFlags, functions::FunctionFlags};
 use rusqlite_migration::M;
 use std::{
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 /// The file of the database in the store's directory.
 pub(crate) const DATABASE: &str = "events.db";
+
+/// The directory of the blobs in the store's directory.
+pub(crate) const BLOBS: &str = "blobs";
 
 /// What a store is opened with.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +67,16 @@ pub(crate) fn writer(dir: &Path, settings: Settings) -> Result<(Connection, Path
     // SQLite would make the file readable for all; its side files take after it.
     let is_new = !file.exists();
     directory::touch(&file).map_err(files("open", &file))?;
+    if !is_new && has_lost_its_content(dir, &file).map_err(files("read", &file))? {
+        return Err(OpenError::Store {
+            path: dir.to_path_buf(),
+            source: StoreError::Damaged(format!(
+                "`{}` is empty, but there are blobs of runs that it once held; restore a copy, or \
+                 move the directory away to begin a new one",
+                file.display()
+            )),
+        });
+    }
     let failed = |error: rusqlite::Error| OpenError::Store {
         path: dir.to_path_buf(),
         source: from_sqlite(&file, "open the store", &error),
@@ -78,6 +92,26 @@ pub(crate) fn writer(dir: &Path, settings: Settings) -> Result<(Connection, Path
         directory::sync(dir).map_err(files("sync the directory", dir))?;
     }
     Ok((conn, file))
+}
+
+/// Whether the database was cut down to nothing. SQLite takes an empty file for a new database;
+/// but what has blobs had runs. A file that is only just being made has neither these nor a log.
+fn has_lost_its_content(dir: &Path, file: &Path) -> io::Result<bool> {
+    let is_empty = |path: &Path| match fs::metadata(path) {
+        Ok(found) => Ok(found.len() == 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    };
+    if !is_empty(file)? || !is_empty(&file.with_extension("db-wal"))? {
+        return Ok(false);
+    }
+    match fs::read_dir(dir.join(BLOBS)) {
+        // Blobs lie in directories; the lock beside them is no blob.
+        Ok(entries) => {
+            Ok(entries.flatten().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 fn configure(conn: &Connection) -> Result<(), rusqlite::Error> {

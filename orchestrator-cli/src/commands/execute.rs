@@ -44,7 +44,7 @@ pub(crate) struct Execute {
     agents: Vec<(String, String)>,
 
     /// The most that the run may cost; recorded and shown
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     budget: Option<MicroUsd>,
 
     /// The most attempts at once

@@ -16,16 +16,29 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator run-details latest
-  orchestrator run-details r_01 --json")]
+  orchestrator run-details r_01 --json
+  orchestrator run-details latest --report > report.md")]
 pub(crate) struct RunDetails {
     /// An id, the start of one, or `latest`
     #[arg(value_name = "RUN")]
     run: String,
+
+    /// Print what the run has to say, as `execute` does at its end, and nothing else
+    #[arg(long)]
+    report: bool,
 }
 
 impl RunDetails {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let service = context.service()?;
+        if self.report {
+            let text = runtime::ask(async { Ok(service.report(&self.run).await?) })?;
+            match text {
+                Some(text) => context.console.data(&text)?,
+                None => context.console.say("no report: the last tasks left nothing"),
+            }
+            return Ok(Exit::Done);
+        }
         let run = runtime::ask(async { Ok(service.run(&self.run).await?) })?;
         if context.console.json {
             context.console.document(&run)?;

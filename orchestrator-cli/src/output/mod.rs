@@ -80,7 +80,10 @@ impl Console {
     /// # Errors
     /// As for [`Console::bytes`].
     pub(crate) fn lines(&self, lines: &[String]) -> Result<(), Failure> {
-        if lines.is_empty() { Ok(()) } else { self.data(&lines.join("\n")) }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.data(&text::presentable(&lines.join("\n"), self.out.color))
     }
 
     /// Writes a table as data.
@@ -120,9 +123,8 @@ impl Console {
     }
 
     /// Says something even when told to be quiet.
-    #[expect(clippy::unused_self, reason = "all output goes through the console")]
     pub(crate) fn insist(&self, text: &str) {
-        let mut text = text.to_owned();
+        let mut text = text::presentable(text, self.err.color).into_owned();
         text.push('\n');
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }

@@ -32,11 +32,7 @@ pub(crate) fn cut(text: &str, columns: usize, unicode: bool) -> Cow<'_, str> {
 /// `text` without characters that could steer a terminal: what agents and programs wrote must not
 /// move the cursor, retitle the window or hide a line. Tabs and, with `lines`, line ends stay.
 pub(crate) fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
-    let steers = |c: char| {
-        (c.is_control() && c != '\t' && !(lines && c == '\n'))
-            // Bidirectional overrides show a text as what it is not (CVE-2021-42574).
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let steers = |c: char| steers(c) && !(lines && c == '\n');
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -46,6 +42,47 @@ pub(crate) fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
             .map(|c| if steers(c) { '\u{fffd}' } else { c })
             .collect(),
     )
+}
+
+/// Whether a character could steer a terminal.
+fn steers(c: char) -> bool {
+    (c.is_control() && c != '\t')
+        // Bidirectional overrides show a text as what it is not (CVE-2021-42574).
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` as it may be shown: of all that could steer a terminal only line ends stay and, with
+/// `color`, colours. The last guard before a stream: a path or a name may hold anything as well.
+pub(crate) fn presentable(text: &str, color: bool) -> Cow<'_, str> {
+    let foreign = |c: char| steers(c) && c != '\n';
+    if !text.contains(foreign) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(foreign) {
+        shown.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let taken = if color { color_code(rest) } else { 0 };
+        if taken > 0 {
+            shown.push_str(&rest[..taken]);
+            rest = &rest[taken..];
+        } else {
+            shown.push('\u{fffd}');
+            rest = &rest[rest.chars().next().map_or(0, char::len_utf8)..];
+        }
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
+/// How many bytes the sequence takes that sets a colour at the beginning of `text`; 0 without one.
+fn color_code(text: &str) -> usize {
+    let Some(after) = text.strip_prefix("\x1b[") else { return 0 };
+    match after.find(|c: char| !c.is_ascii_digit() && c != ';') {
+        Some(end) if after[end..].starts_with('m') => "\x1b[".len() + end + 1,
+        _ => 0,
+    }
 }
 
 /// The first line of `text`, harmless.
@@ -125,6 +162,20 @@ mod tests {
         assert_eq!(harmless("a\nb", false), "a\u{fffd}b");
         assert_eq!(harmless("a\u{202e}b", true), "a\u{fffd}b");
         assert!(matches!(harmless("plain é", false), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn only_colours_get_through_at_the_end() {
+        for (text, colored, plain) in [
+            ("a\x1b[2Jb\n", "a\u{fffd}[2Jb\n", "a\u{fffd}[2Jb\n"),
+            ("\x1b[1;32mok\x1b[0m", "\x1b[1;32mok\x1b[0m", "\u{fffd}[1;32mok\u{fffd}[0m"),
+            ("\x1b]0;t\x07\x1b[", "\u{fffd}]0;t\u{fffd}\u{fffd}[", "\u{fffd}]0;t\u{fffd}\u{fffd}["),
+            ("é\u{9b}31m\u{202e}", "é\u{fffd}31m\u{fffd}", "é\u{fffd}31m\u{fffd}"),
+            ("plain\tline", "plain\tline", "plain\tline"),
+        ] {
+            assert_eq!(presentable(text, true), colored);
+            assert_eq!(presentable(text, false), plain);
+        }
     }
 
     #[test]

@@ -9,10 +9,7 @@ use crate::{
     },
     problem::Failure,
 };
-use orchestrator_service::{
-    OrchestratorService,
-    views::{ArtifactView, ResultView},
-};
+use orchestrator_service::{OrchestratorService, views::ResultView};
 use std::time::Duration;
 
 /// The most lines of a report that are put before a person at once.
@@ -45,20 +42,19 @@ async fn tell(
     if console.json {
         return console.document_line(result);
     }
-    if let Some(report) = &result.report {
-        let task = format!("{}.{}", result.run, report.task);
-        let bytes = service.artifact(&task, None, &report.name).await?;
-        show(console, &task, report, &bytes)?;
-    }
+    tell_report(console, service, result).await?;
     let paint = Paint::on(console.err);
     for task in result.items.iter().filter(|task| task.status == "failed") {
         if let Some(error) = &task.error {
             let name = paint.tone(Tone::Bad, &task.name);
-            console.say(&format!(
-                "{name} failed ({}): {}",
-                error.class,
-                text::harmless(&error.message, true)
-            ));
+            let message = text::harmless(&error.message, true);
+            let line = format!("{name} failed ({}): {message}", error.class);
+            // Of a failed run the reason is no mere talk.
+            if result.status == "failed" {
+                console.insist(&line);
+            } else {
+                console.say(&line);
+            }
         }
     }
     let dot = paint.glyph("·", "-");
@@ -78,10 +74,39 @@ async fn tell(
     Ok(())
 }
 
+/// Prints what the run has to say: what its last tasks left, else the last report on the way.
+async fn tell_report(
+    console: &Console,
+    service: &OrchestratorService,
+    result: &ResultView,
+) -> Result<(), Failure> {
+    let more = match &result.report {
+        Some(report) => format!(
+            "orchestrator task-details {}.{} --artifact {}",
+            result.run, report.task, report.name
+        ),
+        None => format!("orchestrator run-details {} --report", result.run),
+    };
+    if result.status == "interrupted" {
+        return Ok(());
+    }
+    if let Some(text) = service.report(&result.run).await? {
+        return show(console, text.as_bytes(), &more);
+    }
+    if let Some(report) = &result.report {
+        let task = format!("{}.{}", result.run, report.task);
+        let bytes = service.artifact(&task, None, &report.name).await?;
+        return show(console, &bytes, &more);
+    }
+    Ok(())
+}
+
 /// Prints a report: whole for a program or a file, its beginning for a person.
-fn show(console: &Console, task: &str, report: &ArtifactView, bytes: &[u8]) -> Result<(), Failure> {
+fn show(console: &Console, bytes: &[u8], more: &str) -> Result<(), Failure> {
     if !console.out.terminal {
-        return console.bytes(bytes);
+        console.bytes(bytes)?;
+        // What follows on the stream begins on a line of its own.
+        return if bytes.ends_with(b"\n") { Ok(()) } else { console.bytes(b"\n") };
     }
     let whole = String::from_utf8_lossy(bytes);
     let whole = text::harmless(&whole, true);
@@ -95,11 +120,7 @@ fn show(console: &Console, task: &str, report: &ArtifactView, bytes: &[u8]) -> R
     };
     console.lines(&lines[..shown].iter().map(heading).collect::<Vec<_>>())?;
     if shown < lines.len() {
-        console.hint(&format!(
-            "{} more lines: orchestrator task-details {task} --artifact {}",
-            lines.len() - shown,
-            report.name
-        ));
+        console.hint(&format!("{} more lines: {more}", lines.len() - shown));
     }
     Ok(())
 }

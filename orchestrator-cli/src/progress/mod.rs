@@ -45,8 +45,8 @@ struct Show<'a> {
     form: Form,
     board: Board,
     turn: usize,
-    /// Nobody reads standard output any more; the work goes on all the same.
-    gone: bool,
+    /// Why standard output takes no more; the work goes on all the same.
+    deaf: Option<Failure>,
 }
 
 /// Sees `execution` through to its end, or to the wish to stop, and says how to exit.
@@ -81,7 +81,7 @@ pub(crate) async fn drive(
             }
             _ = frames.tick(), if show.moves() => show.draw(),
             happening = execution.next() => match happening {
-                Some(happening) => show.take(&happening)?,
+                Some(happening) => show.take(&happening),
                 None => break,
             },
         }
@@ -92,7 +92,14 @@ pub(crate) async fn drive(
     };
     show.close();
     match result {
-        Ok(result) => closing::close(console, service, &result).await,
+        Ok(result) => {
+            let exit = closing::close(console, service, &result).await?;
+            match show.deaf {
+                // The result may have come through again, but lines before it are lost.
+                Some(lost @ (Failure::Own(_) | Failure::Service(_))) => Err(lost),
+                Some(Failure::Gone) | None => Ok(exit),
+            }
+        }
         Err(error) => {
             // What is recorded is safe, whatever kept the engine from going on.
             show.console.hint(&format!("go on with: orchestrator resume {}", show.run));
@@ -116,7 +123,7 @@ impl<'a> Show<'a> {
             Some(details) => Board::resumed(details, now()),
             None => Board::new(run.as_str(), now()),
         };
-        Self { console, run: run.clone(), form, board, turn: 0, gone: false }
+        Self { console, run: run.clone(), form, board, turn: 0, deaf: None }
     }
 
     /// Whether time alone changes what is shown.
@@ -125,7 +132,7 @@ impl<'a> Show<'a> {
     }
 
     /// Shows something that was said.
-    fn take(&mut self, happening: &Happening) -> Result<(), Failure> {
+    fn take(&mut self, happening: &Happening) {
         match happening {
             Happening::Recorded(recorded) => {
                 self.board.record(recorded);
@@ -140,15 +147,11 @@ impl<'a> Show<'a> {
             }
         }
         if matches!(self.form, Form::Json)
-            && !self.gone
+            && self.deaf.is_none()
             && let Some(event) = happening.to_json(&self.run)
         {
-            match self.console.document_line(&event) {
-                Err(Failure::Gone) => self.gone = true,
-                other => other?,
-            }
+            self.deaf = self.console.document_line(&event).err();
         }
-        Ok(())
     }
 
     /// Draws the tree as it stands.

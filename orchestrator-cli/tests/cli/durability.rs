@@ -169,7 +169,7 @@ fn a_run_that_a_living_process_drives_is_not_taken_from_it() {
     let mut running = project.start(&["execute", "--workflow", "flow.yaml", "--json"]);
     let event = running.until("the wait", |event| event["task"] == "wait");
     let run = event["run"].as_str().expect("an id");
-    let refused = project.run(&["resume", run]).expect(7);
+    let refused = project.run(&["resume", run]).expect(2);
     assert!(refused.stderr.contains("ORC-0606"), "{}", refused.stderr);
     assert_eq!(project.json(&["status"])["open"][0]["status"], "running");
     project.write("go", "");

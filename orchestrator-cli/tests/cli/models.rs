@@ -55,6 +55,8 @@ fn quick_implementation_through_both_providers_to_the_last_digit() {
         let project = project(&server, kind, model);
         let arguments = ["execute", "add a flag", "--task-type", "quick-implementation"];
         let ran = project.ok(&arguments);
+        assert_eq!(ran.stdout, "second try\n", "the work that was accepted, as data");
+        assert_eq!(project.ok(&["run-details", "latest", "--report"]).stdout, ran.stdout);
         let said = format!("{tokens} tokens");
         assert!(ran.stderr.contains(&said), "no `{said}` in\n{}", ran.stderr);
         assert!(ran.stderr.contains(&format!("${cost}")), "{}", ran.stderr);

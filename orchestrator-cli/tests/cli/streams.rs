@@ -86,12 +86,58 @@ fn an_output_that_is_full_is_an_error_that_says_so() {
 }
 
 #[test]
+fn a_path_cannot_steer_the_terminal() {
+    let project = Project::with_flow(ONE);
+    let odd = "odd \x1b[2J\x1b]0;title\x07";
+    let flow = project.write(&format!("{odd}/flow.yaml"), ONE);
+    let flow = flow.to_str().expect("text");
+    for arguments in [
+        &["init"][..],
+        &["doctor"],
+        &["config", "show", "--origin"],
+        &["execute", "--workflow", flow, "--dry-run"],
+        &["execute", "--workflow", flow],
+        &["run-details", "latest"],
+        &["status"],
+        &["init"],
+        &["config", "get", odd],
+    ] {
+        let place = ["--path", odd, "--color", "always"];
+        let ran = project.run(&[arguments, &place].concat());
+        let shown = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!shown.is_empty(), "{arguments:?}");
+        assert!(!shown.contains("\x1b[2J") && !shown.contains('\x07'), "{arguments:?}: {shown:?}");
+    }
+}
+
+#[test]
+fn an_output_that_is_full_does_not_stop_the_work() {
+    let project = Project::with_flow(ONE);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let output = project
+        .command(&["execute", "--workflow", "flow.yaml", "--json"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("ORC-0802"), "{said}");
+    assert_eq!(project.json(&["list-runs"])["items"][0]["status"], "succeeded");
+}
+
+#[test]
 fn quiet_says_errors_and_verbose_says_what_tasks_say() {
     let flow = "name: two\ntasks:\n  talk: { command: [echo, \"word of a task\"] }\n";
     let project = Project::with_flow(flow);
     let execute = ["execute", "--workflow", "flow.yaml"];
     assert!(!project.ok(&execute).stderr.contains("word of a task"));
     assert!(project.ok(&[&execute[..], &["-v"]].concat()).stderr.contains("talk| word of a task"));
+    let failing = "name: bad\ntasks:\n  only: { command: [sh, -c, \"echo why >&2; exit 3\"], retry: { max-attempts: 1 } }\n";
+    project.write("bad.yaml", failing);
+    let ran = project.run(&["-q", "execute", "--workflow", "bad.yaml"]).expect(1);
+    assert!(ran.stderr.starts_with("only failed (tool_failed)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("why") && !ran.stderr.contains("started"), "{}", ran.stderr);
     assert!(project.run(&["-q", "run-details", "nothing"]).expect(2).stderr.contains("ORC-0601"));
 }
 

@@ -202,6 +202,41 @@ fn a_clean_up_asks_first_and_no_means_no() {
 }
 
 #[test]
+fn init_asks_what_the_agents_run_on() {
+    let config = ".orchestrator/config.toml";
+    let project = Project::new().with("DEEPSEEK_API_KEY", "sk-test-0123456789");
+    let mut terminal = Terminal::open(&project, (100, 30), &["init"]);
+    let screen = terminal.until(|s| s.contains("What do the agents run on? [deepseek]"));
+    assert!(screen.contains("DEEPSEEK_API_KEY is set"), "{screen}");
+    terminal.types("antropic\n");
+    terminal.until(|s| s.contains("answer one of: deepseek, anthropic, openai, builtin"));
+    terminal.types("Anthropic\n");
+    terminal.until(|s| s.contains("config.toml`? [Y/n]"));
+    terminal.types("n\n");
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("nothing was written"), "{text}");
+    assert_eq!(project.read(config), "");
+
+    let mut terminal = Terminal::open(&project, (100, 30), &["init"]);
+    terminal.until(|s| s.contains("What do the agents run on?"));
+    terminal.types("\n");
+    terminal.until(|s| s.contains("[Y/n]"));
+    terminal.types("\n");
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(project.read(config).contains("provider = \"deepseek\""), "{}", project.read(config));
+
+    // Said beforehand, nothing is asked; and what is there is refused before any question.
+    let (code, text, _) = Terminal::open(&project, (100, 30), &["init"]).end();
+    assert_eq!(code, Some(2), "{text}");
+    let arguments = ["init", "--force", "--yes", "--provider", "openai"];
+    let (code, text, _) = Terminal::open(&project, (100, 30), &arguments).end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(project.read(config).contains("provider = \"openai\""), "{}", project.read(config));
+}
+
+#[test]
 fn spending_without_a_bound_is_asked_about_once_there_is_somebody_to_ask() {
     let server = ModelServer::start().expect("a server");
     let project = models::project(&server, "anthropic", "claude-sonnet-4-5");

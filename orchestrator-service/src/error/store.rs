@@ -1,5 +1,6 @@
 //! Codes and help for a store that failed.
 
+use super::Exit;
 use orchestrator_core::port::StoreError;
 use std::path::Path;
 
@@ -36,6 +37,18 @@ pub(super) fn help(error: &StoreError, directory: &Path) -> String {
         "ORC-0601" => "`orchestrator list-runs` shows those that there are".into(),
         "ORC-0606" => "`orchestrator status` shows what runs".into(),
         _ => "`orchestrator doctor` shows what is wrong".into(),
+    }
+}
+
+/// A store that answers, and refuses, is no store that cannot be reached.
+pub(super) fn exit(error: &StoreError) -> Exit {
+    match error {
+        StoreError::NoSuchRun(_) | StoreError::LeaseHeld { .. } => Exit::Usage,
+        // Another process took the run over while this one drove it.
+        StoreError::Fenced { .. } | StoreError::Conflict { .. } | StoreError::RunExists(_) => {
+            Exit::Failed
+        }
+        _ => Exit::Unreachable,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     clock::now,
     document::Diagnostic,
     owner::Holder,
-    query::{Driver, INTERRUPTED},
+    query::{Driver, Standing},
     service::Opened,
     views::{ArtifactView, CancelView, FailureView, ResultView, RunView, TaskView},
 };
@@ -177,8 +177,8 @@ impl OrchestratorService {
         let row = opened.catalog().run(id).await.map_err(|error| opened.failed(error))?;
         let row = row.ok_or_else(|| ServiceError::NoSuchRun(id.to_string()))?;
         let tasks = opened.all_tasks(id).await?;
-        let status = if interrupted { INTERRUPTED } else { row.status.as_str() };
-        let view = RunView::new(&row, status, now());
+        let standing = Standing::after_drive(&row, interrupted, now());
+        let view = RunView::new(&row, standing.status, standing.until);
         let created = opened.created(id).await?;
         let needed: Vec<_> = created.workflow.tasks.iter().flat_map(|spec| &spec.needs).collect();
         // The report of a task that nothing follows is the run's; else the last one there is.
@@ -197,10 +197,10 @@ impl OrchestratorService {
         Ok(ResultView {
             schema: "orchestrator.result/v1",
             run: id.to_string(),
-            status: status.to_owned(),
+            status: standing.status.to_owned(),
             failure: failure.filter(|_| row.status == orchestrator_core::run::RunStatus::Failed),
             report,
-            items: tasks.iter().map(|task| TaskView::new(task, now())).collect(),
+            items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
             elapsed_ms: view.elapsed_ms,
             spent: view.spent,
         })

@@ -3,6 +3,7 @@
 use super::{ExecuteRequest, prepare::Prepared};
 use crate::{
     OrchestratorService, ServiceError,
+    clock::now,
     roster::{Member, Roster},
     views::{Estimate, PlanView, PlannedTask},
 };
@@ -10,6 +11,7 @@ use orchestrator_core::{
     graph::Graph,
     money::MicroUsd,
     task::{TaskKind, TaskSpec},
+    usage::{TokenCount, Usage},
 };
 use serde_json::Value;
 
@@ -91,7 +93,8 @@ fn estimate(roster: &Roster, member: &Member, task: &TaskSpec, inputs: &Value) -
         .fold(0, u64::saturating_add);
     let tokens = known.div_ceil(BYTES_A_TOKEN);
     let longest = member.spec.max_tokens.map(u64::from);
-    let rates = roster.price(&member.spec).map(|price| &price.rates);
+    let usage = Usage { input: TokenCount(tokens), ..Usage::default() };
+    let rates = roster.price(&member.spec).and_then(|price| price.rates_for(&usage, now()));
     let cost = |output: u64| {
         let rates = rates?;
         let pico =

@@ -1,5 +1,6 @@
 //! Agents and templates.
 
+use super::tasks::Standings;
 use crate::{
     OrchestratorService, ServiceError,
     document::Diagnostic,
@@ -34,14 +35,16 @@ impl OrchestratorService {
         let roster = self.roster()?;
         let member = roster.get(name)?;
         let rates = roster.price(&member.spec).map(|price| &price.rates);
-        let attempts = match self.store_if_any()? {
-            Some(opened) => opened
-                .catalog()
-                .attempts_of(&member.spec.name, ATTEMPTS)
-                .await
-                .map_err(|e| opened.failed(e))?,
-            None => Vec::new(),
-        };
+        let mut items = Vec::new();
+        if let Some(opened) = self.store_if_any()? {
+            let attempts = opened.catalog().attempts_of(&member.spec.name, ATTEMPTS).await;
+            let mut standings = Standings::default();
+            for attempt in attempts.map_err(|e| opened.failed(e))? {
+                if let Some(standing) = standings.of(self, opened, &attempt.run).await? {
+                    items.push(AttemptView::new(&attempt, standing));
+                }
+            }
+        }
         Ok(AgentDetails {
             schema: "orchestrator.agent/v1",
             agent: agent_view(member),
@@ -53,7 +56,7 @@ impl OrchestratorService {
             max_tokens: member.spec.max_tokens,
             input_usd_per_million: rates.map(|rates| rates.input),
             output_usd_per_million: rates.map(|rates| rates.output),
-            items: attempts.iter().map(AttemptView::from).collect(),
+            items,
         })
     }
 

@@ -44,7 +44,9 @@ impl OrchestratorService {
             };
             blobs.insert(id.to_string(), content);
         }
-        let attempts: Vec<AttemptView> = attempts.iter().map(AttemptView::from).collect();
+        let standing = self.standing(opened, &row).await?;
+        let attempts: Vec<AttemptView> =
+            attempts.iter().map(|attempt| AttemptView::new(attempt, &standing)).collect();
         let events: Vec<Value> = events.iter().map(|event| event_json(&row.id, event)).collect();
         let bundle = json!({
             "schema": "orchestrator.export/v1",

@@ -50,8 +50,7 @@ impl OrchestratorService {
             let after = places.get(run).copied().unwrap_or_default();
             let read = opened.read_log(&row, &part, after, limit, &mut page.items).await?;
             places.insert(run.clone(), read);
-            let (status, _, driver) = self.standing(opened, &row).await?;
-            let over = row.status.is_final() || (driver.is_none() && !status.is_empty());
+            let over = row.status.is_final() || !self.standing(opened, &row).await?.is_driven();
             page.ended &= over && read >= row.seq;
             if page.items.len() >= limit {
                 // What is left of this run or of later ones comes with the next page.

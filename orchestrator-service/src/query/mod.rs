@@ -9,4 +9,4 @@ mod runs;
 mod tasks;
 
 pub use request::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
-pub(crate) use runs::{Driver, INTERRUPTED};
+pub(crate) use runs::{Driver, Standing};

@@ -12,6 +12,7 @@ use orchestrator_core::{
     id::{AgentName, Sequence},
     port::{Lease, Page, RunFilter, RunRow},
     run::RunStatus,
+    task::TaskStatus,
     time::Timestamp,
     workflow::did_you_mean,
 };
@@ -27,6 +28,37 @@ pub(super) const LARGEST_PAGE: usize = 1_000;
 
 /// How many ended runs the status shows.
 const RECENT: usize = 5;
+
+/// How a run is shown: what its row says, and whether somebody drives it.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// The status of its row, or [`INTERRUPTED`].
+    pub(crate) status: &'static str,
+    /// Until when the time of what is open counts.
+    pub(crate) until: Timestamp,
+    /// Who drives it.
+    driver: Option<String>,
+}
+
+impl Standing {
+    /// That of a run which was driven here and has ended, or was put down, at `until`.
+    pub(crate) fn after_drive(row: &RunRow, interrupted: bool, until: Timestamp) -> Self {
+        let status = if interrupted { INTERRUPTED } else { row.status.as_str() };
+        Self { status, until, driver: None }
+    }
+
+    /// Whether somebody drives it.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    /// The status of a part of the run whose row says `stored`: nothing runs in a run that nobody
+    /// drives.
+    pub(crate) fn of_part(&self, stored: &'static str) -> &'static str {
+        let is_cut_off = self.status == INTERRUPTED && stored == TaskStatus::Running.as_str();
+        if is_cut_off { INTERRUPTED } else { stored }
+    }
+}
 
 /// Where an open run stands with its driver.
 pub(crate) enum Driver {
@@ -114,16 +146,16 @@ impl OrchestratorService {
 
     async fn details(&self, opened: &Opened, row: &RunRow) -> Result<RunDetails, ServiceError> {
         let created = opened.created(&row.id).await?;
-        let (status, until, driver) = self.standing(opened, row).await?;
+        let standing = self.standing(opened, row).await?;
         let tasks = opened.all_tasks(&row.id).await?;
         Ok(RunDetails {
             schema: "orchestrator.run/v1",
-            run: RunView::new(row, &status, until),
+            run: RunView::new(row, standing.status, standing.until),
             inputs: Value::clone(&created.inputs),
             mode: created.workflow.mode.as_str().to_owned(),
             max_parallel: created.max_parallel,
-            driver,
-            items: tasks.iter().map(|task| TaskView::new(task, until)).collect(),
+            items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
+            driver: standing.driver,
         })
     }
 
@@ -132,28 +164,31 @@ impl OrchestratorService {
         opened: &Opened,
         row: &RunRow,
     ) -> Result<RunView, ServiceError> {
-        let (status, until, _) = self.standing(opened, row).await?;
-        Ok(RunView::new(row, &status, until))
+        let standing = self.standing(opened, row).await?;
+        Ok(RunView::new(row, standing.status, standing.until))
     }
 
-    /// The status as shown, until when an open run's time counts, and who drives it.
+    /// How the run is shown at this moment.
     pub(crate) async fn standing(
         &self,
         opened: &Opened,
         row: &RunRow,
-    ) -> Result<(String, Timestamp, Option<String>), ServiceError> {
-        let plain = row.status.as_str().to_owned();
+    ) -> Result<Standing, ServiceError> {
+        let status = row.status.as_str();
         if row.status.is_final() {
-            return Ok((plain, row.ended_at.unwrap_or_else(now), None));
+            let until = row.ended_at.unwrap_or_else(now);
+            return Ok(Standing { status, until, driver: None });
         }
         match self.driver(opened, row).await? {
-            Driver::Alive(lease) => Ok((plain, now(), Some(lease.owner.to_string()))),
+            Driver::Alive(lease) => {
+                Ok(Standing { status, until: now(), driver: Some(lease.owner.to_string()) })
+            }
             Driver::Nobody(_) => {
                 let last = Sequence(row.seq.0.saturating_sub(1));
                 let last = opened.log().events(&row.id, last, 1).await;
                 let last = last.map_err(|e| opened.failed(e))?;
                 let until = last.last().map_or(row.created_at, |recorded| recorded.at);
-                Ok((INTERRUPTED.into(), until, None))
+                Ok(Standing { status: INTERRUPTED, until, driver: None })
             }
         }
     }

@@ -2,22 +2,61 @@
 
 use super::{
     TaskQuery,
-    runs::{agent_name, cursor, page_limit, unknown_status},
+    runs::{INTERRUPTED, Standing, agent_name, cursor, page_limit, unknown_status},
 };
 use crate::{
     OrchestratorService, ServiceError,
-    clock::now,
     service::Opened,
     views::{AttemptView, List, TaskDetails, TaskView},
 };
 use orchestrator_core::{
     event::{ArtifactRef, Content},
+    id::{RunId, TaskName},
     port::{Page, RunRow, TaskFilter, TaskRow},
     task::{TaskKind, TaskStatus},
-    time::Timestamp,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// How several runs are shown, each looked at once.
+#[derive(Debug, Default)]
+pub(super) struct Standings {
+    known: BTreeMap<RunId, Standing>,
+}
+
+impl Standings {
+    /// How `run` is shown; none when it has been removed meanwhile.
+    pub(super) async fn of(
+        &mut self,
+        service: &OrchestratorService,
+        opened: &Opened,
+        run: &RunId,
+    ) -> Result<Option<&Standing>, ServiceError> {
+        if !self.known.contains_key(run) {
+            let row = opened.catalog().run(run).await.map_err(|e| opened.failed(e))?;
+            let Some(row) = row else { return Ok(None) };
+            self.known.insert(run.clone(), service.standing(opened, &row).await?);
+        }
+        Ok(self.known.get(run))
+    }
+}
+
+/// The stored statuses that tasks shown under `wanted` can have.
+fn stored_statuses(wanted: &[String]) -> Result<Vec<TaskStatus>, ServiceError> {
+    let mut stored = Vec::new();
+    for name in wanted {
+        stored.push(match TaskStatus::from_name(name) {
+            Some(status) => status,
+            None if name == INTERRUPTED => TaskStatus::Running,
+            None => {
+                let known = TaskStatus::ALL.into_iter().map(TaskStatus::as_str);
+                let known: Vec<&str> = known.chain([INTERRUPTED]).collect();
+                return Err(unknown_status(name, &known));
+            }
+        });
+    }
+    Ok(stored)
+}
 
 impl OrchestratorService {
     /// A page of tasks.
@@ -26,12 +65,8 @@ impl OrchestratorService {
     /// As for [`OrchestratorService::runs`].
     pub async fn tasks(&self, query: &TaskQuery) -> Result<List<TaskView>, ServiceError> {
         let mut list = List { schema: "orchestrator.tasks/v1", items: Vec::new(), next: None };
-        let status = query.status.iter().map(|name| {
-            TaskStatus::from_name(name)
-                .ok_or_else(|| unknown_status(name, &TaskStatus::ALL.map(TaskStatus::as_str)))
-        });
         let mut filter = TaskFilter {
-            status: status.collect::<Result<_, _>>()?,
+            status: stored_statuses(&query.status)?,
             agent: query.agent.as_deref().map(agent_name).transpose()?,
             since: query.since,
             search: query.search.clone(),
@@ -41,24 +76,26 @@ impl OrchestratorService {
             filter.run = Some(self.find_run(run).await?.1.id);
         }
         let Some(opened) = self.store_if_any()? else { return Ok(list) };
-        let page = Page { limit: page_limit(query.limit), cursor: query.cursor.clone() };
-        let part = opened.catalog().tasks(&filter, &page).await;
-        let part = part.map_err(|error| cursor(opened, &page, error))?;
-        let mut until: BTreeMap<String, Timestamp> = BTreeMap::new();
-        for task in &part.items {
-            let key = task.run.to_string();
-            if !until.contains_key(&key) {
-                let row = opened.catalog().run(&task.run).await.map_err(|e| opened.failed(e))?;
-                let at = match &row {
-                    Some(row) => self.standing(opened, row).await?.1,
-                    None => now(),
-                };
-                until.insert(key.clone(), at);
+        let limit = page_limit(query.limit);
+        list.next.clone_from(&query.cursor);
+        let mut standings = Standings::default();
+        // `interrupted` is not stored: pages are read on until enough of what fits was found.
+        loop {
+            let page = Page { limit: limit - list.items.len(), cursor: list.next.take() };
+            let part = opened.catalog().tasks(&filter, &page).await;
+            let part = part.map_err(|error| cursor(opened, &page, error))?;
+            list.next = part.next;
+            for task in &part.items {
+                let Some(standing) = standings.of(self, opened, &task.run).await? else { continue };
+                let view = TaskView::new(task, standing);
+                if query.status.is_empty() || query.status.contains(&view.status) {
+                    list.items.push(view);
+                }
             }
-            list.items.push(TaskView::new(task, until.get(&key).copied().unwrap_or_default()));
+            if list.items.len() >= limit || list.next.is_none() {
+                return Ok(list);
+            }
         }
-        list.next = part.next;
-        Ok(list)
     }
 
     /// Everything about one task: `RUN.TASK`, or a name in `run` (default: the latest).
@@ -68,13 +105,13 @@ impl OrchestratorService {
     pub async fn task(&self, task: &str, run: Option<&str>) -> Result<TaskDetails, ServiceError> {
         let (opened, run, row) = self.find_task(task, run).await?;
         let created = opened.created(&run.id).await?;
-        let until = self.standing(opened, &run).await?.1;
+        let standing = self.standing(opened, &run).await?;
         let attempts = opened.catalog().attempts(&run.id, Some(&row.name)).await;
         let attempts = attempts.map_err(|e| opened.failed(e))?;
         let spec = created.workflow.tasks.iter().find(|spec| spec.name == row.name);
         Ok(TaskDetails {
             schema: "orchestrator.task/v1",
-            task: TaskView::new(&row, until),
+            task: TaskView::new(&row, &standing),
             description: spec.and_then(|spec| spec.description.clone()),
             needs: spec
                 .map_or_else(Vec::new, |spec| spec.needs.iter().map(ToString::to_string).collect()),
@@ -83,7 +120,7 @@ impl OrchestratorService {
                 TaskKind::Command { command } => command.clone().into(),
             }),
             output: opened.output(&row).await?,
-            items: attempts.iter().map(AttemptView::from).collect(),
+            items: attempts.iter().map(|attempt| AttemptView::new(attempt, &standing)).collect(),
         })
     }
 
@@ -109,8 +146,11 @@ impl OrchestratorService {
         }
     }
 
-    /// What a run has to say, as Markdown: the `report.md` of the last task that made one; or,
-    /// when a task after that or none made one, what the last tasks of the run answered in words.
+    /// What a run has to say, as Markdown: what its last tasks left, each under its name when
+    /// there are several. Of a task that is its `report.md`, else its answer in words, else its
+    /// answer as JSON; of one that only judges another, what the other left.
+    ///
+    /// None when the last tasks have not succeeded or left nothing.
     ///
     /// # Errors
     /// An unknown run, missing content.
@@ -119,11 +159,21 @@ impl OrchestratorService {
         let created = opened.created(&row.id).await?;
         let tasks = opened.all_tasks(&row.id).await?;
         let needed: Vec<_> = created.workflow.tasks.iter().flat_map(|spec| &spec.needs).collect();
-        let mut parts = Vec::new();
-        for task in tasks.iter().filter(|task| !needed.contains(&&task.name)) {
-            if task.status != TaskStatus::Succeeded {
+        let mut told: Vec<&TaskName> = Vec::new();
+        for last in tasks.iter().filter(|task| !needed.contains(&&task.name)) {
+            if last.status != TaskStatus::Succeeded {
                 continue;
             }
+            // A verdict is about the work that it accepted; that work is what was asked for.
+            let spec = created.workflow.tasks.iter().find(|spec| spec.name == last.name);
+            let judged = spec.and_then(|spec| spec.revise.as_ref());
+            let teller = judged.map_or(&last.name, |revise| &revise.task);
+            if !told.contains(&teller) {
+                told.push(teller);
+            }
+        }
+        let mut parts = Vec::new();
+        for task in tasks.iter().filter(|task| told.contains(&&task.name)) {
             if let Some(text) = opened.words(&row, task).await? {
                 parts.push((task.name.to_string(), text));
             }
@@ -173,8 +223,9 @@ impl Opened {
             return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
         }
         Ok(match self.output(task).await? {
-            Value::String(text) if !text.trim().is_empty() => Some(text),
-            _ => None,
+            Value::Null => None,
+            Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
+            other => serde_json::to_string_pretty(&other).ok(),
         })
     }
 }

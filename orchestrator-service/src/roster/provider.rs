@@ -21,6 +21,7 @@ pub(crate) struct Provider {
 }
 
 /// A kind of provider that is found by the variable that usually holds its key.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Usual {
     pub(crate) variable: &'static str,
     pub(crate) name: &'static str,

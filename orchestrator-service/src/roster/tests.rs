@@ -79,5 +79,5 @@ fn the_usual_models_have_a_price_and_own_prices_win() {
         output: orchestrator_core::usage::TokenCount(1_000_000),
         ..Default::default()
     };
-    assert_eq!(price.cost(&usage, Timestamp(0)).to_string(), "1.000001");
+    assert_eq!(price.cost(&usage, Timestamp(0)).unwrap().to_string(), "1.000001");
 }

@@ -54,6 +54,11 @@ impl Opened {
         Arc::new(self.store.blobs())
     }
 
+    /// Looks for damage in all of it but the blobs.
+    pub(crate) async fn verify(&self) -> Result<(), ServiceError> {
+        self.store.verify().await.map_err(|error| self.failed(error))
+    }
+
     /// A failure of this store.
     pub(crate) fn failed(&self, error: StoreError) -> ServiceError {
         ServiceError::Store { error, directory: self.directory.clone() }

@@ -24,7 +24,7 @@ impl OrchestratorService {
         items.push(self.check_coding());
         items.push(self.check_state());
         items.push(self.check_disk());
-        items.push(self.check_store());
+        items.push(self.check_store().await);
         items.push(check_loopback());
         let ok = items.iter().all(|item| item.state != CheckState::Failed);
         DoctorView { schema: "orchestrator.doctor/v1", ok, items }
@@ -185,13 +185,15 @@ impl OrchestratorService {
         }
     }
 
-    fn check_store(&self) -> CheckView {
-        if !self.place().has_state() {
-            return good("store", "not made yet; the first run makes it");
-        }
-        match self.store_if_any() {
-            Ok(Some(_)) | Ok(None) => {
-                good("store", format!("`{}` opens", self.place().state().display()))
+    async fn check_store(&self) -> CheckView {
+        let verified = match self.store_if_any() {
+            Ok(None) => return good("store", "not made yet; the first run makes it"),
+            Ok(Some(opened)) => opened.verify().await,
+            Err(error) => Err(error),
+        };
+        match verified {
+            Ok(()) => {
+                good("store", format!("`{}` opens and is sound", self.place().state().display()))
             }
             Err(error) => failed("store", &error, "restore a copy, or move the directory aside"),
         }

@@ -1,35 +1,108 @@
 //! Setting a project up: settings from what is found on the machine.
 
-use super::found::{coding_programs, keys};
-use crate::{OrchestratorService, ServiceError, config::write_atomically, views::InitView};
-use std::fmt::Write;
+use super::found::{Usual, coding_programs, keys};
+use crate::{
+    OrchestratorService, ServiceError, config::write_atomically, roster::USUAL, views::InitView,
+};
+use orchestrator_core::workflow::did_you_mean;
+use std::{fmt::Write, path::PathBuf};
 
 /// How a project is set up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InitOptions {
     /// Replaces settings that are there.
     pub force: bool,
+    /// What the agents run on: the name of one of [`SetupChoices::providers`], whether or not its
+    /// key is there yet, or [`NO_PROVIDER`]. None takes the first whose key was found.
+    pub provider: Option<String>,
+}
+
+/// The name of the choice to use no model.
+pub const NO_PROVIDER: &str = "builtin";
+
+/// What can be chosen when a project is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupChoices {
+    /// Where the settings are written.
+    pub file: PathBuf,
+    /// Whether there are settings already.
+    pub is_set_up: bool,
+    /// The providers in the order in which they are preferred, those whose key was found first.
+    pub providers: Vec<ProviderChoice>,
+}
+
+/// A provider that the agents can run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderChoice {
+    /// Its name in the settings.
+    pub name: &'static str,
+    /// The variable that holds its key.
+    pub variable: &'static str,
+    /// The model that the agents use there unless they are told otherwise.
+    pub model: &'static str,
+    /// Whether the variable is set.
+    pub found: bool,
 }
 
 impl OrchestratorService {
+    /// What [`OrchestratorService::init`] can be asked for here.
+    pub fn setup_choices(&self) -> SetupChoices {
+        let keys = keys(self);
+        let choice = |usual: &'static Usual| ProviderChoice {
+            name: usual.name,
+            variable: usual.variable,
+            model: usual.model,
+            found: keys.contains(&usual),
+        };
+        let mut providers: Vec<ProviderChoice> = USUAL.iter().map(choice).collect();
+        providers.sort_by_key(|choice| !choice.found);
+        let file = self.config_files().project;
+        SetupChoices { is_set_up: file.exists(), file, providers }
+    }
+
+    /// The providers to write down, that of the agents first.
+    fn chosen(
+        &self,
+        keys: &[&'static Usual],
+        wanted: Option<&str>,
+    ) -> Result<Vec<&'static Usual>, ServiceError> {
+        let Some(wanted) = wanted else { return Ok(keys.to_vec()) };
+        if wanted == NO_PROVIDER {
+            return Ok(Vec::new());
+        }
+        let Some(first) = USUAL.iter().find(|usual| usual.name == wanted) else {
+            let names = USUAL.iter().map(|usual| usual.name).chain([NO_PROVIDER]);
+            let hint = did_you_mean(wanted, names.clone());
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            return Err(ServiceError::Argument {
+                what: "the provider",
+                given: wanted.chars().take(40).collect(),
+                expected: format!("it is one of {}{hint}", names.collect::<Vec<_>>().join(", ")),
+            });
+        };
+        let others = keys.iter().copied().filter(|usual| *usual != first);
+        Ok([first].into_iter().chain(others).collect())
+    }
+
     /// Sets the project up: writes `.orchestrator/config.toml` from the keys that are found, and
     /// the `.gitignore` that keeps the state out of version control.
     ///
     /// # Errors
-    /// Settings that are there already, an unwritable directory.
+    /// Settings that are there already, an unknown provider, an unwritable directory.
     pub fn init(&self, options: &InitOptions) -> Result<InitView, ServiceError> {
         let file = self.config_files().project;
         if file.exists() && !options.force {
             return Err(ServiceError::SetUpAlready(file));
         }
         let keys = keys(self);
+        let chosen = self.chosen(&keys, options.provider.as_deref())?;
         let ignore = self.place().directory().join(".gitignore");
         let mut written = Vec::new();
         if !ignore.exists() {
             written.push(ignore.display().to_string());
         }
         self.place().prepare()?;
-        write_atomically(&file, settings(&keys).as_bytes())
+        write_atomically(&file, settings(&chosen).as_bytes())
             .map_err(|source| ServiceError::SettingsUnwritable { file: file.clone(), source })?;
         written.push(file.display().to_string());
         let mut found: Vec<String> =
@@ -38,7 +111,10 @@ impl OrchestratorService {
             format!("{name} at {} (not offered as an agent yet)", path.display())
         }));
         let mut next = vec!["orchestrator execute --task-type audit".to_owned()];
-        if !keys.is_empty() {
+        for missing in chosen.iter().filter(|usual| !keys.contains(usual)) {
+            next.push(format!("export {}=...", missing.variable));
+        }
+        if !chosen.is_empty() {
             next.push("orchestrator execute \"Say what to build\" --dry-run".into());
         }
         next.push("orchestrator doctor".into());
@@ -83,7 +159,7 @@ max-parallel = 4                             # the most attempts of a run at onc
 # timeout = \"30m\"                            # of an attempt whose task does not say
 ";
 
-fn settings(keys: &[&super::found::Usual]) -> String {
+fn settings(keys: &[&Usual]) -> String {
     let mut text = HEAD.to_owned();
     for usual in keys {
         // Writing to a string cannot fail.

@@ -4,4 +4,4 @@ mod doctor;
 mod found;
 mod init;
 
-pub use init::InitOptions;
+pub use init::{InitOptions, NO_PROVIDER, ProviderChoice, SetupChoices};

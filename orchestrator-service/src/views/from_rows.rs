@@ -1,6 +1,7 @@
 //! Documents from the rows of the store.
 
 use super::{ArtifactView, AttemptView, FailureView, RunView, Spent, TaskView};
+use crate::query::Standing;
 use orchestrator_core::{
     error::Failure,
     event::ArtifactRef,
@@ -40,19 +41,19 @@ impl RunView {
 }
 
 impl TaskView {
-    /// The task of `row`; an open one has taken until `until`.
-    pub(crate) fn new(row: &TaskRow, until: Timestamp) -> Self {
+    /// The task of `row` in a run that is shown as `standing`.
+    pub(crate) fn new(row: &TaskRow, standing: &Standing) -> Self {
         Self {
             id: TaskId::of(&row.run, &row.name).to_string(),
             name: row.name.to_string(),
             run: row.run.to_string(),
-            status: row.status.as_str().to_owned(),
+            status: standing.of_part(row.status.as_str()).to_owned(),
             verified: row.verified,
             agent: row.agent.as_ref().map(ToString::to_string),
             attempts: row.attempts,
             started_at: text(row.started_at),
             ended_at: text(row.ended_at),
-            elapsed_ms: elapsed(row.started_at, row.ended_at.unwrap_or(until)),
+            elapsed_ms: elapsed(row.started_at, row.ended_at.unwrap_or(standing.until)),
             error: row.error.as_ref().map(FailureView::from),
             spent: Spent::new(&row.usage, &row.cost),
         }
@@ -65,15 +66,16 @@ impl From<&Failure> for FailureView {
     }
 }
 
-impl From<&AttemptRow> for AttemptView {
-    fn from(row: &AttemptRow) -> Self {
+impl AttemptView {
+    /// The attempt of `row` in a run that is shown as `standing`.
+    pub(crate) fn new(row: &AttemptRow, standing: &Standing) -> Self {
         let artifact = |artifact: &ArtifactRef| ArtifactView::new(row.task.as_str(), artifact);
         Self {
             run: row.run.to_string(),
             task: row.task.to_string(),
             number: row.number.0,
             agent: row.agent.to_string(),
-            status: row.status.as_str().to_owned(),
+            status: standing.of_part(row.status.as_str()).to_owned(),
             started_at: row.started_at.to_string(),
             ended_at: text(row.ended_at),
             error: row.error.as_ref().map(FailureView::from),

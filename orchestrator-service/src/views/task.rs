@@ -13,7 +13,8 @@ pub struct TaskView {
     pub name: String,
     /// Its run.
     pub run: String,
-    /// `pending`, `ready`, `running`, `waiting`, `succeeded`, `failed`, `skipped` or `cancelled`.
+    /// `pending`, `ready`, `running`, `waiting`, `succeeded`, `failed`, `skipped`, `cancelled`, or
+    /// `interrupted`: its attempt was cut off and nobody drives the run.
     pub status: String,
     /// Whether its declared checks passed; null without checks.
     pub verified: Option<bool>,
@@ -65,7 +66,7 @@ pub struct AttemptView {
     pub number: u32,
     /// Who worked.
     pub agent: String,
-    /// `running`, `succeeded`, `failed` or `cancelled`.
+    /// `running`, `succeeded`, `failed`, `cancelled`, or `interrupted` as for [`TaskView::status`].
     pub status: String,
     /// When it started.
     pub started_at: String,

@@ -91,7 +91,7 @@ async fn every_document_fits_its_schema() {
     }
     check("cost-report", &service.cost_report(&CostQuery::default()).await.unwrap());
     check("config", &service.config().unwrap());
-    check("init", &service.init(&InitOptions { force: true }).unwrap());
+    check("init", &service.init(&InitOptions { force: true, ..InitOptions::default() }).unwrap());
     let old = std::time::Duration::from_secs(3600);
     check("clean", &service.clean(old, true).await.unwrap());
     let mut execution =

@@ -1,7 +1,7 @@
 //! Runs from a request to their end, over a real store.
 
 use crate::place::{Place, template};
-use orchestrator_service::{ExecuteRequest, Happening, What};
+use orchestrator_service::{ExecuteRequest, Exit, Happening, TaskQuery, What};
 
 const SMALL: &str = "name: small\ntasks:\n  a: { command: [sh, -c, 'echo one'] }\n  \
                      b: { command: [sh, -c, 'echo \"$0 two\"', '{{ tasks.a.output }}'], needs: [a] }\n";
@@ -54,6 +54,28 @@ async fn outputs_flow_and_every_event_is_told() {
     let task = place.service().task("b", None).await.unwrap();
     assert_eq!(task.output, "one two");
     assert_eq!(task.needs, ["a"]);
+}
+
+#[tokio::test]
+async fn what_the_last_tasks_left_is_the_report() {
+    let check = async |tasks: &str, expected: Option<&str>| {
+        let place = Place::new();
+        let result = place.run(&format!("name: w\ntasks:\n{tasks}")).await;
+        let report = place.service().report(&result.run).await.unwrap();
+        assert_eq!(report.as_deref(), expected, "{tasks}");
+    };
+    let say = "a: { command: [echo, one] }";
+    check(&format!("  {say}\n"), Some("one")).await;
+    check("  a: { command: ['true'] }\n", None).await;
+    check(&format!("  {say}\n  b: {{ command: [echo, two] }}\n"), Some("# a\n\none\n\n# b\n\ntwo"))
+        .await;
+    check(&format!("  {say}\n  b: {{ command: [echo, two], needs: [a] }}\n"), Some("two")).await;
+    let json = "  a: { command: [echo, '{\"n\": 1}'], output: { type: object } }\n";
+    check(json, Some("{\n  \"n\": 1\n}")).await;
+    let failed = format!(
+        "  {say}\n  b: {{ command: ['false'], needs: [a], retry: {{ max-attempts: 1 }} }}\n"
+    );
+    check(&failed, None).await;
 }
 
 #[tokio::test]
@@ -191,12 +213,31 @@ async fn a_run_whose_process_died_is_taken_up_at_once() {
     let service = place.service();
     let busy = service.resume("latest").await.unwrap_err();
     assert_eq!(busy.code(), "ORC-0606", "{busy}");
+    assert_eq!(busy.exit(), Exit::Usage, "the store is there and answers");
     assert!(busy.to_string().contains(&child.id().to_string()), "{busy}");
     assert_eq!(service.run("latest").await.unwrap().run.status, "running");
     child.kill().unwrap();
     child.wait().unwrap();
     std::fs::write(place.root().join("go"), "").unwrap();
-    assert_eq!(service.run("latest").await.unwrap().run.status, "interrupted");
+    let cut_off = service.run("latest").await.unwrap();
+    assert_eq!(cut_off.run.status, "interrupted");
+    // Nothing of it runs, wherever one looks.
+    let statuses: Vec<_> = cut_off.items.iter().map(|task| task.status.as_str()).collect();
+    assert_eq!(statuses, ["succeeded", "interrupted"]);
+    let task = service.task("hold", None).await.unwrap();
+    assert_eq!(
+        (task.task.status.as_str(), task.items[0].status.as_str()),
+        ("interrupted", "interrupted")
+    );
+    assert_eq!(service.agent("command").await.unwrap().items[0].status, "interrupted");
+    let listed = async |status: &str| {
+        let query = TaskQuery { status: vec![status.to_owned()], ..TaskQuery::default() };
+        let tasks = service.tasks(&query).await.unwrap().items;
+        tasks.into_iter().map(|task| task.name).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("running").await, Vec::<String>::new());
+    assert_eq!(listed("interrupted").await, ["hold"]);
+    assert_eq!(listed("succeeded").await, ["first"]);
     let result = service.resume("latest").await.unwrap().wait().await.unwrap();
     assert_eq!(result.status, "succeeded");
     let lines =

@@ -60,6 +60,9 @@ async fn a_prompt_is_built_reviewed_and_revised_on_both_protocols() {
         assert_eq!(by_agent.total.spent.cost_usd.to_string(), "0.00906");
         let by_model = service.cost_report(&report(CostGroup::Model)).await.unwrap();
         assert_eq!(by_model.items[0].key, "house-1");
+        // What was accepted is the answer, not the verdict of the task that came last.
+        let report = service.report("latest").await.unwrap();
+        assert_eq!(report.as_deref(), Some("--- a better patch"));
         let task = service.task("implement", None).await.unwrap();
         assert_eq!((task.output.as_str(), task.task.attempts), (Some("--- a better patch"), 2));
         let everything = service.export("latest", Default::default()).await.unwrap();

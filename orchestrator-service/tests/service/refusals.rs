@@ -180,10 +180,13 @@ async fn a_damaged_or_unusable_store_is_told_and_left_alone() {
     assert!(!doctor.ok);
     assert!(doctor.items.iter().any(|item| item.code == Some("ORC-0403")));
 
+    // Looking says the same as working does: that nothing runs there would be a lie.
     let place = Place::new().file(".orchestrator", "a file where the directory would be");
     check(&place.start(TASK).await.unwrap_err(), "ORC-0406", "doctor");
+    check(&place.service().status().await.unwrap_err(), "ORC-0406", "not a directory");
     let place = Place::new().file(".orchestrator/state", "a file");
     check(&place.start(TASK).await.unwrap_err(), "ORC-0406", "state");
+    check(&place.service().status().await.unwrap_err(), "ORC-0406", "state");
 }
 
 #[tokio::test]

@@ -30,8 +30,41 @@ async fn what_init_writes_is_valid_and_is_not_overwritten() {
         assert!(doctor.items.iter().all(|i| i.name != "settings" || i.state == CheckState::Ok));
         let again = place.service().init(&InitOptions::default()).unwrap_err();
         assert_eq!(again.code(), "ORC-0106");
-        place.service().init(&InitOptions { force: true }).unwrap();
+        let force = InitOptions { force: true, ..InitOptions::default() };
+        place.service().init(&force).unwrap();
     }
+}
+
+#[tokio::test]
+async fn init_takes_the_provider_that_is_wanted() {
+    let place = Place::new().with("OPENAI_API_KEY", "sk-x");
+    let choices = place.service().setup_choices();
+    let names: Vec<_> = choices.providers.iter().map(|c| (c.name, c.found)).collect();
+    assert_eq!(names, [("openai", true), ("anthropic", false), ("deepseek", false)]);
+    assert!(!choices.is_set_up);
+    let init = |provider: &str| {
+        let provider = Some(provider.to_owned());
+        place.service().init(&InitOptions { force: true, provider })
+    };
+    let wrong = init("antropic").unwrap_err();
+    assert_eq!(wrong.code(), "ORC-0801");
+    assert!(wrong.to_string().contains("did you mean `anthropic`"), "{wrong}");
+    assert!(!place.service().setup_choices().is_set_up, "a wrong name writes nothing");
+    let dev = async || {
+        let agents = place.service().agents(None).await.unwrap().items;
+        let dev = agents.into_iter().find(|agent| agent.name == "dev");
+        dev.map(|dev| (dev.provider, dev.ready))
+    };
+    let done = init("openai").unwrap();
+    assert!(!done.next.iter().any(|next| next.contains("export")), "{done:?}");
+    assert_eq!(dev().await, Some(("openai".into(), true)));
+    let done = init("anthropic").unwrap();
+    assert!(done.next.contains(&"export ANTHROPIC_API_KEY=...".to_owned()), "{done:?}");
+    assert_eq!(dev().await, Some(("anthropic".into(), false)), "its key is not there yet");
+    init("builtin").unwrap();
+    assert!(place.service().setup_choices().is_set_up);
+    let text = std::fs::read_to_string(place.root().join(".orchestrator/config.toml")).unwrap();
+    assert!(!text.lines().any(|line| line.starts_with("[providers")), "{text}");
 }
 
 #[tokio::test]
