@@ -79,3 +79,8 @@ pub mod prelude {
     };
     pub use async_trait::async_trait;
 }
+
+// The code of the book's page on embedding runs with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;

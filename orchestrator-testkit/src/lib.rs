@@ -2,6 +2,24 @@
 //!
 //! - [`model_server`]: a scripted server that speaks the protocols of model providers.
 //! - [`store_contract`]: what every store and every keeper of blobs must do, as cases.
+//!
+//! What it is not: part of any product. Nothing here may be a dependency of what is shipped.
+//!
+//! ```
+//! use orchestrator_core::memory::MemoryStore;
+//! use orchestrator_testkit::store_contract;
+//! use std::sync::Arc;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! // Every case gets an empty store of its own; a rule that is broken is a panic.
+//! runtime.block_on(store_contract::run_all(|| async {
+//!     let store = Arc::new(MemoryStore::default());
+//!     (store.clone() as _, store as _)
+//! }));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod model_server;
 
