@@ -15,7 +15,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The rows that an [`Append`] inserts or, where the key exists, replaces. `spend` is only added to.
+/// The rows that an [`Append`](super::Append) inserts or, where the key exists, replaces. `spend` is only added to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rows {
     /// The run's row.

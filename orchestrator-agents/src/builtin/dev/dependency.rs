@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fmt};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Ecosystem {
-    /// Rust: crates.io.
+    /// Rust.
     Cargo,
     /// JavaScript and TypeScript.
     Npm,

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn gems_have_versions_groups_and_sources() {
-        let text = "source 'https://rubygems.org'\ngem 'rails', '~> 7.0'\ngem \"pg\"\n\
+        let text = "source 'https://gems.test'\ngem 'rails', '~> 7.0'\ngem \"pg\"\n\
                     group :development, :test do\n  gem 'rspec', require: false\nend\n\
                     gem 'mine', git: 'https://h/x', ref: 'abc'\ngem('near', path: '../near')\n";
         let found: Vec<_> = manifest(text)

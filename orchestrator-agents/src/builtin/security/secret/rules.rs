@@ -110,7 +110,7 @@ pub(super) const RULES: &[Rule] = &[
         r"\bpypi-Ag[A-Za-z0-9_-]{60,}", Entropy(3.5), "remove the token under Account settings"),
     rule("rubygems-key", "RubyGems key", High, &["rubygems_"],
         r"\brubygems_[0-9a-f]{48}\b", Entropy(3.2), "revoke it under API keys"),
-    rule("crates-io-token", "crates.io token", High, &["cio"],
+    rule("cargo-registry-token", "Cargo registry token", High, &["cio"],
         r"\bcio[A-Za-z0-9]{32}\b", Entropy(4.2), "revoke it under API tokens"),
     rule("nuget-key", "NuGet key", High, &["oy2"],
         r"\boy2[a-z0-9]{43}\b", Entropy(3.5), "delete the key under API keys"),

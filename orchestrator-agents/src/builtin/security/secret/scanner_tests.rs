@@ -114,7 +114,7 @@ fn every_provider_format_is_found() {
         ("npm-auth-token", format!("//registry.example.io/:_authToken={}", alnum(32))),
         ("pypi-token", format!("{}-AgEIcHlwaS5vcmc{}", "pypi", alnum(90))),
         ("rubygems-key", format!("{}_{}", "rubygems", hex(48))),
-        ("crates-io-token", format!("{}{}", "cio", alnum(32))),
+        ("cargo-registry-token", format!("{}{}", "cio", alnum(32))),
         ("nuget-key", format!("{}{}", "oy2", random(43, "abcdefghijklmnopqrstuvwxyz0123456789"))),
         ("docker-hub-token", format!("{}_pat_{}", "dckr", alnum(27))),
         ("anthropic-key", format!("{}-ant-api03-{}", "sk", alnum(93))),
@@ -192,7 +192,7 @@ fn look_alikes_are_not_found() {
         ("a.ts", format!("const commit = \"{}\";", hex(40))),
         ("a.ts", "const id = \"550e8400-e29b-41d4-a716-446655440000\";".to_owned()),
         ("a.ts", format!("{}_{}", "hf", "transformers_with_some_long_name_x")),
-        (".npmrc", "//registry.npmjs.org/:_authToken=${NPM_TOKEN}".to_owned()),
+        (".npmrc", "//packages.test/:_authToken=${NPM_TOKEN}".to_owned()),
         ("a.c", "#define monkey-0123456789abcdef0123456789abcdef".to_owned()),
         ("tz.js", "\"ASIA/TOKYO\", \"Asia/Kolkata2222222222\"".to_owned()),
     ];
