@@ -36,6 +36,7 @@ mod environment;
 mod error;
 mod execute;
 mod owner;
+mod platform;
 mod project;
 mod query;
 mod roster;

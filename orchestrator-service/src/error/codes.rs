@@ -59,6 +59,7 @@ pub const SERVICE_CODES: &[(&str, &str)] = &[
     ("ORC-0703", "the `.env` file is not valid"),
     ("ORC-0704", "git is missing"),
     ("ORC-0705", "telemetry cannot be set up"),
+    ("ORC-0706", "the platform is not known"),
     ("ORC-0801", "an argument does not fit"),
     ("ORC-0802", "output cannot be written"),
     ("ORC-0803", "the process's surroundings cannot be used"),

@@ -61,6 +61,9 @@ pub enum ServiceError {
     /// Stored content is missing or damaged.
     #[error("{0}")]
     Blob(#[from] BlobError),
+    /// Nothing is known about the operating system.
+    #[error("work is not started on `{0}`: owning its processes has not been tried there")]
+    Platform(String),
     /// No agent has that name.
     #[error("no agent is named `{name}`")]
     NoSuchAgent {
@@ -236,6 +239,7 @@ impl ServiceError {
             Self::NoSuchArtifact { .. } => "ORC-0608",
             Self::Engine(_) => "ORC-0609",
             Self::Project { .. } => "ORC-0701",
+            Self::Platform(_) => "ORC-0706",
             Self::PathNotUtf8(_) => "ORC-0702",
             Self::Telemetry(_) => "ORC-0705",
             Self::Argument { .. } | Self::Missing(_) => "ORC-0801",
@@ -293,6 +297,7 @@ impl ServiceError {
             Self::NoSuchArtifact { known, .. } => format!("it made {}", known.join(", ")),
             Self::Engine(_) => "`orchestrator doctor` shows what is wrong; what is recorded is safe".into(),
             Self::Project { .. } => "name a directory with `--path DIR`".into(),
+            Self::Platform(_) => "run it on Linux, or in a Linux virtual machine".into(),
             Self::PathNotUtf8(_) => "rename it, or work from a copy with a plain name".into(),
             Self::Telemetry(_) => {
                 "check `telemetry.otlp-endpoint`, such as `http://127.0.0.1:4318`".into()
@@ -342,6 +347,7 @@ impl ServiceError {
             Self::Store { error, .. } => store::exit(error),
             Self::State { .. } | Self::Blob(_) => Exit::Unreachable,
             Self::SettingsUnwritable { .. }
+            | Self::Platform(_)
             | Self::Engine(_)
             | Self::Telemetry(_)
             | Self::Internal(_) => Exit::Failed,

@@ -6,6 +6,7 @@ use crate::{
     clock::now,
     document::Diagnostic,
     owner::Holder,
+    platform,
     query::{Driver, Standing},
     service::Opened,
     views::{ArtifactView, CancelView, FailureView, ResultView, RunView, TaskView},
@@ -138,6 +139,7 @@ impl OrchestratorService {
         agents: impl IntoIterator<Item = &'a AgentName>,
         watch: &Watch,
     ) -> Result<Engine, ServiceError> {
+        platform::judge(std::env::consts::OS)?;
         let mut builder = Engine::builder()
             .store(opened.store())
             .blobs(opened.blobs())

@@ -3,6 +3,7 @@
 use super::found::{coding_programs, keys};
 use crate::{
     OrchestratorService, ServiceError,
+    platform::{self, Platform},
     views::{CheckState, CheckView, DoctorView},
 };
 use rustix::fs::{Access, access, statvfs};
@@ -202,10 +203,12 @@ impl OrchestratorService {
 
 fn platform() -> CheckView {
     let found = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
-    if matches!(std::env::consts::OS, "linux" | "macos") {
-        good("platform", found)
-    } else {
-        note("platform", &format!("{found}, which is not tested"), "use Linux or macOS")
+    match platform::judge(std::env::consts::OS) {
+        Ok(Platform::Tested) => good("platform", found),
+        Ok(Platform::Alike) => {
+            note("platform", &format!("{found}, on which the tests are not run"), "use Linux")
+        }
+        Err(error) => failed("platform", &error, "use Linux"),
     }
 }
 
