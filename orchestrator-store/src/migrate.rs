@@ -68,19 +68,20 @@ pub(crate) fn check(conn: &Connection, file: &Path, settings: Settings) -> Resul
 fn check_version(conn: &Connection, file: &Path, settings: Settings) -> Result<u64, OpenError> {
     let known = settings.migrations.len() as u64;
     let failed = |error| refused(file, from_sqlite(file, "read the store's version", &error));
-    let version = |name| {
-        open::patient(settings.patience, || {
-            conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-        })
+    // All in one read transaction: another process may be making this store right now, and half of
+    // before with half of after would look like somebody else's file.
+    let look = || -> Result<(i64, i64, i64), rusqlite::Error> {
+        let view = conn.unchecked_transaction()?;
+        let version = |name| view.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let found = version("user_version")?;
+        let application = version("application_id")?;
+        let tables = match found {
+            0 => view.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?,
+            _ => 0,
+        };
+        Ok((found, application, tables))
     };
-    let found = version("user_version").map_err(failed)?;
-    let application = version("application_id").map_err(failed)?;
-    let tables: i64 = match found {
-        0 => conn
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(failed)?,
-        _ => 0,
-    };
+    let (found, application, tables) = open::patient(settings.patience, look).map_err(failed)?;
     let foreign = tables > 0 || found < 0 || (found > 0 && application != APPLICATION_ID);
     let problem = if foreign {
         StoreError::Damaged(format!(
