@@ -77,11 +77,9 @@ impl Workflow {
             }
             Some(workflow) => {
                 // The order of tasks can be judged even when some field is wrong, so that one
-                // look at the file mends all. What a field's own problem explains is not repeated.
+                // look at the file mends all. Of one place, only what was said first is said.
                 for problem in workflow.check() {
-                    let explained = problems.iter().any(|known| {
-                        !known.pointer.is_empty() && problem.pointer.starts_with(&known.pointer)
-                    });
+                    let explained = problems.iter().any(|known| known.pointer == problem.pointer);
                     if !explained && problem.code != code::SIZE {
                         problems.push(problem);
                     }

@@ -113,6 +113,25 @@ fn relations_between_tasks_are_checked() {
 }
 
 #[test]
+fn one_problem_of_a_task_hides_no_other() {
+    check(
+        with_tasks(json!({
+            "a": { "agent": "dev", "promt": "x", "needs": ["ghost"] },
+            "ab": { "agent": "dev", "prompt": "{{ inputs.nope }}", "needs": ["a"] },
+            "abc": { "prompt": "x", "when": "1 +" },
+        })),
+        &[
+            "ORC-0202 /tasks/a/promt",
+            "ORC-0203 /tasks/a",
+            "ORC-0207 /tasks/abc",
+            "ORC-0205 /tasks/a/needs/0",
+            "ORC-0209 /tasks/ab/prompt",
+            "ORC-0209 /tasks/abc/when",
+        ],
+    );
+}
+
+#[test]
 fn a_typo_gets_a_suggestion() {
     let problems = Workflow::parse(&with_tasks(
         json!({ "plan": { "agent": "dev", "promt": "x", "needs": ["plan2"] } }),
