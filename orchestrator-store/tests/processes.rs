@@ -124,3 +124,20 @@ async fn processes_make_and_write_one_store_at_once() {
     }
     assert_eq!(store.run_ids("", 10).await.unwrap().len(), 4);
 }
+
+/// Version, application and tables once were three reads; what another was just making showed half.
+#[test]
+fn many_make_one_store_at_the_same_moment() {
+    for _ in 0..25 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    LocalStore::open(dir.path()).expect("a store that all may use");
+                });
+            }
+        });
+    }
+}
