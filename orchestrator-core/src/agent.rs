@@ -113,6 +113,9 @@ pub struct AgentSpec {
     /// The most tokens that one answer may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
+    /// The most attempts that it works on at once, over all runs of an engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
 }
 
 impl AgentSpec {
@@ -126,6 +129,7 @@ impl AgentSpec {
             fall_back: Vec::new(),
             instructions: None,
             max_tokens: None,
+            max_parallel: None,
         }
     }
 

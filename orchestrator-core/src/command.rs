@@ -1,13 +1,18 @@
 //! What is asked of a run. Each is answered by events, or rejected without any.
 
 use crate::{
+    agent::AgentSpec,
+    effect::Question,
     error::Failure,
-    event::{ArtifactRef, Content},
-    id::{AttemptNumber, Epoch, TaskName},
-    port::LogLine,
+    event::{ArtifactRef, CacheHit, Content, Turn},
+    id::{AttemptNumber, Epoch, RunId, TaskName, TurnNumber},
+    port::{LogLine, Signal},
+    run::RunStatus,
+    task::{Binding, TaskSpec},
     time::Timestamp,
     usage::Spend,
 };
+use std::time::Duration;
 
 /// What is asked of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,16 +27,52 @@ pub enum Command {
         /// Lines that were not kept.
         dropped: u64,
     },
+    /// An attempt's agent has named its session.
+    KnowSession {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The agent's own name for it.
+        session: String,
+    },
+    /// An attempt has done a turn.
+    RecordTurn {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The turn.
+        turn: Box<Turn>,
+    },
+    /// An attempt does not repeat its journal: what it holds from `from` on does not count.
+    CutJournal {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The first turn that does not count any more.
+        from: TurnNumber,
+    },
+    /// An attempt asks a person, as its turn `turn`.
+    AskPerson {
+        /// Which one.
+        attempt: AttemptKey,
+        /// Which turn.
+        turn: TurnNumber,
+        /// What.
+        message: String,
+        /// How long an answer is waited for.
+        expires_in: Option<Duration>,
+    },
     /// An attempt has an answer that fits.
     FinishAttempt {
         /// Which one.
         attempt: AttemptKey,
         /// Its output.
         output: Content,
-        /// What it spent.
+        /// What it spent and its journal does not have.
         spend: Vec<Spend>,
         /// Files that it made.
         artifacts: Vec<ArtifactRef>,
+        /// Where the result was made, when it was taken from the cache.
+        cached: Option<CacheHit>,
+        /// Tasks that it adds to the run.
+        added: Option<Box<Added>>,
     },
     /// An attempt has failed.
     FailAttempt {
@@ -40,14 +81,49 @@ pub enum Command {
         /// Why.
         failure: Failure,
     },
-    /// An attempt was stopped because its driver goes down; the task goes on when the run does.
+    /// An attempt was stopped because its driver goes down or its run is paused; the task goes on
+    /// when the run does.
     PutDownAttempt {
         /// Which one.
         attempt: AttemptKey,
         /// Why, and what it had spent.
         failure: Failure,
     },
-    /// Time has passed: start what is due.
+    /// The child run of an attempt has ended.
+    EndChild {
+        /// The child.
+        run: RunId,
+        /// How it ended; never a status that is not final.
+        status: RunStatus,
+        /// What it left.
+        output: Content,
+        /// Why it failed, in words.
+        reason: Option<String>,
+    },
+    /// What [`Effect::Evaluate`](crate::effect::Effect::Evaluate) asked for.
+    Answer {
+        /// The task.
+        task: TaskName,
+        /// What was asked.
+        question: Question,
+        /// The answer.
+        answer: Result<Evaluated, Failure>,
+    },
+    /// A run that was to be started by `then` exists, or cannot be started.
+    EndChain {
+        /// Its id.
+        run: RunId,
+        /// Why it could not be started, if so.
+        failure: Option<Failure>,
+    },
+    /// Something from the run's inbox.
+    Signal {
+        /// Its number there.
+        number: u64,
+        /// What it is.
+        signal: Signal,
+    },
+    /// Time has passed, or a place is free: start what can be.
     Tick,
     /// Stop the run.
     Cancel {
@@ -59,6 +135,33 @@ pub enum Command {
         /// The epoch of the new driver's lease.
         lease: Epoch,
     },
+}
+
+/// Tasks that a task which manages adds to its run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Added {
+    /// The tasks.
+    pub tasks: Vec<TaskSpec>,
+    /// Who may do each, best first.
+    pub bindings: Vec<Binding>,
+    /// The agents that the bindings name.
+    pub agents: Vec<AgentSpec>,
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Evaluated {
+    /// To a condition.
+    Decided(bool),
+    /// To a list.
+    Listed {
+        /// How many items it has.
+        count: u32,
+        /// The list.
+        items: Content,
+    },
+    /// To a text to be filled in.
+    Filled(String),
 }
 
 /// An attempt with its fencing token.
@@ -88,7 +191,14 @@ pub enum Rejected {
     /// The attempt is over, or was never started, or the token is an old one.
     #[error("attempt {} of task `{}` is not under way with epoch {}", .0.attempt, .0.task, .0.epoch)]
     Stale(AttemptKey),
+    /// Nobody waits for this any more: an answer to an old question, a signal taken before.
+    #[error("nobody waits for that any more")]
+    Late,
     /// The run has ended.
     #[error("the run has ended")]
     Ended,
+    /// A decision contradicts the fold: a bug. Nothing of it may be written, and this value of the
+    /// run must be dropped; the log is as good as before.
+    #[error("a decision contradicts the log: {0}")]
+    Contradiction(String),
 }

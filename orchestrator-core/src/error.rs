@@ -51,20 +51,29 @@ pub enum ErrorClass {
     Internal,
 }
 
-/// What is done about a failure unless the task says otherwise.
+/// What is done about a failure unless the task says otherwise. How each is bounded is told by
+/// [`policy::decide`](fn@crate::policy::decide).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// Try again after a backoff.
+    /// Try again after a backoff, then use the next agent.
     Retry,
-    /// Try again after a longer backoff, then fail over.
+    /// Try again after a longer backoff, then use the next agent.
     RetrySlowly,
-    /// Wait for the reset time, then try again.
+    /// Wait for the reset time, or use the next agent when that is far.
     Wait,
-    /// Use the next agent in the list.
+    /// Use the next agent; when there is none, wait for the reset time, however far it is.
+    Park,
+    /// Use the next agent; when there is none, ask a person.
     FailOver,
+    /// Try again once with a shorter prompt, then use the next agent.
+    Compact,
+    /// Try again, telling the agent what was wrong.
+    Repair,
     /// Start a new attempt at once; the work was cut off through no fault of its own.
     Restart,
+    /// Ask a person.
+    Ask,
     /// Give up on the task.
     Fail,
     /// Nothing: the end was asked for.
@@ -132,18 +141,15 @@ impl ErrorClass {
         match self {
             Self::Transient | Self::TimedOut => Remedy::Retry,
             Self::Overloaded => Remedy::RetrySlowly,
-            Self::RateLimited | Self::QuotaExhausted => Remedy::Wait,
+            Self::RateLimited => Remedy::Wait,
+            Self::QuotaExhausted => Remedy::Park,
             Self::Billing => Remedy::FailOver,
+            Self::ContextOverflow => Remedy::Compact,
+            Self::BadOutput | Self::ToolFailed | Self::CheckFailed => Remedy::Repair,
             Self::Crashed => Remedy::Restart,
-            Self::Auth
-            | Self::ContextOverflow
-            | Self::InvalidRequest
+            Self::Auth | Self::NoProgress | Self::OverBudget => Remedy::Ask,
+            Self::InvalidRequest
             | Self::Refused
-            | Self::BadOutput
-            | Self::ToolFailed
-            | Self::CheckFailed
-            | Self::NoProgress
-            | Self::OverBudget
             | Self::Incompatible
             | Self::Unsafe
             | Self::Internal => Remedy::Fail,

@@ -5,22 +5,29 @@
 
 use crate::{
     agent::AgentSpec,
+    effect::Question,
     error::Failure,
-    id::{AgentName, AttemptNumber, BlobId, Epoch, ProjectId, RunId, Sequence, TaskName, TenantId},
+    id::{
+        AgentName, AttemptNumber, BlobId, CacheKey, Epoch, ProjectId, RunId, Sequence, TaskName,
+        TenantId, TurnNumber,
+    },
     money::MicroUsd,
     port::{Feedback, LogLine},
-    run::RunStatus,
-    task::Binding,
+    run::{Behaviour, RunStatus},
+    task::{Binding, TaskSpec},
     time::Timestamp,
     usage::Spend,
     workflow::Workflow,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The version of the records that this build writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The oldest version of the records that this build reads.
+pub const OLDEST_VERSION: u32 = 1;
 
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +57,36 @@ pub enum Event {
         epoch: Epoch,
         /// Who works on it.
         agent: AgentName,
+        /// The child run that it is, where the task is a workflow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        child: Option<RunId>,
+    },
+    /// The attempt's agent named the session in which it works, so that it can go on there.
+    SessionKnown {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// The agent's own name for it.
+        session: String,
+    },
+    /// A turn of the attempt is done: a model's answer or a tool's result.
+    TurnRecorded {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// The turn.
+        turn: Box<Turn>,
+    },
+    /// The attempt did not repeat what the journal holds; its turns from here on are forgotten.
+    JournalCut {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// The first turn that does not count any more.
+        from: TurnNumber,
     },
     /// The attempt had something to say.
     AttemptLogged {
@@ -77,8 +114,11 @@ pub enum Event {
         /// Files that it made.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         artifacts: Vec<ArtifactRef>,
+        /// Where the result was made, when it was taken from the cache.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cached: Option<CacheHit>,
     },
-    /// The attempt failed. Without `next` the task has failed with it.
+    /// The attempt failed. With neither `next` nor `ask` the task has failed with it.
     AttemptFailed {
         /// The task.
         task: TaskName,
@@ -89,6 +129,92 @@ pub enum Event {
         /// When and with whom it is tried again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next: Option<NextAttempt>,
+        /// What a person is asked before anything follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ask: Option<Box<Ask>>,
+    },
+    /// The list of a `for-each` task is known; its items are tasks `NAME:0`, `NAME:1` and so on.
+    TaskExpanded {
+        /// The task.
+        task: TaskName,
+        /// How many items there are.
+        count: u32,
+        /// The items: a list.
+        items: Content,
+    },
+    /// A task that manages has added tasks to the run.
+    TasksAdded {
+        /// The task.
+        by: TaskName,
+        /// What it added.
+        tasks: Vec<TaskSpec>,
+        /// Who may do what, best first.
+        bindings: Vec<Binding>,
+        /// The agents that the bindings name and the run did not know.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        agents: Vec<AgentSpec>,
+    },
+    /// The engine found out that a condition of the task is true, from values outside the log.
+    ConditionMet {
+        /// The task.
+        task: TaskName,
+        /// Which condition.
+        question: Question,
+    },
+    /// The task may start, but not before an instant.
+    TaskDelayed {
+        /// The task.
+        task: TaskName,
+        /// The instant.
+        until: Timestamp,
+    },
+    /// A person is asked: for an approval, or by the attempt under way.
+    PersonAsked {
+        /// The task.
+        task: TaskName,
+        /// What.
+        ask: Box<Ask>,
+    },
+    /// What was asked has been answered, or nobody answered in time.
+    PersonAnswered {
+        /// The task.
+        task: TaskName,
+        /// What a person said.
+        reply: Reply,
+    },
+    /// The task has succeeded without an attempt of its own: an approval was given, a person gave
+    /// the result, or all items of a `for-each` ended well enough.
+    TaskSucceeded {
+        /// The task.
+        task: TaskName,
+        /// What it left; of a `for-each` task it is made of its items' outputs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Content>,
+    },
+    /// The task was done in another run, and its result holds here.
+    TaskCarried {
+        /// The task.
+        task: TaskName,
+        /// The run that did it.
+        from: RunId,
+        /// Who did it there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentName>,
+        /// How many attempts it took there.
+        attempts: u32,
+        /// What it left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Content>,
+        /// Files that it made.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<ArtifactRef>,
+    },
+    /// The task's attempt under way must stop, and the task ends with this failure.
+    StopRequested {
+        /// The task.
+        task: TaskName,
+        /// `cancelled` when a person asked for it, `timed_out` when time was up.
+        failure: Failure,
     },
     /// The task will not run.
     TaskSkipped {
@@ -117,8 +243,57 @@ pub enum Event {
         number: u32,
         /// What to do differently.
         feedback: Feedback,
-        /// The tasks that are open again: the target first, the judging one last.
+        /// The tasks that are open again, in an order that respects needs, the judging one last.
         reopened: Vec<TaskName>,
+        /// The task that is told the feedback; the first that is open again when it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<TaskName>,
+    },
+    /// Everything up to this signal of the run's inbox has been taken.
+    SignalTaken {
+        /// The signal's number.
+        number: u64,
+        /// Why it had no effect, if so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+    },
+    /// Somebody asked for nothing more to be started.
+    PauseRequested {
+        /// Whether what runs was asked to stop at its next turn, rather than to finish.
+        now: bool,
+    },
+    /// The run goes on after a pause.
+    RunResumed {},
+    /// The run has taken longer than it may.
+    RunTimedOut {},
+    /// A task with `on-failure: compensate` failed: nothing new is started, and what was done will
+    /// be undone.
+    CompensationBegan {
+        /// The task.
+        task: TaskName,
+    },
+    /// What is undone, in this order; each as a task `NAME:undo`.
+    UndoPlanned {
+        /// The tasks that succeeded, the last first.
+        tasks: Vec<TaskName>,
+    },
+    /// Another workflow is to be started because the run or one of its tasks ended.
+    ChainPlanned {
+        /// The task, or the run itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<TaskName>,
+        /// The place of the entry in its `then`.
+        index: u32,
+        /// The id of the new run.
+        run: RunId,
+    },
+    /// The run of that id exists.
+    ChainStarted {
+        /// Its id.
+        run: RunId,
+        /// Why it could not be started, if so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// Somebody asked for the run to stop.
     CancelRequested {
@@ -164,19 +339,165 @@ pub struct RunCreated {
     pub budget: Option<MicroUsd>,
     /// The most attempts at once.
     pub max_parallel: u32,
-    /// The run that started it, if one did.
+    /// The run that started it as a child and waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
+    /// From which run it came in another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Every other workflow that it may start, directly or not, by the name that is used for it.
+    /// Pinned like the definition.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub library: BTreeMap<String, Arc<Workflow>>,
+    /// Child runs of another run whose results the children of these tasks take over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub takes_over: BTreeMap<TaskName, RunId>,
+    /// By which rules it is decided: see [`Behaviour`].
+    #[serde(default)]
+    pub behaviour: Behaviour,
+}
+
+/// From which run another one came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// It was started by `then`.
+    Then {
+        /// The run that ended.
+        run: RunId,
+    },
+    /// It does again what failed.
+    Retry {
+        /// The run that ended.
+        run: RunId,
+    },
+    /// It goes another way from a point in the history of a run.
+    Fork {
+        /// That run.
+        run: RunId,
+        /// Its last event that counts here.
+        at: Sequence,
+    },
+    /// It was brought in from a file.
+    Import {},
+}
+
+impl Origin {
+    /// The run that it came from, when it is known here.
+    pub fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::Then { run } | Self::Retry { run } | Self::Fork { run, .. } => Some(run),
+            Self::Import {} => None,
+        }
+    }
+}
+
+/// A turn of an attempt: one model call, tool call or question, with what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Turn {
+    /// Its place in the attempt's journal, from 1.
+    pub number: TurnNumber,
+    /// What kind of call it was, such as `model` or `tool`.
+    pub kind: String,
+    /// Who or what was called, for people: a model, a tool.
+    pub name: String,
+    /// A digest of what was sent; the same call gives the same digest.
+    pub input: String,
+    /// What came back.
+    pub output: Content,
+    /// What it spent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spend: Vec<Spend>,
+}
+
+/// Why a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AskKind {
+    /// The task is an approval.
+    Approval,
+    /// The agent at work has a question.
+    Question,
+    /// The attempt failed with something that only a person can mend; yes tries again.
+    Failure,
+    /// Nobody knows whether an attempt that must not be repeated has happened; yes does it again,
+    /// an answer is taken for its result.
+    Outcome,
+}
+
+/// What a person is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ask {
+    /// Why.
+    pub kind: AskKind,
+    /// What, in words.
+    pub message: String,
+    /// When it is too late to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Which turn of the attempt under way asks, for a question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<TurnNumber>,
+}
+
+/// What a person says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reply {
+    /// Yes, no, or something else.
+    pub verdict: Verdict,
+    /// Who.
+    pub by: String,
+}
+
+/// Yes, no, or something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Yes.
+    Approved,
+    /// No, and why.
+    Rejected(String),
+    /// An answer in words.
+    Answered(String),
+    /// Nobody has said anything in time.
+    Expired,
+}
+
+/// Where a result was made that was taken from the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CacheHit {
+    /// The key.
+    pub key: CacheKey,
+    /// The run that made it.
+    pub run: RunId,
+    /// The task of that run.
+    pub task: TaskName,
+    /// When it was made.
+    pub at: Timestamp,
 }
 
 /// When and with whom a task is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct NextAttempt {
     /// The earliest instant.
     pub at: Timestamp,
     /// The place of the agent in the task's binding.
     pub agent: usize,
+    /// What it is told about the one that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<Feedback>,
+    /// Whether it must make do with a shorter prompt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compact: bool,
+    /// Whether it begins anew rather than going on with the journal of the one before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
 }
 
 /// Why a task did not run.
@@ -190,6 +511,10 @@ pub enum SkipReason {
     },
     /// Its `when` is false.
     When,
+    /// The run undoes what was done.
+    Compensating,
+    /// The run took too long.
+    TimedOut,
 }
 
 /// A value in the log, or where it lies when it is large.
@@ -234,6 +559,14 @@ impl Content {
             Self::Blob { .. } => None,
         }
     }
+
+    /// The blob that holds it, when it is not.
+    pub fn blob(&self) -> Option<&BlobId> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Blob { id, .. } => Some(id),
+        }
+    }
 }
 
 /// A file that an attempt made, kept as a blob.
@@ -252,16 +585,36 @@ pub struct ArtifactRef {
 
 impl Event {
     /// The stable names of every kind.
-    pub const KINDS: [&str; 12] = [
+    pub const KINDS: [&str; 32] = [
         "run-created",
         "attempt-started",
+        "session-known",
+        "turn-recorded",
+        "journal-cut",
         "attempt-logged",
         "attempt-succeeded",
         "attempt-failed",
+        "task-expanded",
+        "tasks-added",
+        "condition-met",
+        "task-delayed",
+        "person-asked",
+        "person-answered",
+        "task-succeeded",
+        "task-carried",
+        "stop-requested",
         "task-skipped",
         "task-cancelled",
         "task-failed",
         "revision-requested",
+        "signal-taken",
+        "pause-requested",
+        "run-resumed",
+        "run-timed-out",
+        "compensation-began",
+        "undo-planned",
+        "chain-planned",
+        "chain-started",
         "cancel-requested",
         "run-recovered",
         "run-ended",
@@ -272,13 +625,33 @@ impl Event {
         match self {
             Self::RunCreated(_) => "run-created",
             Self::AttemptStarted { .. } => "attempt-started",
+            Self::SessionKnown { .. } => "session-known",
+            Self::TurnRecorded { .. } => "turn-recorded",
+            Self::JournalCut { .. } => "journal-cut",
             Self::AttemptLogged { .. } => "attempt-logged",
             Self::AttemptSucceeded { .. } => "attempt-succeeded",
             Self::AttemptFailed { .. } => "attempt-failed",
+            Self::TaskExpanded { .. } => "task-expanded",
+            Self::TasksAdded { .. } => "tasks-added",
+            Self::ConditionMet { .. } => "condition-met",
+            Self::TaskDelayed { .. } => "task-delayed",
+            Self::PersonAsked { .. } => "person-asked",
+            Self::PersonAnswered { .. } => "person-answered",
+            Self::TaskSucceeded { .. } => "task-succeeded",
+            Self::TaskCarried { .. } => "task-carried",
+            Self::StopRequested { .. } => "stop-requested",
             Self::TaskSkipped { .. } => "task-skipped",
             Self::TaskCancelled { .. } => "task-cancelled",
             Self::TaskFailed { .. } => "task-failed",
             Self::RevisionRequested { .. } => "revision-requested",
+            Self::SignalTaken { .. } => "signal-taken",
+            Self::PauseRequested { .. } => "pause-requested",
+            Self::RunResumed { .. } => "run-resumed",
+            Self::RunTimedOut { .. } => "run-timed-out",
+            Self::CompensationBegan { .. } => "compensation-began",
+            Self::UndoPlanned { .. } => "undo-planned",
+            Self::ChainPlanned { .. } => "chain-planned",
+            Self::ChainStarted { .. } => "chain-started",
             Self::CancelRequested { .. } => "cancel-requested",
             Self::RunRecovered { .. } => "run-recovered",
             Self::RunEnded { .. } => "run-ended",
@@ -289,14 +662,34 @@ impl Event {
     pub fn task(&self) -> Option<&TaskName> {
         match self {
             Self::AttemptStarted { task, .. }
+            | Self::SessionKnown { task, .. }
+            | Self::TurnRecorded { task, .. }
+            | Self::JournalCut { task, .. }
             | Self::AttemptLogged { task, .. }
             | Self::AttemptSucceeded { task, .. }
             | Self::AttemptFailed { task, .. }
+            | Self::TaskExpanded { task, .. }
+            | Self::ConditionMet { task, .. }
+            | Self::TaskDelayed { task, .. }
+            | Self::PersonAsked { task, .. }
+            | Self::PersonAnswered { task, .. }
+            | Self::TaskSucceeded { task, .. }
+            | Self::TaskCarried { task, .. }
+            | Self::StopRequested { task, .. }
             | Self::TaskSkipped { task, .. }
-            | Self::TaskCancelled { task }
+            | Self::TaskCancelled { task, .. }
             | Self::TaskFailed { task, .. }
+            | Self::CompensationBegan { task, .. }
+            | Self::TasksAdded { by: task, .. }
             | Self::RevisionRequested { by: task, .. } => Some(task),
+            Self::ChainPlanned { task, .. } => task.as_ref(),
             Self::RunCreated(_)
+            | Self::SignalTaken { .. }
+            | Self::PauseRequested { .. }
+            | Self::RunResumed { .. }
+            | Self::RunTimedOut { .. }
+            | Self::UndoPlanned { .. }
+            | Self::ChainStarted { .. }
             | Self::CancelRequested { .. }
             | Self::RunRecovered { .. }
             | Self::RunEnded { .. } => None,
@@ -307,12 +700,17 @@ impl Event {
     pub fn blobs(&self) -> Vec<&BlobId> {
         match self {
             Self::AttemptSucceeded { output, artifacts, .. } => {
-                let output = match output {
-                    Content::Blob { id, .. } => Some(id),
-                    Content::Inline(_) => None,
-                };
+                output.blob().into_iter().chain(artifacts.iter().map(|a| &a.blob)).collect()
+            }
+            Self::TaskCarried { output, artifacts, .. } => {
+                let output = output.as_ref().and_then(Content::blob);
                 output.into_iter().chain(artifacts.iter().map(|a| &a.blob)).collect()
             }
+            Self::TaskSucceeded { output, .. } => {
+                output.as_ref().and_then(Content::blob).into_iter().collect()
+            }
+            Self::TaskExpanded { items, .. } => items.blob().into_iter().collect(),
+            Self::TurnRecorded { turn, .. } => turn.output.blob().into_iter().collect(),
             _ => Vec::new(),
         }
     }

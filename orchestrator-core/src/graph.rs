@@ -45,6 +45,7 @@ impl Graph {
         for _ in &workflow.tasks {
             graph.add_node(());
         }
+        let mut needs: Vec<usize> = Vec::new();
         for (place, task) in workflow.tasks.iter().enumerate() {
             let implied = match workflow.mode {
                 Mode::Parallel => None,
@@ -52,9 +53,9 @@ impl Graph {
                 Mode::Hierarchical => (place > 0).then_some(0),
             };
             let declared = task.needs.iter().filter_map(|name| places.get(name.as_str()).copied());
-            for need in implied.into_iter().chain(declared) {
-                graph.update_edge(NodeIndex::new(need), NodeIndex::new(place), ());
-            }
+            needs.clear();
+            needs.extend(implied.into_iter().chain(declared));
+            add_needs(&mut graph, place, &mut needs);
         }
         match toposort(&graph, None) {
             Ok(order) => {
@@ -63,6 +64,35 @@ impl Graph {
             Err(_) => Err(Cycle(
                 find_cycle(&graph).into_iter().map(|i| workflow.tasks[i].name.clone()).collect(),
             )),
+        }
+    }
+
+    /// Adds one task for each list of `needs`, which are places of tasks that there are already or
+    /// that are added with it.
+    ///
+    /// # Errors
+    /// The places of added tasks that need each other in a circle; nothing is added then.
+    pub fn grow(&mut self, needs: &[Vec<usize>]) -> Result<(), Vec<usize>> {
+        let first = self.len();
+        let order = order_of(first, needs)?;
+        for _ in needs {
+            self.graph.add_node(());
+        }
+        for (index, needs) in needs.iter().enumerate() {
+            add_needs(&mut self.graph, first + index, &mut needs.clone());
+        }
+        self.order.extend(order);
+        Ok(())
+    }
+
+    /// Adds `count` tasks that need nothing and that nothing needs.
+    pub fn grow_alone(&mut self, count: usize) {
+        let first = self.len();
+        self.graph.reserve_nodes(count);
+        self.order.reserve(count);
+        for place in first..first + count {
+            self.graph.add_node(());
+            self.order.push(place);
         }
     }
 
@@ -150,6 +180,46 @@ impl Graph {
         path.reverse();
         path
     }
+}
+
+/// Makes the task at `place` need each of `needs`, once.
+fn add_needs(graph: &mut DiGraph<(), ()>, place: usize, needs: &mut Vec<usize>) {
+    needs.sort_unstable();
+    needs.dedup();
+    for need in needs {
+        graph.add_edge(NodeIndex::new(*need), NodeIndex::new(place), ());
+    }
+}
+
+/// The places of added tasks, the first of which is `first`, each after all that it needs.
+fn order_of(first: usize, needs: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+    let mut unmet: Vec<usize> = Vec::with_capacity(needs.len());
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); needs.len()];
+    for (index, needs) in needs.iter().enumerate() {
+        let mut inside: Vec<usize> =
+            needs.iter().filter_map(|need| need.checked_sub(first)).collect();
+        inside.sort_unstable();
+        inside.dedup();
+        unmet.push(inside.len());
+        for need in inside {
+            dependents[need].push(index);
+        }
+    }
+    let mut free: Vec<usize> = (0..needs.len()).rev().filter(|&i| unmet[i] == 0).collect();
+    let mut order = Vec::with_capacity(needs.len());
+    while let Some(index) = free.pop() {
+        order.push(first + index);
+        for &dependent in &dependents[index] {
+            unmet[dependent] -= 1;
+            if unmet[dependent] == 0 {
+                free.push(dependent);
+            }
+        }
+    }
+    if order.len() == needs.len() {
+        return Ok(order);
+    }
+    Err((0..needs.len()).filter(|&i| unmet[i] > 0).map(|i| first + i).collect())
 }
 
 /// One cycle of `graph`, each node needing the next.

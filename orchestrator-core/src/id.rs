@@ -1,5 +1,6 @@
 //! Identifiers, each a type of its own so that one can never stand in for another.
 
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Borrow, fmt, sync::Arc};
 
@@ -25,6 +26,21 @@ fn is_name(text: &str) -> bool {
         && bytes[0].is_ascii_alphanumeric()
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
+
+const TASK_RULE: &str = "use 1 to 64 letters, digits, `-` or `_`, starting with a letter or a digit; suffixes such as `:3` are the engine's";
+
+fn is_task_name(text: &str) -> bool {
+    let mut parts = text.split(':');
+    parts.next().is_some_and(is_name)
+        && parts.clone().count() <= 2
+        && parts.all(|part| {
+            part == UNDO
+                || (1..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+        })
+}
+
+/// The suffix of a task that undoes another.
+const UNDO: &str = "undo";
 
 /// Opaque ids: 1 to 128 printable ASCII characters without spaces, slashes or quotes.
 const OPAQUE_RULE: &str = "use 1 to 128 letters, digits, `-`, `_`, `.`, `:` or `@`";
@@ -118,8 +134,9 @@ text_id!(
     RunId, "run id", is_opaque, OPAQUE_RULE
 );
 text_id!(
-    /// The key of a task in its workflow, such as `build`.
-    TaskName, "task name", is_name, NAME_RULE
+    /// The key of a task in its workflow, such as `build`; of a task that the engine makes of it,
+    /// with a suffix: `build:3` is an item of a `for-each`, `build:undo` its compensation.
+    TaskName, "task name", is_task_name, TASK_RULE
 );
 text_id!(
     /// A task of one run, unique across runs: `<run>.<task name>`.
@@ -153,6 +170,73 @@ text_id!(
     /// A process that drives runs; leases name it.
     OwnerId, "owner", is_opaque, OPAQUE_RULE
 );
+
+text_id!(
+    /// What a cached result is found by: `sha256:` and 64 lower-case hexadecimal digits.
+    CacheKey, "cache key", is_opaque, OPAQUE_RULE
+);
+
+impl AgentName {
+    /// A name that is known to be valid.
+    pub(crate) fn fixed(name: &'static str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl ProviderName {
+    /// The provider that is named like an agent: for agents of which nothing else is known.
+    pub(crate) fn of(agent: &AgentName) -> Self {
+        Self(agent.0.clone())
+    }
+}
+
+impl TaskName {
+    /// Whether it is the key of a task in a file, without a suffix of the engine's.
+    pub fn is_plain(&self) -> bool {
+        !self.0.contains(':')
+    }
+
+    /// The task of the file that it was made of: itself when it is plain.
+    pub fn base(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(base, _)| base)
+    }
+
+    /// The name of item `index` of this `for-each` task.
+    #[must_use]
+    pub fn item(&self, index: u32) -> Self {
+        Self(format!("{}:{index}", self.0).into())
+    }
+
+    /// The group and the place in it, when this is the name of an item.
+    pub fn as_item(&self) -> Option<(&str, u32)> {
+        let (group, index) = self.0.rsplit_once(':')?;
+        Some((group, index.parse().ok()?))
+    }
+
+    /// The name of the task that undoes this one.
+    #[must_use]
+    pub fn undo(&self) -> Self {
+        Self(format!("{}:{UNDO}", self.0).into())
+    }
+}
+
+/// Crockford's base 32, lower case: no letters that are taken for digits.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl RunId {
+    /// `r_`, ten digits of time, six of chance: ids sort by creation.
+    pub fn of(now: Timestamp, chance: u64) -> Self {
+        let mut text = String::with_capacity(18);
+        text.push_str("r_");
+        for place in (0..10).rev() {
+            text.push(char::from(DIGITS[(now.0 >> (5 * place)) as usize & 31]));
+        }
+        for place in 0..6 {
+            text.push(char::from(DIGITS[(chance >> (5 * place)) as usize & 31]));
+        }
+        Self(text.into())
+    }
+}
 
 impl TaskId {
     /// The id of the task called `name` in `run`.
@@ -205,6 +289,10 @@ macro_rules! counter {
 counter!(
     /// Which try of a task, from 1.
     AttemptNumber, u32
+);
+counter!(
+    /// The place of a turn in the journal of an attempt, from 1.
+    TurnNumber, u32
 );
 counter!(
     /// A fencing token: it only grows, and a write that names an older one is refused.

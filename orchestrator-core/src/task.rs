@@ -5,7 +5,7 @@ use crate::{
     policy::RetryPolicy,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Where a task stands.
@@ -15,7 +15,10 @@ use std::{fmt, sync::Arc, time::Duration};
 /// | `pending` | `ready` | all it needs has ended well enough |
 /// | `pending` | `skipped` | something it needs failed, or its `when` is false |
 /// | `ready` | `running` | an attempt starts |
-/// | `running` | `succeeded` | the attempt's answer is accepted |
+/// | `pending` | `running` | its list is expanded and the items begin |
+/// | `pending` | `waiting` | its delay begins, or a person is asked |
+/// | `waiting` | `succeeded`, `failed` | a person has answered, or time is up |
+/// | `running` | `succeeded` | the attempt's answer is accepted, or every item ended well enough |
 /// | `running` | `waiting` | the attempt failed and another is due later |
 /// | `waiting` | `running` | the next attempt starts |
 /// | `running`, `waiting` | `failed` | no further attempt is allowed |
@@ -30,7 +33,7 @@ pub enum TaskStatus {
     Ready,
     /// An attempt runs.
     Running,
-    /// Between two attempts, until a time.
+    /// Until a time, such as the next attempt's, or for a person.
     Waiting,
     /// Ended well.
     Succeeded,
@@ -137,6 +140,22 @@ pub enum TaskKind {
         /// Program and arguments, with `{{ }}` not yet filled in.
         command: Vec<String>,
     },
+    /// Another workflow runs as a child.
+    Workflow {
+        /// Its name or file, a key of the run's library of pinned definitions.
+        workflow: String,
+        /// The child's inputs. Texts may hold `{{ }}`; a text that is nothing but one gives the
+        /// value itself, whatever its type.
+        with: Map<String, Value>,
+    },
+    /// A person says yes or no.
+    Approval {
+        /// What is asked, with `{{ }}` not yet filled in.
+        message: String,
+        /// How long an answer is waited for; for ever when it is not said.
+        #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+        expires_in: Option<Duration>,
+    },
 }
 
 /// What a failed task means for the rest of the run.
@@ -148,6 +167,48 @@ pub enum OnFailure {
     Fail,
     /// Tasks that need it go on without its output, and the run may still succeed.
     Continue,
+    /// Nothing new is started; once what runs has ended, the `compensate` of every task that
+    /// succeeded is run, last first, and the run fails.
+    Compensate,
+}
+
+/// Which end of a run or a task another workflow is started on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThenOn {
+    /// When it succeeded.
+    #[default]
+    Success,
+    /// When it failed.
+    Failure,
+    /// However it ended; not when it was cancelled.
+    Always,
+}
+
+/// A workflow that is started, as a run of its own, when a run or a task has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Then {
+    /// After which end.
+    #[serde(default)]
+    pub on: ThenOn,
+    /// Its name or file, a key of the run's library of pinned definitions.
+    pub workflow: String,
+    /// Its inputs, as in [`TaskKind::Workflow`].
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub with: Map<String, Value>,
+}
+
+/// That a result may be used again instead of being made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CachePolicy {
+    /// How long a result may be used; until it is invalidated when it is not said.
+    #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Duration>,
+    /// A text, with `{{ }}`, that is added to what the key is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// A judgement that can send work back: when `unless` is false after this task, `task` and all
@@ -181,24 +242,46 @@ pub struct TaskSpec {
     /// A condition in CEL; when it is false the task is skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    /// A list in CEL; the task is done once for each of its items, with `item` and `index` in scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<String>,
+    /// How long after its needs have ended it may start.
+    #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Duration>,
     /// The JSON Schema that its output must fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Arc<Value>>,
     /// How it may send earlier work back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revise: Option<Revise>,
+    pub revise: Option<Box<Revise>>,
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
     /// How long one attempt may take.
     #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// How long all its attempts and the waits between them may take, from the start of the first.
+    #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    pub task_timeout: Option<Duration>,
     /// How often and when it is tried again.
     #[serde(default)]
     pub retry: RetryPolicy,
     /// What its failure means for the others.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// What undoes it, when a later task fails with [`OnFailure::Compensate`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensate: Option<Box<TaskKind>>,
+    /// Of all tasks of the project with the same group, whatever their run, one runs at a time.
+    /// May hold `{{ inputs.NAME }}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_group: Option<Box<str>>,
+    /// Whether and how long a result may be used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Box<CachePolicy>>,
+    /// What is started when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Then>,
 }
 
 impl TaskSpec {
@@ -210,20 +293,36 @@ impl TaskSpec {
             kind,
             needs: Vec::new(),
             when: None,
+            for_each: None,
+            delay: None,
             output: None,
             revise: None,
             priority: Priority::default(),
             timeout: None,
+            task_timeout: None,
             retry: RetryPolicy::default(),
             on_failure: OnFailure::default(),
+            compensate: None,
+            concurrency_group: None,
+            cache: None,
+            then: Vec::new(),
         }
     }
 
-    /// The name or role of the agent that it asks for; `command` for a program.
-    pub fn wanted(&self) -> &str {
-        match &self.kind {
-            TaskKind::Agent { agent, .. } => agent,
-            TaskKind::Command { .. } => COMMAND_AGENT,
+    /// The name or role of the agent that it asks for; `command` for a program, nobody for a child
+    /// workflow or an approval.
+    pub fn wanted(&self) -> Option<&str> {
+        self.kind.wanted()
+    }
+}
+
+impl TaskKind {
+    /// The name or role of the agent that it asks for, as [`TaskSpec::wanted`].
+    pub fn wanted(&self) -> Option<&str> {
+        match self {
+            Self::Agent { agent, .. } => Some(agent),
+            Self::Command { .. } => Some(COMMAND_AGENT),
+            Self::Workflow { .. } | Self::Approval { .. } => None,
         }
     }
 }
@@ -231,14 +330,27 @@ impl TaskSpec {
 /// The agent that runs programs for `command` tasks.
 pub const COMMAND_AGENT: &str = "command";
 
+/// The name under which attempts of child workflows are recorded.
+pub const WORKFLOW_AGENT: &str = "workflow";
+
 /// The binding of a task to the agents that may do it, best first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Binding {
     /// The task.
     pub task: TaskName,
-    /// The agents.
+    /// The agents; nobody for a child workflow or an approval.
     pub agents: Vec<AgentName>,
+    /// Who may undo it, where it declares how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<AgentName>,
+}
+
+impl Binding {
+    /// The binding of a task that declares no `compensate`.
+    pub fn new(task: TaskName, agents: Vec<AgentName>) -> Self {
+        Self { task, agents, undo: Vec::new() }
+    }
 }
 
 /// Serde form of an optional duration as text.

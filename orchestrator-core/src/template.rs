@@ -4,18 +4,23 @@
 //! is filled in before the workflow exists: `{{ parameters.NAME }}` in any text, and a text that is
 //! nothing else takes the value with its type. `extends` names the template that it starts from:
 //! mappings are merged key by key, anything else is replaced, and null removes a key.
+//!
+//! What is made is bounded by [`MAX_DOCUMENT`], however often a large parameter is filled in.
 
 use crate::{
-    expr,
+    expr::{self, ValueSize},
     id::{InvalidId, WorkflowName},
     workflow::{
-        Codes, InputSpec, MISSING_PARAMETER, PARAMETER_TYPE, Problem, TEMPLATE_CYCLE,
+        Codes, InputSpec, MISSING_PARAMETER, PARAMETER_TYPE, Problem, SIZE, TEMPLATE_CYCLE,
         UNKNOWN_PARAMETER, UNKNOWN_TEMPLATE, bind, did_you_mean, join, read_inputs, table,
         type_name,
     },
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+
+/// The largest document that a template may make, in bytes of JSON.
+pub const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
 const PARAMETERS: Codes = Codes {
     unknown: UNKNOWN_PARAMETER,
@@ -170,13 +175,23 @@ impl Resolved {
     ///
     /// # Errors
     /// Every parameter that is unknown, missing or of the wrong type, and every text that refers
-    /// to one that is not declared.
+    /// to one that is not declared; or that the document would exceed [`MAX_DOCUMENT`].
     pub fn instantiate(&self, given: &Map<String, Value>) -> Result<Value, Vec<Problem>> {
         let bound = Value::Object(bind(&self.parameters, given, &PARAMETERS)?);
-        let mut problems = Vec::new();
-        let document = Value::Object(self.document.clone());
-        let filled = substitute(&document, "", &bound, &mut problems);
-        if problems.is_empty() { Ok(filled) } else { Err(problems) }
+        let mut filling = Filling {
+            parameters: &bound,
+            size: ValueSize::new(MAX_DOCUMENT),
+            problems: Vec::new(),
+        };
+        let filled = filling.mapping(&self.document, "");
+        match filled {
+            Some(filled) if filling.problems.is_empty() => Ok(filled),
+            Some(_) => Err(filling.problems),
+            None => {
+                let message = format!("with its parameters it is larger than {MAX_DOCUMENT} bytes");
+                Err(vec![Problem::new(SIZE, "", message)])
+            }
+        }
     }
 }
 
@@ -194,30 +209,74 @@ fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-fn substitute(value: &Value, at: &str, parameters: &Value, problems: &mut Vec<Problem>) -> Value {
-    match value {
-        Value::String(text) if text.contains("{{") => substitute_text(text, parameters)
-            .unwrap_or_else(|error| {
-                problems.push(Problem::new(UNKNOWN_PARAMETER, at, error.to_string()));
-                Value::Null
-            }),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| substitute(item, &join(at, index), parameters, problems))
-            .collect(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| {
-                (key.clone(), substitute(value, &join(at, key), parameters, problems))
-            })
-            .collect::<Map<_, _>>()
-            .into(),
-        other => other.clone(),
+/// A document on the way to being filled in.
+struct Filling<'p> {
+    parameters: &'p Value,
+    size: ValueSize,
+    problems: Vec<Problem>,
+}
+
+impl Filling<'_> {
+    /// `value` filled in; nothing when the document would get too large.
+    fn value(&mut self, value: &Value, at: &str) -> Option<Value> {
+        match value {
+            Value::String(text) if text.contains("{{") => {
+                match substitute_text(text, self.parameters, &mut self.size)? {
+                    Ok(filled) => Some(filled),
+                    Err(error) => {
+                        let code = match error {
+                            expr::ExprError::TooLong => SIZE,
+                            _ => UNKNOWN_PARAMETER,
+                        };
+                        self.problems.push(Problem::new(code, at, error.to_string()));
+                        Some(Value::Null)
+                    }
+                }
+            }
+            Value::Array(items) => {
+                let filled = items.iter().enumerate();
+                filled.map(|(index, item)| self.value(item, &join(at, index))).collect()
+            }
+            Value::Object(map) => self.mapping(map, at),
+            other => {
+                self.size.add(other)?;
+                Some(other.clone())
+            }
+        }
+    }
+
+    fn mapping(&mut self, map: &Map<String, Value>, at: &str) -> Option<Value> {
+        let mut filled = Map::new();
+        for (key, value) in map {
+            self.size.take(key.len())?;
+            filled.insert(key.clone(), self.value(value, &join(at, key))?);
+        }
+        Some(Value::Object(filled))
     }
 }
 
-fn substitute_text(text: &str, parameters: &Value) -> Result<Value, expr::ExprError> {
+/// The text filled in; nothing when `size` does not suffice.
+fn substitute_text(
+    text: &str,
+    parameters: &Value,
+    size: &mut ValueSize,
+) -> Option<Result<Value, expr::ExprError>> {
+    match substituted(text, parameters) {
+        // Counted before it is copied, so that nothing large is there twice.
+        Ok(Substituted::Whole(value)) => size.add(value).map(|()| Ok(value.clone())),
+        Ok(Substituted::Text(text)) => size.take(text.len()).map(|()| Ok(Value::String(text))),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// What becomes of a text.
+enum Substituted<'v> {
+    /// It was one parameter and nothing else.
+    Whole(&'v Value),
+    Text(String),
+}
+
+fn substituted<'v>(text: &str, parameters: &'v Value) -> Result<Substituted<'v>, expr::ExprError> {
     let value = |steps: &[&str]| match steps {
         ["parameters", rest @ ..] => Some(find(rest, steps, parameters)),
         _ => None,
@@ -230,9 +289,9 @@ fn substitute_text(text: &str, parameters: &Value) -> Result<Value, expr::ExprEr
         && let [steps] = &expr::paths(trimmed)?[..]
         && let Some(found) = value(steps)
     {
-        return found.cloned();
+        return found.map(Substituted::Whole);
     }
-    expr::fill_where(text, value).map(Value::String)
+    expr::fill_where(text, value).map(Substituted::Text)
 }
 
 fn find<'v>(
@@ -335,5 +394,33 @@ mod tests {
         check(make("base", json!({ "tries": "many" })), PARAMETER_TYPE, "a whole number");
         check(make("child", json!({})), MISSING_PARAMETER, "who");
         check(make("typo", json!({})), UNKNOWN_PARAMETER, "whom");
+    }
+
+    #[test]
+    fn what_parameters_make_of_a_document_is_bounded() {
+        let make = |text: String, count: usize| {
+            let tasks: Map<String, Value> =
+                (0..count).map(|n| (format!("t{n}"), json!({ "prompt": text.clone() }))).collect();
+            let mut library = Library::new();
+            library.insert(
+                Template::parse(&json!({
+                    "name": "bomb", "tasks": tasks,
+                    "parameters": { "big": { "type": "string", "default": "x".repeat(1 << 20) },
+                                    "list": { "type": "array", "default": vec![0; 1 << 17] } },
+                }))
+                .unwrap(),
+            );
+            library.resolve("bomb").unwrap().instantiate(&Map::new())
+        };
+        let check = |text: &str, times: usize, count: usize, code: &str| {
+            let problems = make(text.repeat(times), count).unwrap_err();
+            assert_eq!(problems[0].code, code, "{}", problems[0]);
+        };
+        assert!(make("{{ parameters.big }}".into(), 8).is_ok());
+        check("{{ parameters.big }}", 1, 1_000, SIZE);
+        check("{{ parameters.list }}", 1, 1_000, SIZE);
+        check("a {{ parameters.big }}", 1, 1_000, SIZE);
+        // One text has a bound of its own.
+        check("{{ parameters.big }}", 100, 1, SIZE);
     }
 }

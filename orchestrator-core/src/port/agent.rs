@@ -2,8 +2,8 @@
 
 use crate::{
     agent::AgentSpec,
-    error::Failure,
-    id::{AttemptNumber, Epoch, RunId, TaskName},
+    error::{ErrorClass, Failure},
+    id::{AttemptNumber, Epoch, RunId, TaskName, TurnNumber},
     task::TaskStatus,
     time::Timestamp,
     usage::{Cost, Spend, Usage},
@@ -56,6 +56,17 @@ pub struct Assignment {
     pub output_schema: Option<Arc<Value>>,
     /// Why earlier attempts were not accepted, oldest first: a revision or a repair is asked for.
     pub feedback: Vec<Feedback>,
+    /// The item that this is for, when the task is one of a `for-each`.
+    pub item: Option<Item>,
+    /// The session in which an earlier attempt worked that was cut off: to go on there.
+    pub session: Option<String>,
+    /// How many turns the journal holds already: [`AttemptHost::begin`] gives them for free.
+    pub recorded_turns: u32,
+    /// The attempt with which the journal began. Keys that tell a turn from its repetition are
+    /// made of it: see [`Assignment::turn_key`].
+    pub first_attempt: AttemptNumber,
+    /// Whether the prompt was too long last time and has to be shortened.
+    pub compact: bool,
     /// The project's directory.
     pub project: PathBuf,
     /// How long the attempt may take.
@@ -76,9 +87,20 @@ impl Assignment {
             needs: BTreeMap::new(),
             output_schema: None,
             feedback: Vec::new(),
+            item: None,
+            session: None,
+            recorded_turns: 0,
+            first_attempt: AttemptNumber(1),
+            compact: false,
             project: PathBuf::from("."),
             timeout: None,
         }
+    }
+
+    /// A key for turn `turn` that stays the same when the turn is performed again after a crash,
+    /// for calls that can tell a repetition: `RUN/TASK/ATTEMPT/TURN`.
+    pub fn turn_key(&self, turn: TurnNumber) -> String {
+        format!("{}/{}/{}/{turn}", self.run, self.task, self.first_attempt)
     }
 
     /// The prompt, or nothing for a command.
@@ -97,6 +119,15 @@ pub enum Work {
     Prompt(String),
     /// Run this program with these arguments; no shell stands between.
     Command(Vec<String>),
+}
+
+/// One item of a `for-each`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Its place in the list, from 0.
+    pub index: u32,
+    /// The item.
+    pub value: Value,
 }
 
 /// What a needed task has left.
@@ -127,6 +158,9 @@ pub struct Answer {
     pub spend: Vec<Spend>,
     /// Files that it made, kept as blobs.
     pub artifacts: Vec<Artifact>,
+    /// Tasks that it adds to the run, written as the `tasks` of a workflow file. Only the first
+    /// task of a workflow in hierarchical mode may add any; `tasks` in its output does the same.
+    pub tasks: Option<Value>,
 }
 
 impl Answer {
@@ -176,11 +210,121 @@ pub trait AttemptHost: Send + Sync {
     /// Says how it goes, for whoever watches now. Not recorded; a later call replaces an earlier one.
     fn progress(&self, progress: Progress);
 
-    /// Resolves when the attempt must stop: cancelled, timed out, or the engine shuts down.
+    /// Resolves when the attempt must stop: cancelled, timed out, paused, or the engine shuts down.
     async fn cancelled(&self);
+
+    /// Begins a turn. What an earlier attempt recorded for it is given back and nothing is to be
+    /// done; else the call is to be made and [`AttemptHost::finish`] told what came of it. When the
+    /// journal holds another call at this place, it does not count from here on.
+    ///
+    /// [`turn`] does both ends. Without an engine behind the host every turn is to be performed.
+    ///
+    /// # Errors
+    /// A `cancelled` failure when the attempt must stop here; `no_progress` when the same turn was
+    /// made too often.
+    async fn begin(&self, call: &Call) -> Result<Step, Failure> {
+        let _ = call;
+        Ok(Step::Perform(TurnNumber(1)))
+    }
+
+    /// Records what came of a turn that [`AttemptHost::begin`] asked to perform, durable on return.
+    /// Says whether it did: then `spend` is counted, and the attempt's answer must not name it
+    /// again.
+    ///
+    /// # Errors
+    /// A `cancelled` failure when the attempt must stop here.
+    async fn finish(
+        &self,
+        turn: TurnNumber,
+        call: &Call,
+        output: Value,
+        spend: Vec<Spend>,
+    ) -> Result<bool, Failure> {
+        let _ = (turn, call, output, spend);
+        Ok(false)
+    }
+
+    /// Records the agent's own name for the session in which it works, durable on return.
+    ///
+    /// # Errors
+    /// A `cancelled` failure when the attempt must stop here.
+    async fn session(&self, session: &str) -> Result<(), Failure> {
+        let _ = session;
+        Ok(())
+    }
+
+    /// Asks a person and waits for what is said. It is a turn: after a crash the question is not
+    /// asked again, and an answer that was given is given back.
+    ///
+    /// # Errors
+    /// `timed_out` when nobody answered within `expires_in`; `cancelled` when the attempt must
+    /// stop; `invalid_request` without an engine behind the host.
+    async fn ask(&self, message: &str, expires_in: Option<Duration>) -> Result<String, Failure> {
+        let _ = (message, expires_in);
+        Err(Failure::new(ErrorClass::InvalidRequest, "nobody can be asked here"))
+    }
 
     /// The present instant, from the engine's clock.
     fn now(&self) -> Timestamp;
+}
+
+/// A call that is a turn of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Its kind, such as `model` or `tool`.
+    pub kind: String,
+    /// Who or what is called: a model, a tool.
+    pub name: String,
+    /// A digest of what is sent: `sha256:` and hexadecimal digits.
+    pub input: String,
+}
+
+impl Call {
+    /// The call of `name` with `input`.
+    pub fn new(kind: &str, name: &str, input: impl AsRef<[u8]>) -> Self {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(input.as_ref());
+        let mut text = String::from("sha256:");
+        for byte in digest.iter() {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        Self { kind: kind.to_owned(), name: name.to_owned(), input: text }
+    }
+}
+
+/// What is to be done for a turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing: it was done before, and this came of it.
+    Recorded(Value),
+    /// The call is to be made, as the turn of that number.
+    Perform(TurnNumber),
+}
+
+/// Does one turn: gives back what the journal holds, or performs the call and records it.
+///
+/// What `perform` returns first is kept and given back after a crash; the spending is counted then,
+/// so the answer of the attempt must not name it again. A host without an engine keeps nothing, nor
+/// does it count.
+///
+/// # Errors
+/// What `perform` failed with, which is not recorded, or a failure of the journal.
+pub async fn turn<F>(
+    host: &dyn AttemptHost,
+    call: &Call,
+    perform: impl FnOnce(TurnNumber) -> F + Send,
+) -> Result<Value, Failure>
+where
+    F: Future<Output = Result<(Value, Vec<Spend>), Failure>> + Send,
+{
+    match host.begin(call).await? {
+        Step::Recorded(output) => Ok(output),
+        Step::Perform(number) => {
+            let (output, spend) = perform(number).await?;
+            host.finish(number, call, output.clone(), spend).await?;
+            Ok(output)
+        }
+    }
 }
 
 /// Where a log line came from.

@@ -2,7 +2,7 @@
 
 use super::{AttemptRow, RunRow, StoreError, TaskRow};
 use crate::{
-    id::{AgentName, ProjectId, RunId, TaskName, TenantId},
+    id::{AgentName, ProjectId, RunId, TaskName, TenantId, WorkflowName},
     run::RunStatus,
     task::TaskStatus,
     time::Timestamp,
@@ -20,6 +20,8 @@ pub struct RunFilter {
     pub project: Option<ProjectId>,
     /// With one of these statuses.
     pub status: Vec<RunStatus>,
+    /// Children of this run.
+    pub parent: Option<RunId>,
     /// In which this agent made an attempt.
     pub agent: Option<AgentName>,
     /// Created at or after.
@@ -183,4 +185,17 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// Any failure of the storage.
     async fn clean(&self, before: Timestamp, dry_run: bool) -> Result<Cleaned, StoreError>;
+
+    /// Forgets cached results: those of `task` of `workflow` where they are named, and only those
+    /// made before `before`. Returns how many; with `dry_run` how many it would forget.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn forget_cached(
+        &self,
+        workflow: Option<&WorkflowName>,
+        task: Option<&TaskName>,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError>;
 }

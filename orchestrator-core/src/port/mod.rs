@@ -9,8 +9,8 @@ mod rows;
 mod store;
 
 pub use agent::{
-    Agent, Answer, Artifact, Assignment, AttemptHost, Feedback, LogLine, LogStream, Progress,
-    Upstream, Work,
+    Agent, Answer, Artifact, Assignment, AttemptHost, Call, Feedback, Item, LogLine, LogStream,
+    Progress, Step, Upstream, Work, turn,
 };
 pub use blobs::{BlobError, Blobs};
 pub use catalog::*;

@@ -1,14 +1,16 @@
 //! The rows that lists and details are made of.
 
+use super::CachedResult;
 use crate::{
     error::Failure,
-    event::{ArtifactRef, Content},
+    event::{ArtifactRef, Ask, CacheHit, Content, Origin},
     id::{
         AgentName, AttemptNumber, Epoch, ProjectId, ProviderName, RunId, Sequence, TaskName,
         TenantId, WorkflowName,
     },
     money::MicroUsd,
     run::RunStatus,
+    schedule::HeldUp,
     task::TaskStatus,
     time::Timestamp,
     usage::{Cost, Usage},
@@ -26,6 +28,11 @@ pub struct Rows {
     pub attempts: Vec<AttemptRow>,
     /// New lines of spending.
     pub spend: Vec<SpendRow>,
+    /// Tasks whose rows are removed before the others are written: items of a list that was made
+    /// again and is shorter.
+    pub gone: Vec<TaskName>,
+    /// Results that may be used again.
+    pub cached: Vec<CachedResult>,
 }
 
 /// One run as lists and details show it. Key: `id`.
@@ -48,6 +55,9 @@ pub struct RunRow {
     pub status: RunStatus,
     /// The run that started it.
     pub parent: Option<RunId>,
+    /// From which run it came in another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it ended.
@@ -98,6 +108,27 @@ pub struct TaskRow {
     pub error: Option<Failure>,
     /// What it left.
     pub output: Option<Content>,
+    /// Of a `for-each` task, how many items it has and how many of them have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<ItemCounts>,
+    /// What it waits for besides what its run's log tells: a limit, a group, a breaker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_up: Option<HeldUp>,
+    /// What a person is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Box<Ask>>,
+}
+
+/// The items of a `for-each` task, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ItemCounts {
+    /// How many there are.
+    pub count: u32,
+    /// How many have ended.
+    pub ended: u32,
+    /// How many of those did not succeed.
+    pub failed: u32,
 }
 
 /// Where an attempt stands.
@@ -162,6 +193,18 @@ pub struct AttemptRow {
     pub cost: Cost,
     /// Files that it made.
     pub artifacts: Vec<ArtifactRef>,
+    /// The child run that it is, where the task is a workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<RunId>,
+    /// The session in which its agent works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// How many turns its journal has.
+    #[serde(default)]
+    pub turns: u32,
+    /// Where its result was made, when it was taken from the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<CacheHit>,
 }
 
 /// One line of spending: an attempt's calls of one model.

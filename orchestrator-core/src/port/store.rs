@@ -5,12 +5,13 @@
 
 use super::Rows;
 use crate::{
-    event::Recorded,
-    id::{BlobId, Epoch, OwnerId, RunId, Sequence},
+    event::{ArtifactRef, Content, Recorded, Reply},
+    id::{BlobId, CacheKey, Epoch, OwnerId, ProjectId, RunId, Sequence, TaskName, WorkflowName},
     time::Timestamp,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A store that could not do what it was asked. Nothing of the refused call has happened, except
 /// after [`StoreError::Unavailable`], when it may have.
@@ -89,7 +90,7 @@ pub struct Lease {
     pub expires: Timestamp,
 }
 
-/// Events and the rows that follow from them, written as one.
+/// Events and the rows that follow from them, written as one. With no events, only rows change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Append {
     /// The run.
@@ -104,15 +105,113 @@ pub struct Append {
     pub rows: Rows,
 }
 
-/// Something asked of the process that drives a run.
+/// A run that has not ended, as [`Store::open_runs`] lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRun {
+    /// Its id.
+    pub id: RunId,
+    /// The run that waits for it as for its child.
+    pub parent: Option<RunId>,
+    /// Who drives it, if somebody does or was cut off.
+    pub lease: Option<Lease>,
+}
+
+/// Which inboxes have something new.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mail {
+    /// Where the store's inboxes end now: from here on it is asked next.
+    pub last: u64,
+    /// The runs that were signalled, each once, in no order.
+    pub runs: Vec<RunId>,
+}
+
+/// Who asks for a concurrency group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimant {
+    /// The project; groups of different projects are different groups.
+    pub project: ProjectId,
+    /// The run.
+    pub run: RunId,
+    /// The epoch of the lease under which the run is driven.
+    pub epoch: Epoch,
+    /// The task.
+    pub task: TaskName,
+}
+
+/// Whether a concurrency group was free.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupHold {
+    /// It is the claimant's now.
+    Held,
+    /// That task of that run has it.
+    Busy {
+        /// The run.
+        run: RunId,
+        /// The task.
+        task: TaskName,
+    },
+}
+
+/// A result that may be used again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CachedResult {
+    /// What it is found by.
+    pub key: CacheKey,
+    /// The project whose runs may use it.
+    pub project: ProjectId,
+    /// The workflow whose run made it.
+    pub workflow: WorkflowName,
+    /// The run that made it.
+    pub run: RunId,
+    /// The task of that run.
+    pub task: TaskName,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Until when it may be used; for ever when it is not said.
+    pub expires: Option<Timestamp>,
+    /// The output.
+    pub output: Content,
+    /// Files that were made.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// Something asked of a run, whoever drives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 #[non_exhaustive]
 pub enum Signal {
     /// Stop the run.
     Cancel {
         /// Who or why.
         reason: String,
+    },
+    /// Start nothing more.
+    Pause {
+        /// Whether what runs is to stop at its next turn, rather than to finish.
+        #[serde(default)]
+        now: bool,
+    },
+    /// Go on after a pause.
+    Resume {},
+    /// What a person says to what a task asks.
+    Reply {
+        /// The task.
+        task: TaskName,
+        /// What was said.
+        reply: Reply,
+    },
+    /// Stop one task; it ends as cancelled.
+    Kill {
+        /// The task.
+        task: TaskName,
+        /// Who or why.
+        reason: String,
+    },
+    /// A child of the run has ended: look at it.
+    ChildEnded {
+        /// The child.
+        run: RunId,
     },
 }
 
@@ -137,10 +236,13 @@ pub trait Store: Send + Sync {
 
     /// Appends events and changes rows in one transaction, durable on return.
     ///
+    /// It is shared so that the writer can try again after [`StoreError::Unavailable`] without a
+    /// copy; a store must not rely on being its only owner.
+    ///
     /// # Errors
     /// [`StoreError::Fenced`], [`StoreError::Conflict`], [`StoreError::NoSuchRun`], or any failure
     /// of the storage.
-    async fn append(&self, append: Append) -> Result<(), StoreError>;
+    async fn append(&self, append: Arc<Append>) -> Result<(), StoreError>;
 
     /// The events of `run` after `after`, at most `limit`, in order.
     ///
@@ -197,6 +299,53 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Any failure of the storage.
     async fn signals(&self, run: &RunId, after: u64) -> Result<Vec<SignalRecord>, StoreError>;
+
+    /// Which runs were signalled after the point `after`, which an earlier [`Mail::last`] names; 0
+    /// is the beginning. Cheap when nothing is new.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn mail(&self, after: u64) -> Result<Mail, StoreError>;
+
+    /// The runs that have not ended, oldest first, at most `limit` of those created after `after`.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn open_runs(
+        &self,
+        after: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<OpenRun>, StoreError>;
+
+    /// Takes a concurrency group for a task, durable on return. It is free when nobody has it, when
+    /// the claimant has it, and when its holder cannot be at work any more: the holder's run has
+    /// ended, is not driven under the same epoch any more, or its lease has expired at `now`.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn hold(
+        &self,
+        group: &str,
+        claimant: &Claimant,
+        now: Timestamp,
+    ) -> Result<GroupHold, StoreError>;
+
+    /// Gives a concurrency group back; harmless when somebody else has it.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn unhold(&self, group: &str, claimant: &Claimant) -> Result<(), StoreError>;
+
+    /// The result that is kept under `key`, unless it has expired at `now`. Results are kept by
+    /// [`Rows::cached`].
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn cached(
+        &self,
+        key: &CacheKey,
+        now: Timestamp,
+    ) -> Result<Option<CachedResult>, StoreError>;
 }
 
 /// The blobs that rows and events of `append` refer to, each once.

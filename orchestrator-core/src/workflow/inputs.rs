@@ -97,7 +97,8 @@ pub(crate) fn bind(
     if problems.is_empty() { Ok(bound) } else { Err(problems) }
 }
 
-fn convert(kind: InputType, value: &Value) -> Option<Value> {
+/// `value` as one of that type, read from a text where it must be.
+pub(super) fn convert(kind: InputType, value: &Value) -> Option<Value> {
     if kind.admits(value) {
         return Some(value.clone());
     }

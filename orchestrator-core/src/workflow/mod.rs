@@ -1,6 +1,7 @@
 //! Workflows: what is to be done, as data that is checked before anything starts.
 
 mod check;
+mod input_type;
 mod inputs;
 mod parse;
 mod problem;
@@ -8,7 +9,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use check::MAX_TASKS;
+pub use check::{MAX_ADDED, MAX_NESTING, MAX_TASKS};
 pub use problem::*;
 
 pub(crate) use inputs::{Codes, bind};
@@ -18,11 +19,11 @@ pub(crate) use reader::{table, type_name};
 use crate::{
     id::{InvalidId, TaskName, WorkflowName},
     money::MicroUsd,
-    task::{TaskKind, TaskSpec},
+    task::{TaskKind, TaskSpec, Then},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// How the tasks of a workflow relate beyond what each declares in `needs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -122,6 +123,12 @@ pub struct Workflow {
     /// The most attempts at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<u32>,
+    /// How long a run may take.
+    #[serde(default, with = "crate::task::opt_duration", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// What is started when a run has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Then>,
     /// Its tasks, in the order of the file.
     pub tasks: Vec<TaskSpec>,
 }
@@ -140,6 +147,8 @@ impl Workflow {
             mode: Mode::default(),
             budget: None,
             max_parallel: None,
+            timeout: None,
+            then: Vec::new(),
             tasks: Vec::new(),
         })
     }

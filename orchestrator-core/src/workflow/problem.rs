@@ -77,6 +77,14 @@ codes! {
     SIZE = "ORC-0211", "a workflow is empty or too large";
     /// An output schema that is not one.
     OUTPUT_SCHEMA = "ORC-0212", "an output schema is not valid";
+    /// A workflow comes back to itself through children and `then`.
+    WORKFLOW_CYCLE = "ORC-0213", "a workflow starts itself";
+    /// A key that does not go with what the task asks for.
+    TASK_KEY = "ORC-0214", "a key does not go with this kind of task";
+    /// A child workflow, or one that `then` starts, that is not known.
+    UNKNOWN_WORKFLOW = "ORC-0215", "a workflow that is named does not exist";
+    /// Children of children, too deep.
+    NESTING = "ORC-0216", "child workflows are nested too deeply";
     /// A template extends one that is not known.
     UNKNOWN_TEMPLATE = "ORC-0220", "a template is not known";
     /// Templates extend each other in a circle.

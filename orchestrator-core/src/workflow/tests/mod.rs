@@ -1,3 +1,7 @@
+mod expressions;
+mod language;
+mod library;
+
 use super::*;
 use crate::task::TaskKind;
 use serde_json::{Value, json};
@@ -63,14 +67,15 @@ fn every_problem_is_reported_with_its_place() {
         with_tasks(json!({
             "none": {},
             "both": { "agent": "a", "prompt": "x", "command": ["y"] },
-            "late": { "approval": { "message": "ok?" } },
+            "late": { "agent": "a", "prompt": "x", "workspace": "worktree", "checks": ["true"] },
             "after": { "agent": "a", "prompt": "x", "needs": ["late"] },
             "bad name": { "agent": "a", "prompt": "x" },
         })),
         &[
             "ORC-0207 /tasks/none",
             "ORC-0207 /tasks/both",
-            "ORC-0208 /tasks/late/approval",
+            "ORC-0208 /tasks/late/workspace",
+            "ORC-0208 /tasks/late/checks",
             "ORC-0204 /tasks/bad name",
         ],
     );
@@ -106,6 +111,11 @@ fn relations_between_tasks_are_checked() {
         })),
         &["ORC-0209 /tasks/b/when", "ORC-0210 /tasks/b/revise/task"],
     );
+}
+
+#[cfg(feature = "engine")]
+#[test]
+fn an_output_schema_must_be_one() {
     check(
         with_tasks(json!({ "a": { "agent": "x", "prompt": "x", "output": { "type": "objekt" } } })),
         &["ORC-0212 /tasks/a/output"],
