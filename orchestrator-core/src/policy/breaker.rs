@@ -75,23 +75,29 @@ impl Breaker {
     /// # Errors
     /// The time until which calls are refused.
     pub fn admit(&mut self, now: Timestamp) -> Result<(), Timestamp> {
-        match self.state {
-            BreakerState::Closed { .. } => Ok(()),
-            BreakerState::Open { until } if now < until => Err(until),
-            BreakerState::Open { .. } => {
-                self.state = BreakerState::HalfOpen { probing: Some(now), passed: 0 };
-                Ok(())
-            }
-            BreakerState::HalfOpen { probing: Some(since), .. }
-                if now < since.after(self.policy.open_for) =>
-            {
-                Err(since.after(self.policy.open_for))
-            }
-            BreakerState::HalfOpen { passed, .. } => {
-                self.state = BreakerState::HalfOpen { probing: Some(now), passed };
-                Ok(())
-            }
+        if let Some(until) = self.refuses_until(now) {
+            return Err(until);
         }
+        self.state = match self.state {
+            BreakerState::Closed { failures } => BreakerState::Closed { failures },
+            BreakerState::Open { .. } => BreakerState::HalfOpen { probing: Some(now), passed: 0 },
+            BreakerState::HalfOpen { passed, .. } => {
+                BreakerState::HalfOpen { probing: Some(now), passed }
+            }
+        };
+        Ok(())
+    }
+
+    /// Until when calls are refused; none when one may be made at `now`.
+    pub fn refuses_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = match self.state {
+            BreakerState::Closed { .. } | BreakerState::HalfOpen { probing: None, .. } => None,
+            BreakerState::Open { until } => Some(until),
+            BreakerState::HalfOpen { probing: Some(since), .. } => {
+                Some(since.after(self.policy.open_for))
+            }
+        };
+        until.filter(|until| now < *until)
     }
 
     /// A call succeeded.
@@ -106,6 +112,14 @@ impl Breaker {
                 BreakerState::HalfOpen { probing: None, passed: passed + 1 }
             }
         };
+    }
+
+    /// A call ended in a way that says nothing of the other side; were it a probe, another may be
+    /// made.
+    pub fn abandoned(&mut self) {
+        if let BreakerState::HalfOpen { probing, .. } = &mut self.state {
+            *probing = None;
+        }
     }
 
     /// A call failed in a way that speaks against the other side.
@@ -160,6 +174,16 @@ mod tests {
         assert_eq!(breaker.admit(LATER), Ok(()));
         breaker.failed(LATER);
         assert_eq!(breaker.admit(LATER), Err(Timestamp(60_000)));
+    }
+
+    #[test]
+    fn a_probe_that_said_nothing_is_made_again() {
+        let mut breaker = opened();
+        assert_eq!(breaker.admit(LATER), Ok(()));
+        assert_eq!(breaker.refuses_until(LATER), Some(Timestamp(60_000)));
+        breaker.abandoned();
+        assert_eq!(breaker.refuses_until(LATER), None);
+        assert_eq!(breaker.admit(LATER), Ok(()));
     }
 
     #[test]
