@@ -5,35 +5,51 @@
 
 use orchestrator_core::{
     event::{Event, Recorded, VERSION},
-    run::{Run, RunStatus},
+    run::{Behaviour, Run, RunStatus},
 };
 use std::collections::BTreeSet;
 
 const V1: &str = include_str!("golden/events-v1.jsonl");
+const V2: &str = include_str!("golden/events-v2.jsonl");
 
 fn load(text: &str) -> Vec<Recorded> {
     text.lines().map(|line| serde_json::from_str(line).expect("a golden line")).collect()
 }
 
 #[test]
-fn events_of_version_1_load_and_fold() {
-    let events = load(V1);
-    let run = Run::replay(&events).expect("a golden log");
+fn events_of_version_1_load_and_fold_by_the_first_rules() {
+    let run = Run::replay(&load(V1)).expect("a golden log");
     assert_eq!(run.status(), RunStatus::Cancelled);
     assert_eq!(run.cost().known.to_string(), "0.003105");
+    assert_eq!(run.created().behaviour, Behaviour(1));
+}
+
+#[test]
+fn events_of_version_2_load_and_fold() {
+    let run = Run::replay(&load(V2)).expect("a golden log");
+    assert_eq!(run.status(), RunStatus::Cancelled);
+    assert_eq!(run.cost().known.to_string(), "0.00621");
+    let tasks: Vec<String> =
+        run.tasks().map(|task| format!("{}:{}", task.name(), task.status())).collect();
+    assert_eq!(
+        tasks.join(" "),
+        "boss:succeeded old:succeeded each:cancelled big:succeeded review:succeeded never:skipped \
+         later:succeeded sign:succeeded odd:failed child:failed bad:failed rest:skipped \
+         extra:succeeded each:0:cancelled each:1:succeeded old:undo:cancelled"
+    );
 }
 
 #[test]
 fn what_is_written_now_is_what_the_newest_golden_file_says() {
-    assert_eq!(VERSION, 1, "add a golden file for the new version");
+    assert_eq!(VERSION, 2, "add a golden file for the new version");
     let written: Vec<String> =
-        load(V1).iter().map(|event| serde_json::to_string(event).expect("an event")).collect();
-    let golden: Vec<&str> = V1.lines().collect();
+        load(V2).iter().map(|event| serde_json::to_string(event).expect("an event")).collect();
+    let golden: Vec<&str> = V2.lines().collect();
     assert_eq!(written, golden);
 }
 
 #[test]
 fn every_kind_of_event_is_in_the_newest_golden_file() {
-    let kinds: BTreeSet<&str> = load(V1).iter().map(|recorded| recorded.event.kind()).collect();
+    let kinds: BTreeSet<&str> = load(V2).iter().map(|recorded| recorded.event.kind()).collect();
     assert_eq!(kinds, Event::KINDS.iter().copied().collect());
 }

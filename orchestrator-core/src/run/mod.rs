@@ -4,63 +4,146 @@
 //! have already applied them. [`Run::replay`] folds stored events into the same state with the same
 //! code, so that replay equals live. Nothing here waits, reads a clock, or draws a number.
 
-mod apply;
+mod behaviour;
+mod carry;
 mod decide;
+mod fold;
+mod made;
 mod rows;
+mod sight;
 mod state;
 mod status;
 #[cfg(test)]
 mod tests;
+mod why;
 
-pub use decide::StartRun;
+pub use behaviour::{Behaviour, Change};
+pub use decide::{Found, StartRun, find_out};
+pub use sight::{Briefing, Loaded, Sight};
 pub use state::{ReplayError, TaskView};
 pub use status::RunStatus;
+pub use why::{Cause, Link, OpenItems, Reason, Rule, Why};
 
 use crate::{
-    effect::Effect,
+    agent::AgentSpec,
+    effect::{Effect, Question},
     event::{Recorded, RunCreated},
     graph::Graph,
-    id::{Epoch, RunId, Sequence, TaskName},
+    id::{AgentName, Epoch, RunId, Sequence, TaskName},
     port::Rows,
-    schedule::ReadyQueue,
+    schedule::{HeldUp, ReadyQueue},
+    task::{Binding, TaskSpec, TaskStatus},
     time::Timestamp,
     usage::{Cost, Usage},
 };
 use state::TaskState;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// One execution of one workflow.
+///
+/// Its facts are folded from events; what is below them is derived or only holds in this process.
 #[derive(Debug, Clone)]
 pub struct Run {
     created: RunCreated,
     graph: Graph,
+    /// Every task but items, which are found through their group.
     places: HashMap<TaskName, usize>,
+    /// The tasks beyond those of the definition, in the order in which they came.
+    made: Vec<Made>,
     tasks: Vec<TaskState>,
+    /// How many of them are retired.
+    retired: usize,
+    /// Agents that came with added tasks.
+    more_agents: Vec<AgentSpec>,
     status: RunStatus,
     seq: Sequence,
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     /// The last fencing token that was given to an attempt.
     epoch: Epoch,
+    /// The last signal of its inbox that was taken.
+    signal: u64,
     usage: Usage,
     cost: Cost,
     /// How many attempts are under way.
     running: usize,
     /// How many tasks have not ended.
     open: usize,
-    /// How many tasks have failed.
+    /// How many tasks have failed, items left out.
     failed: u32,
-    cancelled: bool,
+    /// Why it was cancelled.
+    cancelled: Option<String>,
+    paused: bool,
+    timed_out: bool,
+    /// The task whose failure is being compensated.
+    compensating: Option<usize>,
+    undo_planned: bool,
+    chains: Vec<Chain>,
+
     /// Whether its driver goes down: nothing is started any more. Not a fact of the run, so no
     /// event says it.
     draining: bool,
     /// Tasks whose needs have all ended, to be looked at by the next decision.
     settled: Vec<usize>,
-    ready: ReadyQueue,
+    /// Settled tasks that wait for a judgement that is being found out.
+    held_back: Vec<usize>,
+    /// What is being found out.
+    asked: BTreeMap<usize, Question>,
+    /// Tasks that ended and whose end something may follow from.
+    ended: Vec<usize>,
+    lanes: Vec<Lane>,
+    lane_of: BTreeMap<(AgentName, Option<Box<str>>), usize>,
+    /// The tasks whose attempt under way is a child run.
+    children: BTreeMap<RunId, usize>,
     /// Tasks between attempts, by when the next is due.
     waiting: BTreeSet<(Timestamp, usize)>,
+    /// What ends at an instant.
+    clocks: BTreeSet<(Timestamp, usize, Clock)>,
     effects: Vec<Effect>,
     changed: Changed,
+    /// How many tasks could start.
+    ready: usize,
+    /// What a decision got wrong: nothing more is decided then.
+    broken: Option<String>,
+}
+
+/// A task beyond those of the definition.
+#[derive(Debug, Clone, PartialEq)]
+enum Made {
+    /// One item of a `for-each`.
+    Item { group: usize, index: u32 },
+    /// Added by a task that manages.
+    Added { spec: Box<TaskSpec>, binding: Binding },
+    /// Undoes another.
+    Undo { of: usize, spec: Box<TaskSpec> },
+}
+
+/// A run that `then` starts.
+#[derive(Debug, Clone, PartialEq)]
+struct Chain {
+    task: Option<usize>,
+    index: u32,
+    run: RunId,
+    started: bool,
+}
+
+/// What ends at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Clock {
+    /// What a person was asked.
+    Ask,
+    /// The time that a task may take.
+    Deadline,
+}
+
+/// Ready tasks that need the same to start: an agent, and perhaps a group.
+#[derive(Debug, Clone)]
+struct Lane {
+    agent: AgentName,
+    group: Option<Box<str>>,
+    queue: ReadyQueue,
+    /// What held its first task up when it was last tried, and which one that was.
+    held: Option<(usize, HeldUp)>,
 }
 
 /// What has changed since the rows were last taken.
@@ -91,6 +174,11 @@ impl Run {
         self.seq
     }
 
+    /// The last signal of its inbox that was taken.
+    pub fn signal(&self) -> u64 {
+        self.signal
+    }
+
     /// What it has used so far.
     pub fn usage(&self) -> Usage {
         self.usage
@@ -101,7 +189,7 @@ impl Run {
         self.cost
     }
 
-    /// The DAG of its workflow.
+    /// The DAG of its tasks; items and undoing tasks are in it without needs.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -111,33 +199,77 @@ impl Run {
         self.running
     }
 
-    /// The earliest instant at which a [`Tick`](crate::command::Command::Tick) may start something.
+    /// The earliest instant at which a [`Tick`](crate::command::Command::Tick) may change something.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        if self.running >= self.created.max_parallel as usize || self.cancelled {
+        if self.status.is_final() {
             return None;
         }
-        self.waiting.first().map(|(at, _)| *at)
+        let may_start = self.running < self.created.max_parallel as usize && self.may_start();
+        let due = self.waiting.first().map(|(at, _)| *at).filter(|_| may_start);
+        let ends = self.clocks.first().map(|(at, ..)| *at);
+        [due, ends, self.deadline()].into_iter().flatten().min()
+    }
+
+    /// When it must have ended, unless it is ending already.
+    fn deadline(&self) -> Option<Timestamp> {
+        let limit = self.created.workflow.timeout?;
+        (!self.timed_out && self.cancelled.is_none()).then(|| self.created_at.after(limit))
+    }
+
+    fn may_start(&self) -> bool {
+        self.cancelled.is_none() && !self.paused && !self.timed_out && !self.draining
+    }
+
+    /// Whether nothing is under way but waits for people, time and child runs: it may be dropped
+    /// from memory until [`Run::next_wake`] or a signal.
+    pub fn resting(&self) -> bool {
+        !self.status.is_final()
+            && self.asked.is_empty()
+            && self.settled.is_empty()
+            && self.chains.iter().all(|chain| chain.started)
+            && (self.paused || self.lanes.iter().all(|lane| lane.queue.is_empty()))
+            && self.running == self.children.len()
     }
 
     /// The place of the task of that name.
     pub fn place(&self, name: &str) -> Option<usize> {
-        self.places.get(name).copied()
+        if let Some(place) = self.places.get(name) {
+            return Some(*place);
+        }
+        let (group, index) = name.rsplit_once(':')?;
+        let items = self.tasks[*self.places.get(group)?].items()?;
+        let index: u32 = index.parse().ok()?;
+        (index < items.count).then_some(items.first + index as usize)
     }
 
     /// The task at `place`, as others may see it.
     pub fn task(&self, place: usize) -> Option<TaskView<'_>> {
         let state = self.tasks.get(place)?;
-        Some(TaskView { spec: self.created.workflow.tasks.get(place)?, state })
+        (!state.retired).then_some(TaskView { run: self, place })
     }
 
-    /// Every task, in the order of the workflow.
+    /// Every task: those of the definition in its order, then items, added and undoing tasks in the
+    /// order in which they came.
     pub fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.created
-            .workflow
-            .tasks
-            .iter()
-            .zip(&self.tasks)
-            .map(|(spec, state)| TaskView { spec, state })
+        (0..self.tasks.len()).filter_map(|place| self.task(place))
+    }
+
+    /// The tasks that could start and what held them up when they were last tried; of tasks that
+    /// need the same, the most urgent.
+    pub fn held_up(&self) -> Vec<(TaskName, HeldUp)> {
+        let held = self.lanes.iter().filter_map(|lane| lane.held.as_ref());
+        held.map(|(place, by)| (self.name(*place), by.clone())).collect()
+    }
+
+    /// The last child run of each task that has not succeeded: a run that does this one again lets
+    /// its own children take over what these had done.
+    pub fn unfinished_children(&self) -> BTreeMap<TaskName, RunId> {
+        let open = self.tasks().filter(|task| task.status() != TaskStatus::Succeeded);
+        open.filter_map(|task| {
+            let child = task.state().more.as_ref()?.child.clone()?;
+            Some((task.name(), child))
+        })
+        .collect()
     }
 
     /// Starts nothing from now on, whatever is decided: its driver goes down.
@@ -156,12 +288,56 @@ impl Run {
     /// # Errors
     /// [`ReplayError`] when the events are not the log of a run.
     pub fn replay(events: &[Recorded]) -> Result<Self, ReplayError> {
-        let mut run = apply::first(events)?;
+        let mut run = Self::fold(events)?;
+        run.forget_changes();
+        Ok(run)
+    }
+
+    /// Folds stored events as [`Run::replay`] does, and gives the rows that follow from them.
+    ///
+    /// # Errors
+    /// As for [`Run::replay`].
+    pub fn rebuild(events: &[Recorded]) -> Result<(Self, Rows), ReplayError> {
+        let mut run = Self::fold(events)?;
+        let rows = run.take_rows();
+        Ok((run, rows))
+    }
+
+    fn fold(events: &[Recorded]) -> Result<Self, ReplayError> {
+        let mut run = fold::first(events)?;
         for event in &events[1..] {
             run.replay_one(event)?;
         }
-        run.forget_changes();
         run.settle_replayed();
         Ok(run)
+    }
+
+    /// Every fact of the run as text, the same for the same facts: for tests that replay equals
+    /// live.
+    pub fn snapshot(&self) -> String {
+        format!(
+            "{:?} {:?} {:?} {:?} signal {} running {} open {} failed {} cancelled {:?} paused {} \
+             timed-out {} compensating {:?} {} chains {:?} clocks {:?} cost {:?} {:?} \
+             made {:?}\n{:#?}",
+            self.created.run,
+            self.status,
+            self.seq,
+            self.epoch,
+            self.signal,
+            self.running,
+            self.open,
+            self.failed,
+            self.cancelled,
+            self.paused,
+            self.timed_out,
+            self.compensating,
+            self.undo_planned,
+            self.chains,
+            self.clocks,
+            self.cost,
+            self.usage,
+            self.made,
+            self.tasks,
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Changed, Run};
 use crate::{
-    port::{Rows, RunRow, TaskRow},
+    port::{ItemCounts, Rows, RunRow, TaskRow},
     task::{OnFailure, TaskStatus},
 };
 
@@ -28,10 +28,11 @@ impl Run {
             source: created.source.clone(),
             status: self.status,
             parent: created.parent.clone(),
+            origin: created.origin.clone(),
             created_at: self.created_at,
             ended_at: self.ended_at,
-            tasks: count(self.tasks.len()),
-            ended: count(self.tasks.len() - self.open),
+            tasks: count(self.counted()),
+            ended: count(self.counted() - self.open),
             failed: self.failed,
             usage: self.usage,
             cost: self.cost,
@@ -42,10 +43,11 @@ impl Run {
 
     /// The row of the task at `place`.
     pub fn task_row(&self, place: usize) -> Option<TaskRow> {
-        let (spec, state) = (self.created.workflow.tasks.get(place)?, self.tasks.get(place)?);
+        let state = self.tasks.get(place).filter(|state| !state.retired)?;
+        let held = self.lanes.iter().filter_map(|lane| lane.held.as_ref());
         Some(TaskRow {
             run: self.created.run.clone(),
-            name: spec.name.clone(),
+            name: self.name(place),
             position: u32::try_from(place).unwrap_or(u32::MAX),
             status: state.status,
             verified: None,
@@ -55,8 +57,15 @@ impl Run {
             ended_at: state.ended_at,
             usage: state.usage,
             cost: state.cost,
-            error: state.error.clone(),
+            error: state.error().cloned(),
             output: state.output.clone(),
+            items: state.items().map(|items| ItemCounts {
+                count: items.count,
+                ended: items.count - items.open,
+                failed: items.failed,
+            }),
+            held_up: held.clone().find(|(at, _)| *at == place).map(|(_, by)| by.clone()),
+            ask: state.more(|more| more.ask.clone()),
         })
     }
 
@@ -64,11 +73,27 @@ impl Run {
         self.changed = Changed::default();
     }
 
+    /// How many tasks count: those that are not retired.
+    fn counted(&self) -> usize {
+        self.tasks.len() - self.retired
+    }
+
+    /// Rows of the tasks that the gate holds up are told anew with the next rows.
+    pub fn publish_held_up(&mut self) -> bool {
+        let places: Vec<usize> =
+            self.lanes.iter().filter_map(|lane| Some(lane.held.as_ref()?.0)).collect();
+        self.changed.tasks.extend(&places);
+        !places.is_empty()
+    }
+
     /// Whether a task failed whose failure is the run's.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed > 0
-            && self.tasks().any(|task| {
-                task.status() == TaskStatus::Failed && task.spec().on_failure == OnFailure::Fail
-            })
+        (0..self.tasks.len()).any(|place| {
+            let state = &self.tasks[place];
+            matches!(state.status, TaskStatus::Failed | TaskStatus::Cancelled)
+                && !state.retired
+                && self.group_of(place).is_none()
+                && self.spec(place).on_failure != OnFailure::Continue
+        })
     }
 }

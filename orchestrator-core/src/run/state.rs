@@ -1,43 +1,107 @@
 //! What a run knows of each of its tasks.
 
+use super::{Made, Run};
 use crate::{
     error::Failure,
-    event::Content,
-    id::{AgentName, AttemptNumber, Epoch, Sequence},
-    port::Feedback,
+    event::{ArtifactRef, Ask, Content, SkipReason, Turn},
+    id::{AgentName, AttemptNumber, Epoch, RunId, Sequence, TaskName},
+    policy::Tally,
+    port::{Feedback, ItemCounts},
     task::{TaskSpec, TaskStatus},
     time::Timestamp,
     usage::{Cost, Usage},
 };
+use serde_json::Value;
+use std::sync::Arc;
 
-/// One task of a run.
+/// One task of a run. What few tasks have is in [`More`], so that a million of them fit.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TaskState {
     pub(super) status: TaskStatus,
+    /// Whether it was an item of a list that has been made again since: it does not count any more.
+    pub(super) retired: bool,
     /// Needs that have not ended.
     pub(super) unmet: u32,
     /// Attempts started, over all revisions.
     pub(super) attempts: u32,
-    /// Failed attempts since the last revision or change of agent.
-    pub(super) failures: u32,
-    /// Attempts that the engine's own end cut off.
-    pub(super) interruptions: u32,
     /// The place of the agent in the task's binding.
     pub(super) agent: usize,
     /// The attempt under way.
-    pub(super) current: Option<Current>,
-    /// When the next attempt is due, between two.
-    pub(super) due: Option<Timestamp>,
-    /// Revisions that this task has asked for.
-    pub(super) revisions: u32,
-    pub(super) feedback: Vec<Feedback>,
+    pub(super) current: Option<Box<Current>>,
     pub(super) output: Option<Content>,
-    pub(super) error: Option<Failure>,
     pub(super) usage: Usage,
     pub(super) cost: Cost,
     pub(super) last_agent: Option<AgentName>,
     pub(super) started_at: Option<Timestamp>,
     pub(super) ended_at: Option<Timestamp>,
+    /// The event that ended it.
+    pub(super) ended_seq: Sequence,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What few tasks have.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct More {
+    /// Failed attempts by their causes.
+    pub(super) tally: Tally,
+    /// When the next attempt is due, between two, or when its delay ends.
+    pub(super) due: Option<Timestamp>,
+    /// Whether its delay has begun.
+    pub(super) delayed: bool,
+    /// Whether its `when` was found to be true by the engine.
+    pub(super) when_met: bool,
+    /// Whether what it judged was accepted, as the engine found.
+    pub(super) accepted: bool,
+    /// When all of its attempts must have ended.
+    pub(super) deadline: Option<Timestamp>,
+    /// Revisions that this task has asked for.
+    pub(super) revisions: u32,
+    pub(super) feedback: Vec<Feedback>,
+    pub(super) error: Option<Failure>,
+    /// What a person is asked.
+    pub(super) ask: Option<Box<Ask>>,
+    /// Since when.
+    pub(super) asked_at: Option<Timestamp>,
+    /// The person who approved it, or gave its result.
+    pub(super) decided_by: Option<String>,
+    /// With what it ends once its attempt has stopped.
+    pub(super) stop: Option<Failure>,
+    pub(super) skip: Option<SkipReason>,
+    /// The turns that the next attempt need not do again.
+    pub(super) journal: Vec<Turn>,
+    /// The attempt with which the journal began.
+    pub(super) first_attempt: AttemptNumber,
+    pub(super) session: Option<String>,
+    pub(super) compact: bool,
+    pub(super) items: Option<Items>,
+    /// The last child run that it was.
+    pub(super) child: Option<RunId>,
+    /// Whether its result was made elsewhere: the run that made it.
+    pub(super) carried: Option<RunId>,
+    /// Files that the last successful attempt made.
+    pub(super) artifacts: Vec<ArtifactRef>,
+    /// Whether the last result came from the cache.
+    pub(super) cached: bool,
+}
+
+/// The items of a `for-each` task.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Items {
+    /// The place of the first; the others follow.
+    pub(super) first: usize,
+    pub(super) count: u32,
+    /// How many have not ended.
+    pub(super) open: u32,
+    /// How many ended other than well.
+    pub(super) failed: u32,
+    pub(super) list: List,
+}
+
+/// The values of the items.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum List {
+    Here(Arc<Vec<Value>>),
+    Blob(Content),
 }
 
 /// An attempt under way.
@@ -47,28 +111,63 @@ pub(super) struct Current {
     pub(super) epoch: Epoch,
     pub(super) agent: AgentName,
     pub(super) started_at: Timestamp,
+    pub(super) child: Option<RunId>,
+    /// What its recorded turns used and cost.
+    pub(super) usage: Usage,
+    pub(super) cost: Cost,
 }
 
 impl TaskState {
     pub(super) fn new(unmet: u32) -> Self {
         Self {
             status: TaskStatus::Pending,
+            retired: false,
             unmet,
             attempts: 0,
-            failures: 0,
-            interruptions: 0,
             agent: 0,
             current: None,
-            due: None,
-            revisions: 0,
-            feedback: Vec::new(),
             output: None,
-            error: None,
             usage: Usage::default(),
             cost: Cost::default(),
             last_agent: None,
             started_at: None,
             ended_at: None,
+            ended_seq: Sequence(0),
+            more: None,
+        }
+    }
+
+    pub(super) fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// A part of [`More`], where there is one.
+    pub(super) fn more<'s, T>(&'s self, part: impl FnOnce(&'s More) -> Option<T>) -> Option<T> {
+        self.more.as_deref().and_then(part)
+    }
+
+    pub(super) fn items(&self) -> Option<&Items> {
+        self.more(|more| more.items.as_ref())
+    }
+
+    pub(super) fn ask(&self) -> Option<&Ask> {
+        self.more(|more| more.ask.as_deref())
+    }
+
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.more(|more| more.due)
+    }
+
+    pub(super) fn error(&self) -> Option<&Failure> {
+        self.more(|more| more.error.as_ref())
+    }
+
+    /// Forgets what only holds between attempts: the journal and the session.
+    pub(super) fn forget_journal(&mut self) {
+        if let Some(more) = &mut self.more {
+            more.journal = Vec::new();
+            more.session = None;
+            more.first_attempt = AttemptNumber(0);
         }
     }
 }
@@ -76,49 +175,88 @@ impl TaskState {
 /// A task as others may see it.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskView<'r> {
-    pub(super) spec: &'r TaskSpec,
-    pub(super) state: &'r TaskState,
+    pub(super) run: &'r Run,
+    pub(super) place: usize,
 }
 
 impl<'r> TaskView<'r> {
-    /// What it asks for.
+    pub(super) fn state(&self) -> &'r TaskState {
+        &self.run.tasks[self.place]
+    }
+
+    /// Its place in the run.
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Its name: its key in the workflow, or `build:3` for an item and `build:undo` for what undoes.
+    pub fn name(&self) -> TaskName {
+        self.run.name(self.place)
+    }
+
+    /// What it asks for; of an item, what its `for-each` task does.
     pub fn spec(&self) -> &'r TaskSpec {
-        self.spec
+        self.run.spec(self.place)
     }
 
     /// Where it stands.
     pub fn status(&self) -> TaskStatus {
-        self.state.status
+        self.state().status
     }
 
     /// What it left.
     pub fn output(&self) -> Option<&'r Content> {
-        self.state.output.as_ref()
+        self.state().output.as_ref()
     }
 
     /// Why it failed, or why its last attempt did.
     pub fn error(&self) -> Option<&'r Failure> {
-        self.state.error.as_ref()
+        self.state().error()
     }
 
     /// How many attempts were started.
     pub fn attempts(&self) -> u32 {
-        self.state.attempts
+        self.state().attempts
     }
 
     /// What it has cost so far.
     pub fn cost(&self) -> Cost {
-        self.state.cost
+        self.state().cost
     }
 
     /// What it has used so far.
     pub fn usage(&self) -> Usage {
-        self.state.usage
+        self.state().usage
     }
 
     /// Why earlier work was sent back, oldest first.
     pub fn feedback(&self) -> &'r [Feedback] {
-        &self.state.feedback
+        self.state().more.as_deref().map_or(&[], |more| &more.feedback)
+    }
+
+    /// What a person is asked.
+    pub fn ask(&self) -> Option<&'r Ask> {
+        self.state().ask()
+    }
+
+    /// The child run that its attempt under way is.
+    pub fn child(&self) -> Option<&'r RunId> {
+        self.state().current.as_ref().and_then(|current| current.child.as_ref())
+    }
+
+    /// Of a `for-each` task, its items counted.
+    pub fn items(&self) -> Option<ItemCounts> {
+        let items = self.state().items()?;
+        let ended = items.count - items.open;
+        Some(ItemCounts { count: items.count, ended, failed: items.failed })
+    }
+
+    /// The `for-each` task that it is an item of, and its place in the list.
+    pub fn item_of(&self) -> Option<(usize, u32)> {
+        match self.run.made(self.place)? {
+            Made::Item { group, index } => Some((*group, *index)),
+            Made::Added { .. } | Made::Undo { .. } => None,
+        }
     }
 }
 

@@ -8,6 +8,10 @@ use std::fmt;
 /// | from | to | when |
 /// |---|---|---|
 /// | – | `running` | it is created |
+/// | `running` | `waiting` | nothing runs, and all that is open waits for a person or a time |
+/// | `waiting` | `running` | something starts |
+/// | `running`, `waiting` | `paused` | somebody asked for a pause |
+/// | `paused` | `running` | it was resumed |
 /// | `running` | `cancelling` | somebody asks it to stop while attempts run |
 /// | `running` | `succeeded` | every task ended, and none failed whose failure counts |
 /// | `running` | `failed` | every task ended, and one failed |
@@ -17,6 +21,10 @@ use std::fmt;
 pub enum RunStatus {
     /// Under way.
     Running,
+    /// Nothing runs: it waits for a person or a time.
+    Waiting,
+    /// Nothing is started until it is resumed; attempts may still be ending.
+    Paused,
     /// Asked to stop; attempts are still ending.
     Cancelling,
     /// Done as asked.
@@ -29,13 +37,20 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// Every status.
-    pub const ALL: [Self; 5] =
-        [Self::Running, Self::Cancelling, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Waiting,
+        Self::Paused,
+        Self::Cancelling,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     /// Whether the run is over.
     pub fn is_final(self) -> bool {
         match self {
-            Self::Running | Self::Cancelling => false,
+            Self::Running | Self::Waiting | Self::Paused | Self::Cancelling => false,
             Self::Succeeded | Self::Failed | Self::Cancelled => true,
         }
     }
@@ -44,6 +59,8 @@ impl RunStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
             Self::Cancelling => "cancelling",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",

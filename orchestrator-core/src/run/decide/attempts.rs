@@ -1,0 +1,363 @@
+//! What follows from what attempts say and how they end.
+
+use super::{super::Run, Deciding};
+use crate::{
+    command::{Added, AttemptKey, Rejected},
+    effect::Effect,
+    error::{ErrorClass, Failure},
+    event::{ArtifactRef, Ask, AskKind, CacheHit, Content, Event, NextAttempt, Turn, Verdict},
+    id::{RunId, TurnNumber},
+    policy::{self, Case, Decision},
+    port::Feedback,
+    run::RunStatus,
+    task::{OnFailure, TaskKind},
+    usage::Spend,
+    workflow::Mode,
+};
+use std::time::Duration;
+
+impl Run {
+    pub(super) fn record_turn(
+        &mut self,
+        attempt: AttemptKey,
+        turn: Box<Turn>,
+        to: &mut Deciding<'_>,
+    ) -> Result<(), Rejected> {
+        let place = self.under_way(&attempt)?;
+        let done = self.tasks[place].more(|more| Some(more.journal.len())).unwrap_or_default();
+        if turn.number.0 as usize != done + 1 {
+            return Err(Rejected::Late);
+        }
+        let AttemptKey { task, attempt, .. } = attempt;
+        self.record(to, Event::TurnRecorded { task, attempt, turn });
+        Ok(())
+    }
+
+    pub(super) fn ask_person(
+        &mut self,
+        place: usize,
+        turn: TurnNumber,
+        message: String,
+        expires_in: Option<Duration>,
+        to: &mut Deciding<'_>,
+    ) {
+        // A question that an attempt before a crash asked still stands.
+        let asked = self.tasks[place].ask();
+        if asked.is_some_and(|ask| ask.turn == Some(turn) && ask.message == message) {
+            return;
+        }
+        let expires = expires_in.map(|limit| to.now.after(limit));
+        let ask = Ask { kind: AskKind::Question, message, expires, turn: Some(turn) };
+        self.record(to, Event::PersonAsked { task: self.name(place), ask: Box::new(ask) });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
+    pub(super) fn finish(
+        &mut self,
+        place: usize,
+        attempt: AttemptKey,
+        output: Content,
+        spend: Vec<Spend>,
+        artifacts: Vec<ArtifactRef>,
+        cached: Option<CacheHit>,
+        added: Option<Box<Added>>,
+        to: &mut Deciding<'_>,
+    ) {
+        let added = match added.map(|added| self.admit_added(place, *added)) {
+            None => None,
+            Some(Ok(event)) => Some(event),
+            Some(Err(message)) => {
+                let failure = Failure::new(ErrorClass::BadOutput, message).spent(spend);
+                return self.fail(place, attempt, failure, to);
+            }
+        };
+        let AttemptKey { task, attempt, .. } = attempt;
+        let succeeded = Event::AttemptSucceeded { task, attempt, output, spend, artifacts, cached };
+        // What is added comes first, so that whoever waits for the managing task finds it there.
+        if let Some(added) = added {
+            self.record(to, added);
+        }
+        self.record(to, succeeded);
+        if self.goes_on() {
+            self.judge(place, to);
+        }
+    }
+
+    /// The event that adds tasks, when they can be added.
+    fn admit_added(&self, place: usize, added: Added) -> Result<Event, String> {
+        let Added { tasks, mut bindings, agents } = added;
+        if place != 0 || self.created.workflow.mode != Mode::Hierarchical {
+            return Err("only the first task of a workflow in hierarchical mode adds tasks".into());
+        }
+        if self.tasks.len() + tasks.len() > crate::workflow::MAX_TASKS {
+            return Err(format!("more than {} tasks", crate::workflow::MAX_TASKS));
+        }
+        let by = self.name(place);
+        let mut tasks = tasks;
+        for task in &mut tasks {
+            if self.place(task.name.as_str()).is_some() {
+                return Err(format!("a task is named `{}` already", task.name));
+            }
+            if !task.needs.contains(&by) {
+                task.needs.push(by.clone());
+            }
+        }
+        bindings.retain(|binding| tasks.iter().any(|task| task.name == binding.task));
+        for task in &tasks {
+            let binding = bindings.iter().find(|binding| binding.task == task.name);
+            super::check_binding(task, binding)?;
+        }
+        let mut ordered = Vec::with_capacity(tasks.len());
+        for task in &tasks {
+            ordered.extend(bindings.iter().find(|binding| binding.task == task.name).cloned());
+        }
+        let event = Event::TasksAdded { by, tasks, bindings: ordered, agents };
+        // Whether it fits is the fold's to say; it is asked on a copy of the graph's owner.
+        let recorded = crate::event::Recorded { seq: self.seq.next(), at: self.created_at, event };
+        self.clone().apply(&recorded)?;
+        Ok(recorded.event)
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        place: usize,
+        attempt: AttemptKey,
+        failure: Failure,
+        to: &mut Deciding<'_>,
+    ) {
+        let stopping = self.tasks[place].more(|more| Some(more.is_stopping())).unwrap_or(false);
+        if self.paused && !stopping && failure.class == ErrorClass::Cancelled && self.goes_on() {
+            return self.put_down(place, attempt, failure, to);
+        }
+        let (next, ask) = match stopping {
+            true => (None, None),
+            false => self.after_failure(place, &failure, to),
+        };
+        let AttemptKey { task, attempt, .. } = attempt;
+        self.record(to, Event::AttemptFailed { task, attempt, failure, next, ask });
+    }
+
+    /// The attempt was stopped because its driver goes down or the run is paused: nobody's failure.
+    pub(super) fn put_down(
+        &mut self,
+        place: usize,
+        attempt: AttemptKey,
+        failure: Failure,
+        to: &mut Deciding<'_>,
+    ) {
+        let failure = Failure { class: ErrorClass::Cancelled, ..failure };
+        let stopping = self.tasks[place].more(|more| Some(more.is_stopping())).unwrap_or(false);
+        let AttemptKey { task, attempt, .. } = attempt;
+        if self.spec(place).retry.never_repeat && self.goes_on() && !stopping {
+            let ask = Some(Box::new(self.outcome_unknown(place)));
+            return self
+                .record(to, Event::AttemptFailed { task, attempt, failure, next: None, ask });
+        }
+        let again = self.goes_on() && !stopping;
+        let next = again.then(|| self.next(place, to.now));
+        self.record(to, Event::AttemptFailed { task, attempt, failure, next, ask: None });
+    }
+
+    fn next(&self, place: usize, at: crate::time::Timestamp) -> NextAttempt {
+        let agent = self.tasks[place].agent;
+        NextAttempt { at, agent, feedback: None, compact: false, anew: false }
+    }
+
+    fn outcome_unknown(&self, place: usize) -> Ask {
+        let message = format!(
+            "whether the attempt of `{}` has happened is not known, and it must not be repeated: \
+             approve to do it again, reject to fail it, answer with what came of it",
+            self.name(place)
+        );
+        Ask { kind: AskKind::Outcome, message, expires: None, turn: None }
+    }
+
+    /// Whether new work may still follow.
+    pub(super) fn goes_on(&self) -> bool {
+        self.cancelled.is_none() && !self.timed_out
+    }
+
+    pub(super) fn after_failure(
+        &self,
+        place: usize,
+        failure: &Failure,
+        to: &Deciding<'_>,
+    ) -> (Option<NextAttempt>, Option<Box<Ask>>) {
+        let undoing = self.compensating.is_some() && !self.is_undo(place);
+        if !self.goes_on() || undoing {
+            return (None, None);
+        }
+        let state = &self.tasks[place];
+        if state.current.as_ref().is_some_and(|current| current.child.is_some()) {
+            // A child has tried again what it could.
+            return (None, None);
+        }
+        let spec = self.spec(place);
+        if matches!(spec.kind, TaskKind::Command { .. })
+            && failure.class == ErrorClass::ToolFailed
+            && !spec.retry.declared
+        {
+            return (None, None);
+        }
+        let fresh = policy::Tally::default();
+        let tally = state.more.as_deref().map_or(&fresh, |more| &more.tally);
+        let retry = &self.spec(place).retry;
+        let decision = policy::decide(&Case {
+            policy: retry,
+            failure,
+            tally,
+            others: self.agents_for(place).len().saturating_sub(state.agent + 1),
+            now: to.now,
+            draw: to.draw ^ (place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            behaviour: self.created.behaviour,
+        });
+        let again = |at| self.next(place, at);
+        let told = || Feedback {
+            from: failure.class.as_str().replace('_', "-"),
+            message: failure.message.clone(),
+        };
+        match decision {
+            Decision::Again(at) => (Some(again(at)), None),
+            Decision::Repair(at) => {
+                (Some(NextAttempt { feedback: Some(told()), anew: true, ..again(at) }), None)
+            }
+            Decision::Compact(at) => {
+                (Some(NextAttempt { compact: true, anew: true, ..again(at) }), None)
+            }
+            Decision::FailOver => {
+                (Some(NextAttempt { agent: state.agent + 1, ..again(to.now) }), None)
+            }
+            Decision::Ask(message) => {
+                let unknown = retry.never_repeat
+                    && matches!(
+                        failure.class,
+                        ErrorClass::Crashed | ErrorClass::TimedOut | ErrorClass::Transient
+                    );
+                let ask = match unknown {
+                    true => self.outcome_unknown(place),
+                    false => Ask { kind: AskKind::Failure, message, expires: None, turn: None },
+                };
+                (None, Some(Box::new(ask)))
+            }
+            Decision::GiveUp => (None, None),
+        }
+    }
+
+    pub(super) fn end_child(
+        &mut self,
+        run: &RunId,
+        status: RunStatus,
+        output: Content,
+        reason: Option<String>,
+        to: &mut Deciding<'_>,
+    ) -> Result<(), Rejected> {
+        let place = self.children.get(run).copied().ok_or(Rejected::Late)?;
+        let key = self.key_of(place).ok_or(Rejected::Late)?;
+        if status == RunStatus::Succeeded {
+            self.finish(place, key, output, Vec::new(), Vec::new(), None, None, to);
+            return Ok(());
+        }
+        let class = match status {
+            RunStatus::Cancelled => ErrorClass::Cancelled,
+            _ => ErrorClass::ToolFailed,
+        };
+        let mut message = format!("the child run `{run}` ended as {status}");
+        if let Some(reason) = reason {
+            message.push_str(": ");
+            message.push_str(&reason);
+        }
+        let AttemptKey { task, attempt, .. } = key;
+        let failure = Failure::new(class, message);
+        self.record(to, Event::AttemptFailed { task, attempt, failure, next: None, ask: None });
+        Ok(())
+    }
+
+    /// What a person says to what the task at `place` asks.
+    ///
+    /// # Errors
+    /// In words, why it cannot be taken; nothing has changed then.
+    pub(super) fn reply(
+        &mut self,
+        place: usize,
+        reply: crate::event::Reply,
+        to: &mut Deciding<'_>,
+    ) -> Result<(), String> {
+        let task = self.name(place);
+        let Some(ask) = self.tasks[place].ask().cloned() else {
+            return Err(format!("nobody is asked about `{task}`"));
+        };
+        let result = match (&reply.verdict, ask.kind) {
+            (Verdict::Answered(text), AskKind::Outcome) => Some(self.given(place, text)?),
+            _ => None,
+        };
+        let verdict = reply.verdict.clone();
+        let by = reply.by.clone();
+        self.record(to, Event::PersonAnswered { task: task.clone(), reply });
+        let refused = |said: &str| match said {
+            "" => Failure::new(ErrorClass::Refused, format!("rejected by {by}")),
+            said => Failure::new(ErrorClass::Refused, format!("rejected by {by}: {said}")),
+        };
+        match (ask.kind, verdict) {
+            (AskKind::Question, verdict) => {
+                if let (Some(attempt), Some(turn)) = (self.key_of(place), ask.turn) {
+                    self.effects.push(Effect::AnswerAttempt { attempt, turn, verdict });
+                }
+            }
+            (AskKind::Approval, Verdict::Approved) => {
+                let output = Some(approval(&by, None));
+                self.record(to, Event::TaskSucceeded { task, output });
+            }
+            (AskKind::Approval, Verdict::Answered(text)) => {
+                let output = Some(approval(&by, Some(text)));
+                self.record(to, Event::TaskSucceeded { task, output });
+            }
+            (AskKind::Outcome, Verdict::Answered(_)) => {
+                self.record(to, Event::TaskSucceeded { task, output: result });
+            }
+            (_, Verdict::Rejected(reason)) => {
+                self.record(to, Event::TaskFailed { task, failure: refused(&reason) });
+            }
+            (_, Verdict::Expired) => {
+                let failure = Failure::new(ErrorClass::TimedOut, "nobody answered in time");
+                self.record(to, Event::TaskFailed { task, failure });
+            }
+            // It is tried again: the fold has said when.
+            (AskKind::Failure | AskKind::Outcome, Verdict::Approved)
+            | (AskKind::Failure, Verdict::Answered(_)) => {}
+        }
+        Ok(())
+    }
+
+    /// A result that a person gives: of a task with an output schema as JSON.
+    fn given(&self, place: usize, text: &str) -> Result<Content, String> {
+        let value = match self.spec(place).output {
+            None => serde_json::Value::String(text.to_owned()),
+            Some(_) => serde_json::from_str(text)
+                .map_err(|error| format!("the answer must be JSON: {error}"))?,
+        };
+        if !Content::admits(&value) || text.len() > Content::INLINE_LIMIT {
+            return Err("the answer is too large".into());
+        }
+        Ok(Content::Inline(value))
+    }
+
+    /// Whether the end of the task at `place` lets those that need it go on.
+    pub(super) fn lets_on(&self, place: usize) -> bool {
+        use crate::task::TaskStatus;
+        match self.tasks[place].status {
+            TaskStatus::Succeeded => true,
+            TaskStatus::Failed | TaskStatus::Cancelled => {
+                self.spec(place).on_failure == OnFailure::Continue || self.is_undo(place)
+            }
+            TaskStatus::Skipped => self.is_undo(place),
+            TaskStatus::Pending | TaskStatus::Ready | TaskStatus::Running | TaskStatus::Waiting => {
+                false
+            }
+        }
+    }
+}
+
+/// What an approval leaves.
+fn approval(by: &str, answer: Option<String>) -> Content {
+    Content::Inline(serde_json::json!({ "approved": true, "by": by, "answer": answer }))
+}

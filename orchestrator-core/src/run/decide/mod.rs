@@ -1,0 +1,279 @@
+//! The decisions: which events follow from a command.
+
+mod advance;
+mod attempts;
+mod chain;
+mod control;
+mod evaluate;
+mod undo;
+
+pub use evaluate::{Found, find_out};
+
+use super::{Behaviour, Run, RunStatus};
+use crate::{
+    agent::AgentSpec,
+    command::{AttemptKey, Command, Moment, Rejected},
+    event::{Event, Origin, Recorded, RunCreated},
+    id::{ProjectId, RunId, TaskName, TenantId},
+    money::MicroUsd,
+    schedule::Gate,
+    task::Binding,
+    time::Timestamp,
+    workflow::Workflow,
+};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+/// What a run is started with.
+#[derive(Debug, Clone)]
+pub struct StartRun {
+    /// The definition.
+    pub workflow: Arc<Workflow>,
+    /// The inputs: an object, as [`Workflow::bind_inputs`] gives it.
+    pub inputs: Value,
+    /// Where the definition came from.
+    pub source: String,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its project.
+    pub project: ProjectId,
+    /// The project's directory.
+    pub directory: PathBuf,
+    /// The most that it may cost.
+    pub budget: Option<MicroUsd>,
+    /// The most attempts at once; at least 1.
+    pub max_parallel: u32,
+    /// The run that starts it as a child and waits for it.
+    pub parent: Option<RunId>,
+    /// From which run it comes in another way.
+    pub origin: Option<Origin>,
+    /// Every workflow that it may start, directly or not, by the name that is used for it.
+    pub library: BTreeMap<String, Arc<Workflow>>,
+    /// What was done in another run and holds here: events as [`Run::carry`](super::Run) gives them.
+    pub seed: Vec<Event>,
+    /// Child runs whose results the children of these tasks take over.
+    pub takes_over: BTreeMap<TaskName, RunId>,
+}
+
+impl StartRun {
+    /// A run of `workflow` without inputs, in the current directory, four attempts at once.
+    pub fn new(workflow: Arc<Workflow>) -> Self {
+        Self {
+            max_parallel: workflow.max_parallel.unwrap_or(4),
+            budget: workflow.budget,
+            workflow,
+            inputs: Value::Object(Map::new()),
+            source: "code".into(),
+            tenant: TenantId::default(),
+            project: ProjectId::default(),
+            directory: PathBuf::from("."),
+            parent: None,
+            origin: None,
+            library: BTreeMap::new(),
+            seed: Vec::new(),
+            takes_over: BTreeMap::new(),
+        }
+    }
+}
+
+/// What decisions are made with.
+pub(super) struct Deciding<'g> {
+    now: Timestamp,
+    draw: u64,
+    gate: &'g mut dyn Gate,
+    events: Vec<Recorded>,
+}
+
+impl Run {
+    /// Creates a run; its first attempts are started in the same breath, as far as `gate` lets them.
+    ///
+    /// `bindings` has one entry a task, in the order of the workflow, each with at least one agent
+    /// where the task is for an agent.
+    ///
+    /// # Errors
+    /// In words, what the workflow or the bindings lack; [`Workflow::check`] tells it before.
+    pub fn create(
+        run: RunId,
+        start: StartRun,
+        bindings: Vec<Binding>,
+        agents: Vec<AgentSpec>,
+        moment: Moment,
+        gate: &mut dyn Gate,
+    ) -> Result<(Self, Vec<Recorded>), String> {
+        for (place, task) in start.workflow.tasks.iter().enumerate() {
+            check_binding(task, bindings.get(place))?;
+        }
+        let created = RunCreated {
+            run,
+            tenant: start.tenant,
+            project: start.project,
+            directory: start.directory,
+            workflow: start.workflow,
+            source: start.source,
+            inputs: Arc::new(start.inputs),
+            bindings,
+            agents,
+            budget: start.budget,
+            max_parallel: start.max_parallel.max(1),
+            parent: start.parent,
+            origin: start.origin,
+            library: start.library,
+            takes_over: start.takes_over,
+            behaviour: Behaviour::CURRENT,
+        };
+        let mut this = Self::begin(created.clone(), moment.now)?;
+        let first =
+            Recorded { seq: this.seq, at: moment.now, event: Event::RunCreated(Box::new(created)) };
+        let Moment { now, draw } = moment;
+        let mut deciding = Deciding { now, draw, gate, events: vec![first] };
+        for event in start.seed {
+            let recorded = Recorded { seq: this.seq.next(), at: now, event };
+            this.apply(&recorded)?;
+            deciding.events.push(recorded);
+        }
+        this.advance(&mut deciding);
+        let events = deciding.events;
+        match this.broken.take() {
+            None => Ok((this, events)),
+            Some(reason) => Err(reason),
+        }
+    }
+
+    /// Carries out `command`: returns the events that follow, already applied. Attempts are started
+    /// as far as `gate` lets them.
+    ///
+    /// The events must be made durable, in order, before the [effects](Run::take_effects) are
+    /// performed; when that fails this value is ahead of the log and must be dropped.
+    ///
+    /// # Errors
+    /// [`Rejected`]; nothing has changed then, but after [`Rejected::Contradiction`], when the value
+    /// must be dropped.
+    pub fn handle(
+        &mut self,
+        command: Command,
+        moment: Moment,
+        gate: &mut dyn Gate,
+    ) -> Result<Vec<Recorded>, Rejected> {
+        if let Some(reason) = &self.broken {
+            return Err(Rejected::Contradiction(reason.clone()));
+        }
+        if self.status.is_final() {
+            return Err(Rejected::Ended);
+        }
+        let Moment { now, draw } = moment;
+        let mut deciding = Deciding { now, draw, gate, events: Vec::new() };
+        self.carry_out(command, &mut deciding)?;
+        self.advance(&mut deciding);
+        let events = deciding.events;
+        match &self.broken {
+            None => Ok(events),
+            Some(reason) => Err(Rejected::Contradiction(reason.clone())),
+        }
+    }
+
+    fn carry_out(&mut self, command: Command, to: &mut Deciding<'_>) -> Result<(), Rejected> {
+        match command {
+            Command::Tick => {}
+            Command::LogAttempt { attempt, lines, dropped } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::AttemptLogged { task, attempt, lines, dropped });
+            }
+            Command::KnowSession { attempt, session } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::SessionKnown { task, attempt, session });
+            }
+            Command::RecordTurn { attempt, turn } => self.record_turn(attempt, turn, to)?,
+            Command::CutJournal { attempt, from } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::JournalCut { task, attempt, from });
+            }
+            Command::AskPerson { attempt, turn, message, expires_in } => {
+                let place = self.under_way(&attempt)?;
+                self.ask_person(place, turn, message, expires_in, to);
+            }
+            Command::FinishAttempt { attempt, output, spend, artifacts, cached, added } => {
+                let place = self.under_way(&attempt)?;
+                self.finish(place, attempt, output, spend, artifacts, cached, added, to);
+            }
+            Command::FailAttempt { attempt, failure } => {
+                let place = self.under_way(&attempt)?;
+                self.fail(place, attempt, failure, to);
+            }
+            Command::PutDownAttempt { attempt, failure } => {
+                let place = self.under_way(&attempt)?;
+                self.put_down(place, attempt, failure, to);
+            }
+            Command::EndChild { run, status, output, reason } => {
+                self.end_child(&run, status, output, reason, to)?;
+            }
+            Command::Answer { task, question, answer } => {
+                self.answer(&task, question, answer, to)?;
+            }
+            Command::EndChain { run, failure } => self.end_chain(run, failure, to)?,
+            Command::Signal { number, signal } => self.take_signal(number, signal, to)?,
+            Command::Cancel { reason } => self.cancel(reason, to),
+            Command::Recover { lease } => self.recover(lease, to),
+        }
+        Ok(())
+    }
+
+    /// The place of the task whose attempt `key` is under way.
+    fn under_way(&self, key: &AttemptKey) -> Result<usize, Rejected> {
+        let stale = || Rejected::Stale(key.clone());
+        let place = self.place(key.task.as_str()).ok_or_else(stale)?;
+        match &self.tasks[place].current {
+            Some(current) if current.attempt == key.attempt && current.epoch == key.epoch => {
+                Ok(place)
+            }
+            _ => Err(stale()),
+        }
+    }
+
+    /// The attempt under way at `place`.
+    fn key_of(&self, place: usize) -> Option<AttemptKey> {
+        let current = self.tasks[place].current.as_ref()?;
+        let (attempt, epoch) = (current.attempt, current.epoch);
+        Some(AttemptKey { task: self.name(place), attempt, epoch })
+    }
+
+    /// Records one event: applies it and adds it to what must be made durable.
+    fn record(&mut self, to: &mut Deciding<'_>, event: Event) {
+        if self.broken.is_some() {
+            return;
+        }
+        let recorded = Recorded { seq: self.seq.next(), at: to.now, event };
+        match self.apply(&recorded) {
+            Ok(()) => to.events.push(recorded),
+            // A log that cannot be replayed would be worse than a run that stands still.
+            Err(reason) => self.broken = Some(format!("{}: {reason}", recorded.event.kind())),
+        }
+    }
+
+    /// What the run ends with once nothing is open.
+    pub(super) fn verdict(&self) -> RunStatus {
+        if self.cancelled.is_some() {
+            RunStatus::Cancelled
+        } else if self.timed_out || self.compensating.is_some() || self.has_failed() {
+            RunStatus::Failed
+        } else {
+            RunStatus::Succeeded
+        }
+    }
+}
+
+fn check_binding(task: &crate::task::TaskSpec, binding: Option<&Binding>) -> Result<(), String> {
+    let undo = task.compensate.as_ref().and_then(|kind| kind.wanted());
+    match binding {
+        Some(binding)
+            if binding.task == task.name
+                && (task.wanted().is_none() || !binding.agents.is_empty())
+                && (undo.is_none() || !binding.undo.is_empty()) =>
+        {
+            Ok(())
+        }
+        _ => Err(format!("the task `{}` is bound to no agent", task.name)),
+    }
+}

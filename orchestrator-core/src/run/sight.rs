@@ -1,0 +1,405 @@
+//! What the texts and conditions of a task may see of its run, and what an attempt begins with.
+
+use super::{
+    Made, Run,
+    state::{List, TaskState},
+};
+use crate::{
+    event::{Content, Turn},
+    expr,
+    id::{AttemptNumber, BlobId, RunId, TaskName},
+    port::{Feedback, Item, Upstream},
+    task::{TaskKind, TaskSpec, TaskStatus, Then},
+    time::Timestamp,
+};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What the texts and conditions of a task may see: pure data, taken at one moment.
+///
+/// Large values are in blobs; [`Sight::blobs`] names those that have to be loaded first.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    run: RunId,
+    status: &'static str,
+    inputs: Arc<Value>,
+    tasks: Vec<Seen>,
+    item: Option<SeenItem>,
+}
+
+/// Values of blobs that were loaded.
+pub type Loaded = BTreeMap<BlobId, Arc<Value>>;
+
+#[derive(Debug, Clone)]
+struct Seen {
+    name: TaskName,
+    /// Whether the task needs it directly.
+    need: bool,
+    status: TaskStatus,
+    left: Left,
+}
+
+#[derive(Debug, Clone)]
+enum Left {
+    One(Facts),
+    Each(Vec<Facts>),
+}
+
+#[derive(Debug, Clone)]
+struct Facts {
+    status: TaskStatus,
+    output: Option<Content>,
+    attempts: u32,
+    cost: f64,
+    error: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct SeenItem {
+    index: u32,
+    value: ItemValue,
+}
+
+#[derive(Debug, Clone)]
+enum ItemValue {
+    Here(Arc<Vec<Value>>),
+    Blob(BlobId),
+}
+
+/// What an attempt begins with besides what its task says.
+#[derive(Debug, Clone, Default)]
+pub struct Briefing {
+    /// Why earlier work was not accepted, oldest first.
+    pub feedback: Vec<Feedback>,
+    /// The session in which an earlier attempt worked.
+    pub session: Option<String>,
+    /// The turns that need not be done again.
+    pub journal: Vec<Turn>,
+    /// The attempt with which the journal began.
+    pub first_attempt: AttemptNumber,
+    /// Whether the prompt has to be shortened.
+    pub compact: bool,
+    /// When the task must have ended.
+    pub deadline: Option<Timestamp>,
+}
+
+impl Facts {
+    fn of(state: &TaskState) -> Self {
+        Self {
+            status: state.status,
+            output: state.output.clone(),
+            attempts: state.attempts,
+            cost: state.cost.known.0 as f64 / 1e6,
+            error: state.error().map(|error| error.message.clone()),
+        }
+    }
+
+    fn output(&self, loaded: &Loaded) -> Result<Value, String> {
+        match &self.output {
+            None => Ok(Value::Null),
+            Some(content) => value_of(content, loaded),
+        }
+    }
+}
+
+fn value_of(content: &Content, loaded: &Loaded) -> Result<Value, String> {
+    match content {
+        Content::Inline(value) => Ok(value.clone()),
+        Content::Blob { id, .. } => match loaded.get(id) {
+            Some(value) => Ok((**value).clone()),
+            None => Err(format!("blob {id} is not at hand")),
+        },
+    }
+}
+
+impl Sight {
+    /// The blobs that have to be loaded before the values can be seen.
+    pub fn blobs(&self) -> Vec<BlobId> {
+        let outputs = self.tasks.iter().flat_map(|seen| match &seen.left {
+            Left::One(facts) => std::slice::from_ref(facts),
+            Left::Each(facts) => facts,
+        });
+        let outputs = outputs.filter_map(|facts| facts.output.as_ref()?.blob());
+        let item = self.item.iter().filter_map(|item| match &item.value {
+            ItemValue::Here(_) => None,
+            ItemValue::Blob(id) => Some(id),
+        });
+        let mut blobs: Vec<BlobId> = outputs.chain(item).cloned().collect();
+        blobs.sort();
+        blobs.dedup();
+        blobs
+    }
+
+    /// The values as expressions see them: `inputs`, `tasks`, `run`, and `item` and `index` where
+    /// the task is one of a `for-each`.
+    ///
+    /// # Errors
+    /// In words, which blob is missing or what else is wrong.
+    pub fn scope(&self, loaded: &Loaded) -> Result<Value, String> {
+        let mut tasks = Map::new();
+        for seen in &self.tasks {
+            let value = match &seen.left {
+                Left::One(facts) => json!({
+                    "output": facts.output(loaded)?,
+                    "status": facts.status.as_str(),
+                    "attempts": facts.attempts,
+                    "cost": facts.cost,
+                    "verified": Value::Null,
+                    "diff": Value::Null,
+                    "error": facts.error,
+                }),
+                Left::Each(all) => {
+                    let outputs: Result<Vec<Value>, String> =
+                        all.iter().map(|facts| facts.output(loaded)).collect();
+                    let each = |part: fn(&Facts) -> Value| -> Vec<Value> {
+                        all.iter().map(part).collect()
+                    };
+                    json!({
+                        "output": outputs?,
+                        "status": each(|facts| facts.status.as_str().into()),
+                        "attempts": each(|facts| facts.attempts.into()),
+                        "cost": each(|facts| facts.cost.into()),
+                        "verified": each(|_| Value::Null),
+                        "diff": each(|_| Value::Null),
+                        "error": each(|facts| facts.error.clone().into()),
+                    })
+                }
+            };
+            tasks.insert(seen.name.to_string(), value);
+        }
+        let mut scope = expr::scope((*self.inputs).clone(), tasks);
+        if let Value::Object(map) = &mut scope {
+            let run = json!({ "id": self.run.as_str(), "status": self.status });
+            map.insert("run".into(), run);
+            if let Some(item) = &self.item {
+                map.insert("item".into(), item.value(loaded)?);
+                map.insert("index".into(), item.index.into());
+            }
+        }
+        Ok(scope)
+    }
+
+    /// What the tasks that this one needs have left.
+    ///
+    /// # Errors
+    /// As for [`Sight::scope`].
+    pub fn needs(&self, loaded: &Loaded) -> Result<BTreeMap<TaskName, Upstream>, String> {
+        let direct = self.tasks.iter().filter(|seen| seen.need);
+        direct
+            .map(|seen| {
+                let output = match &seen.left {
+                    Left::One(facts) => facts.output(loaded)?,
+                    Left::Each(all) => Value::Array(
+                        all.iter().map(|facts| facts.output(loaded)).collect::<Result<_, _>>()?,
+                    ),
+                };
+                Ok((seen.name.clone(), Upstream { status: seen.status, output }))
+            })
+            .collect()
+    }
+
+    /// The item that the task is for.
+    ///
+    /// # Errors
+    /// As for [`Sight::scope`].
+    pub fn item(&self, loaded: &Loaded) -> Result<Option<Item>, String> {
+        self.item
+            .as_ref()
+            .map(|item| Ok(Item { index: item.index, value: item.value(loaded)? }))
+            .transpose()
+    }
+}
+
+impl SeenItem {
+    fn value(&self, loaded: &Loaded) -> Result<Value, String> {
+        let at = |items: &[Value]| items.get(self.index as usize).cloned();
+        let value = match &self.value {
+            ItemValue::Here(items) => at(items),
+            ItemValue::Blob(id) => match loaded.get(id).map(|list| &**list) {
+                Some(Value::Array(items)) => at(items),
+                Some(_) => None,
+                None => return Err(format!("blob {id} is not at hand")),
+            },
+        };
+        value.ok_or_else(|| format!("the list has no item {}", self.index))
+    }
+}
+
+impl Run {
+    /// What the texts and conditions of the task at `place` may see now.
+    ///
+    /// # Panics
+    /// When there is no such place.
+    pub fn sight(&self, place: usize) -> Sight {
+        let owner = match self.made(place) {
+            Some(Made::Item { group, .. }) => *group,
+            Some(Made::Undo { of, .. }) => self.group_of(*of).unwrap_or(*of),
+            Some(Made::Added { .. }) | None => place,
+        };
+        let mut places: Vec<usize> = self.graph.needs(owner).collect();
+        let needs = places.len();
+        let mut names = Vec::new();
+        referred(self.spec(owner), &mut names);
+        if place != owner {
+            referred(self.spec(place), &mut names);
+        }
+        if self.is_undo(place) {
+            // What is undone may name itself.
+            places.push(owner);
+        }
+        for name in names {
+            if let Some(place) = self.places.get(name.as_str()).copied()
+                && !places.contains(&place)
+            {
+                places.push(place);
+            }
+        }
+        let seen = places.into_iter().enumerate().map(|(n, at)| self.seen(at, n < needs));
+        let tasks = seen.collect();
+        Sight { item: self.seen_item(place), ..self.sight_of(tasks) }
+    }
+
+    /// What the inputs of a workflow may see that `then` starts after the end of `task`, or of the
+    /// run itself.
+    pub fn sight_of_end(&self, task: Option<usize>, then: &Then) -> Sight {
+        let mut names = Vec::new();
+        in_values(then.with.values(), &mut names);
+        let mut places: Vec<usize> = task.into_iter().collect();
+        for name in names {
+            if let Some(place) = self.places.get(name.as_str()).copied()
+                && !places.contains(&place)
+            {
+                places.push(place);
+            }
+        }
+        self.sight_of(places.into_iter().map(|at| self.seen(at, false)).collect())
+    }
+
+    fn sight_of(&self, tasks: Vec<Seen>) -> Sight {
+        // While `then` is being followed, what the run will end with counts.
+        let status = if self.open == 0 { self.verdict().as_str() } else { self.status.as_str() };
+        Sight {
+            run: self.created.run.clone(),
+            status,
+            inputs: self.created.inputs.clone(),
+            tasks,
+            item: None,
+        }
+    }
+
+    fn seen(&self, place: usize, need: bool) -> Seen {
+        let state = &self.tasks[place];
+        let left = match state.items() {
+            None => Left::One(Facts::of(state)),
+            Some(items) => Left::Each(
+                self.tasks[items.first..items.first + items.count as usize]
+                    .iter()
+                    .map(Facts::of)
+                    .collect(),
+            ),
+        };
+        Seen { name: self.name(place), need, status: state.status, left }
+    }
+
+    fn seen_item(&self, place: usize) -> Option<SeenItem> {
+        let (group, index) = match self.made(place)? {
+            Made::Item { group, index } => (*group, *index),
+            Made::Undo { of, .. } => return self.seen_item(*of),
+            Made::Added { .. } => return None,
+        };
+        let value = match &self.tasks[group].items()?.list {
+            List::Here(items) => ItemValue::Here(items.clone()),
+            List::Blob(content) => ItemValue::Blob(content.blob()?.clone()),
+        };
+        Some(SeenItem { index, value })
+    }
+
+    /// What the attempt under way at `place` begins with.
+    ///
+    /// # Panics
+    /// When there is no such place.
+    pub fn briefing(&self, place: usize) -> Briefing {
+        let mut feedback = Vec::new();
+        if let Some(group) = self.group_of(place).and_then(|group| self.tasks[group].more.as_ref())
+        {
+            feedback.extend(group.feedback.iter().cloned());
+        }
+        let state = &self.tasks[place];
+        let attempt = state.current.as_ref().map(|current| current.attempt);
+        let Some(more) = &state.more else {
+            return Briefing {
+                feedback,
+                first_attempt: attempt.unwrap_or(AttemptNumber(1)),
+                ..Briefing::default()
+            };
+        };
+        feedback.extend(more.feedback.iter().cloned());
+        let first = (more.first_attempt.0 > 0).then_some(more.first_attempt);
+        Briefing {
+            feedback,
+            session: more.session.clone(),
+            journal: more.journal.clone(),
+            first_attempt: first.or(attempt).unwrap_or(AttemptNumber(1)),
+            compact: more.compact,
+            deadline: more.deadline,
+        }
+    }
+
+    /// What the run leaves: [`Sight::needs`] gives what each task left that nothing needs. Of one
+    /// such task its output is the run's, of several an object by their names.
+    pub fn output_sight(&self) -> Sight {
+        let ends = (0..self.tasks.len()).filter(|&place| {
+            self.group_of(place).is_none()
+                && !self.is_undo(place)
+                && self.graph.dependents(place).next().is_none()
+        });
+        self.sight_of(ends.map(|place| self.seen(place, true)).collect())
+    }
+}
+
+/// Adds the names of the tasks that the texts and conditions of `task` refer to.
+fn referred(task: &TaskSpec, names: &mut Vec<String>) {
+    in_kind(&task.kind, names);
+    if let Some(compensate) = &task.compensate {
+        in_kind(compensate, names);
+    }
+    let conditions = [task.when.as_deref(), task.for_each.as_deref()];
+    let unless = task.revise.as_ref().map(|revise| revise.unless.as_str());
+    for condition in conditions.into_iter().flatten().chain(unless) {
+        names.extend(expr::tasks_in(condition));
+    }
+    if let Some(key) = task.cache.as_ref().and_then(|cache| cache.key.as_deref()) {
+        in_text(key, names);
+    }
+}
+
+fn in_kind(kind: &TaskKind, names: &mut Vec<String>) {
+    match kind {
+        TaskKind::Agent { prompt, .. } => in_text(prompt, names),
+        TaskKind::Command { command } => command.iter().for_each(|text| in_text(text, names)),
+        TaskKind::Workflow { with, .. } => in_values(with.values(), names),
+        TaskKind::Approval { message, .. } => in_text(message, names),
+    }
+}
+
+fn in_values<'v>(values: impl Iterator<Item = &'v Value>, names: &mut Vec<String>) {
+    for value in values {
+        match value {
+            Value::String(text) => in_text(text, names),
+            Value::Array(items) => in_values(items.iter(), names),
+            Value::Object(map) => in_values(map.values(), names),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+fn in_text(text: &str, names: &mut Vec<String>) {
+    if !text.contains("{{") {
+        return;
+    }
+    for path in expr::paths(text).unwrap_or_default() {
+        if let ["tasks", name, ..] = path[..] {
+            names.push(name.to_owned());
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Pausing, stopping one task, time limits, the journal, questions.
+
+use super::*;
+use crate::{
+    error::ErrorClass,
+    event::{Turn, Verdict},
+    id::TurnNumber,
+};
+
+fn turn(number: u32, usd: i64) -> Box<Turn> {
+    let spend = crate::usage::Spend {
+        provider: ProviderName::new("p").unwrap(),
+        model: "m".into(),
+        requests: 1,
+        usage: Default::default(),
+        cost: Some(crate::money::MicroUsd(usd.try_into().unwrap())),
+    };
+    Box::new(Turn {
+        number: TurnNumber(number),
+        kind: "model".into(),
+        name: "m".into(),
+        input: format!("in{number}"),
+        output: Content::Inline(json!(number)),
+        spend: vec![spend],
+    })
+}
+
+#[test]
+fn a_pause_lets_what_runs_finish_and_starts_nothing() {
+    let mut driven = Driven::new(json!({ "a": task(&[]), "b": task(&["a"]) }));
+    driven.signal(Signal::Pause { now: false });
+    assert!(driven.stopped.is_empty());
+    driven.answer("a", json!(1));
+    driven.check("a:succeeded b:ready");
+    assert_eq!((driven.run.status(), driven.run.resting()), (RunStatus::Paused, true));
+    driven.run = Run::replay(&driven.log).unwrap();
+    assert_eq!(driven.run.status(), RunStatus::Paused);
+    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.check("a:succeeded b:ready");
+    driven.signal(Signal::Resume {});
+    driven.check("a:succeeded b:running");
+}
+
+#[test]
+fn a_pause_that_does_not_wait_stops_attempts_that_go_on_later() {
+    let mut driven = Driven::new(json!({ "a": task(&[]) }));
+    let attempt = driven.started[0].clone();
+    driven.tell(Command::RecordTurn { attempt: attempt.clone(), turn: turn(1, 5) }).unwrap();
+    driven.signal(Signal::Pause { now: true });
+    assert_eq!(driven.stopped, ["a"]);
+    driven.fail("a", ErrorClass::Cancelled);
+    driven.check("a:waiting");
+    driven.signal(Signal::Resume {});
+    driven.check("a:running");
+    let briefing = driven.run.briefing(0);
+    assert_eq!((briefing.journal.len(), briefing.first_attempt.0), (1, 1));
+    assert_eq!(driven.run.cost().known.0, 5);
+}
+
+#[test]
+fn signals_are_taken_once_and_refused_with_a_reason() {
+    let mut driven = Driven::new(json!({ "a": task(&[]) }));
+    driven.signal(Signal::Pause { now: false });
+    let again = Command::Signal { number: 1, signal: Signal::Resume {} };
+    assert_eq!(driven.tell(again), Err(Rejected::Late));
+    assert_eq!(driven.run.status(), RunStatus::Paused);
+    let reply = crate::event::Reply { verdict: Verdict::Approved, by: "ann".into() };
+    for (signal, part) in [
+        (Signal::Pause { now: false }, "paused already"),
+        (Signal::Kill { task: TaskName::new("zz").unwrap(), reason: String::new() }, "no task"),
+        (Signal::Reply { task: TaskName::new("a").unwrap(), reply }, "nobody is asked"),
+    ] {
+        driven.signal(signal);
+        let Event::SignalTaken { refused: Some(why), .. } = &driven.log.last().unwrap().event
+        else {
+            panic!("it was taken");
+        };
+        assert!(why.contains(part), "{why}");
+    }
+}
+
+#[test]
+fn one_task_is_stopped_and_the_others_go_on() {
+    let mut driven = Driven::new(json!({ "a": task(&[]), "b": task(&["a"]), "c": task(&[]) }));
+    let kill = |task: &str| Signal::Kill { task: TaskName::new(task).unwrap(), reason: "x".into() };
+    driven.signal(kill("a"));
+    assert_eq!(driven.stopped, ["a"]);
+    driven.fail("a", ErrorClass::Cancelled);
+    driven.check("a:cancelled b:skipped c:running");
+    driven.answer("c", json!(1));
+    assert_eq!(driven.run.status(), RunStatus::Failed);
+    driven.check_replay();
+}
+
+#[test]
+fn a_task_and_a_run_may_take_only_so_long() {
+    let mut driven = Driven::new(json!({
+        "a": { "agent": "x", "prompt": "x", "timeout": { "task": "1m" } }, "b": task(&["a"]),
+    }));
+    driven.now = driven.run.next_wake().unwrap().0;
+    driven.tell(Command::Tick).unwrap();
+    assert_eq!(driven.stopped, ["a"]);
+    driven.fail("a", ErrorClass::Cancelled);
+    driven.check("a:failed b:skipped");
+
+    let tasks = json!({ "a": task(&[]), "b": task(&["a"]) });
+    let document = json!({ "name": "w", "timeout": "1m", "tasks": tasks });
+    let mut driven = Driven::with(document, &["one"]);
+    driven.now = driven.run.next_wake().unwrap().0;
+    driven.tell(Command::Tick).unwrap();
+    driven.check("a:running b:skipped");
+    driven.fail("a", ErrorClass::Cancelled);
+    assert_eq!(driven.run.status(), RunStatus::Failed);
+    driven.check_replay();
+}
+
+#[test]
+fn turns_outlive_a_crash_but_not_another_beginning() {
+    let mut driven = Driven::new(json!({ "a": task(&[]) }));
+    for number in 1..=3 {
+        let attempt = driven.started[0].clone();
+        driven.tell(Command::RecordTurn { attempt, turn: turn(number, 2) }).unwrap();
+    }
+    let attempt = driven.started[0].clone();
+    let again = Command::RecordTurn { attempt: attempt.clone(), turn: turn(3, 2) };
+    assert_eq!(driven.tell(again), Err(Rejected::Late));
+    driven.tell(Command::KnowSession { attempt, session: "s".into() }).unwrap();
+    driven.run = Run::replay(&driven.log).unwrap();
+    driven.started.clear();
+    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    let briefing = driven.run.briefing(0);
+    assert_eq!((briefing.journal.len(), briefing.session.as_deref()), (3, Some("s")));
+    assert_eq!(briefing.first_attempt.0, 1);
+    let attempt = driven.started[0].clone();
+    driven.tell(Command::CutJournal { attempt, from: TurnNumber(2) }).unwrap();
+    assert_eq!(driven.run.briefing(0).journal.len(), 1);
+    driven.check_replay();
+    driven.fail("a", ErrorClass::BadOutput);
+    driven.now += 1_000_000;
+    driven.tell(Command::Tick).unwrap();
+    let briefing = driven.run.briefing(0);
+    assert_eq!((briefing.journal.len(), briefing.feedback.len()), (0, 1));
+    assert_eq!(driven.run.cost().known.0, 6);
+}
+
+#[test]
+fn a_question_is_asked_once_and_answered_once() {
+    let ask = |driven: &mut Driven| {
+        let attempt = driven.started[0].clone();
+        let (turn, message) = (TurnNumber(1), "which?".to_owned());
+        driven.tell(Command::AskPerson { attempt, turn, message, expires_in: None }).unwrap();
+    };
+    let mut driven = Driven::new(json!({ "a": task(&[]) }));
+    ask(&mut driven);
+    let asked = driven.log.len();
+    driven.run = Run::replay(&driven.log).unwrap();
+    driven.started.clear();
+    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    ask(&mut driven);
+    let questions = |d: &Driven| d.log.iter().filter(|r| r.event.kind() == "person-asked").count();
+    assert_eq!((questions(&driven), driven.log.len() > asked), (1, true));
+    driven.reply("a", Verdict::Answered("the left".into()));
+    assert!(matches!(&driven.asked[..], [Effect::AnswerAttempt { .. }]));
+    driven.check("a:running");
+    let briefing = driven.run.briefing(0);
+    assert_eq!(briefing.journal[0].output.inline(), Some(&json!("the left")));
+    driven.answer("a", json!(1));
+    assert_eq!(driven.run.status(), RunStatus::Succeeded);
+}
+
+#[test]
+fn what_only_a_person_can_mend_waits_for_one() {
+    let mut driven = Driven::with(json!({ "name": "w", "tasks": { "a": task(&[]) } }), &["one"]);
+    driven.fail("a", ErrorClass::Billing);
+    driven.check("a:waiting");
+    assert_eq!(driven.run.status(), RunStatus::Waiting);
+    driven.reply("a", Verdict::Answered("paid, go on".into()));
+    driven.check("a:running");
+    assert_eq!(driven.run.briefing(0).feedback[0].message, "paid, go on");
+    driven.fail("a", ErrorClass::Auth);
+    driven.reply("a", Verdict::Rejected("no".into()));
+    assert_eq!(driven.run.status(), RunStatus::Failed);
+    driven.check_replay();
+}
