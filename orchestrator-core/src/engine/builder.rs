@@ -1,14 +1,22 @@
 //! Putting an engine together.
 
-use super::{Engine, Shared, SystemClock, SystemIds};
+use super::{
+    Engine, MAIL, REVIVALS, Shared, SystemClock, SystemIds, gate::SharedGate, registry::Registry,
+};
 use crate::{
     agent::{AgentSpec, Role},
     id::{AgentName, InvalidId, OwnerId, ProviderName},
     memory::{MemoryBlobs, MemoryStore},
-    port::{Agent, Blobs, Clock, Ids, Observer, Store},
+    policy::BreakerPolicy,
+    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Store},
+    schedule::{LimitPolicy, Limits},
 };
-use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::watch;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+use tokio::sync::{Semaphore, watch};
 
 /// Puts an [`Engine`] together. Store and blobs are in memory, clock and ids the system's, unless
 /// they are given.
@@ -21,6 +29,10 @@ pub struct EngineBuilder {
     owner: Option<OwnerId>,
     observers: Vec<Arc<dyn Observer>>,
     agents: BTreeMap<AgentName, (Arc<AgentSpec>, Arc<dyn Agent>)>,
+    is_dead: Option<super::Judge>,
+    limits: LimitPolicy,
+    breaker: BreakerPolicy,
+    mail_every: Option<Duration>,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -75,6 +87,39 @@ impl EngineBuilder {
         self
     }
 
+    /// Who tells that the holder of a lease cannot be at work any more, so that its runs, and the
+    /// children of runs that are resumed, are taken over before the lease has expired. Default:
+    /// nobody does.
+    #[must_use]
+    pub fn dead_when(mut self, judge: impl Fn(&Lease) -> bool + Send + Sync + 'static) -> Self {
+        self.is_dead = Some(Box::new(judge));
+        self
+    }
+
+    /// How often the engine looks whether another process has signalled one of its runs. Default:
+    /// ten times a second. What is signalled through a [`RunHandle`](super::RunHandle) does not
+    /// wait for it.
+    #[must_use]
+    pub fn mail_every(mut self, period: Duration) -> Self {
+        self.mail_every = Some(period);
+        self
+    }
+
+    /// How many attempts may be under way at once, over all runs. What an agent's own
+    /// specification says holds too. Default: no limit.
+    #[must_use]
+    pub fn limits(mut self, limits: LimitPolicy) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// When a provider that fails is left alone for a while.
+    #[must_use]
+    pub fn breaker(mut self, breaker: BreakerPolicy) -> Self {
+        self.breaker = breaker;
+        self
+    }
+
     /// One more agent; one of the same name is replaced.
     #[must_use]
     pub fn agent(mut self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Self {
@@ -99,6 +144,15 @@ impl EngineBuilder {
             OwnerId::new(format!("pid:{}:{}", std::process::id(), ids.draw()))
                 .unwrap_or_else(|_| unreachable!("digits make a valid owner"))
         });
+        let specs: BTreeMap<AgentName, AgentSpec> =
+            self.agents.iter().map(|(name, (spec, _))| (name.clone(), (**spec).clone())).collect();
+        let mut limits = self.limits;
+        for spec in specs.values() {
+            if let Some(own) = spec.max_parallel {
+                let most = limits.agents.entry(spec.name.clone()).or_insert(own);
+                *most = own.min(*most);
+            }
+        }
         let shared = Shared {
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
             blobs: self.blobs.unwrap_or_else(|| Arc::new(MemoryBlobs::default())),
@@ -107,7 +161,14 @@ impl EngineBuilder {
             owner,
             observers: self.observers,
             agents: self.agents,
+            is_dead: self.is_dead.unwrap_or_else(|| Box::new(|_| false)),
+            specs,
             interrupted: watch::Sender::new(false),
+            gate: SharedGate::new(Limits::new(limits, self.breaker)),
+            runs: Registry::default(),
+            mail: AtomicU64::new(0),
+            mail_every: self.mail_every.unwrap_or(MAIL).max(Duration::from_millis(1)),
+            revivals: Semaphore::new(REVIVALS),
         };
         Engine { shared: Arc::new(shared) }
     }

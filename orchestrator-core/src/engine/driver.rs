@@ -1,57 +1,91 @@
 //! The driver of one run: commands in, events made durable, effects performed.
 
 use super::{
-    EngineError, LEASE_TTL, STOP_GRACE, Shared,
-    attempt::Plan,
-    host::{Host, Pending},
+    EngineError, Shared,
+    attempt::Ended,
+    children::Ward,
+    desk::Desk,
+    gate::Counted,
+    registry::{Place, Revived},
     report::RunReport,
+    schema::Schema,
+    watched::Watched,
 };
 use crate::{
-    command::{AttemptKey, Command, Moment, Rejected},
-    effect::Effect,
-    error::{ErrorClass, Failure},
-    event::Recorded,
-    id::{AgentName, Epoch, Sequence},
-    port::{Append, Signal, StoreError},
-    run::Run,
+    agent::AgentSpec,
+    command::{AttemptKey, Command},
+    error::Failure,
+    id::{AgentName, Epoch, RunId, TaskName},
+    port::{Agent, CachedResult, Signal, StoreError},
+    run::{Run, RunStatus},
+    schedule::HeldUp,
     time::Timestamp,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
-    task::AbortHandle,
+    sync::{mpsc, oneshot, watch},
+    task::{AbortHandle, JoinSet},
 };
 use tracing::Instrument;
 
-/// How often the inbox of the run is looked into and logs are made durable.
-const BEAT: Duration = Duration::from_millis(200);
+/// How often what running attempts say is made durable.
+pub(super) const BEAT: Duration = Duration::from_millis(200);
+
+/// How often it is published what holds tasks up.
+pub(super) const PUBLISH: Duration = Duration::from_secs(1);
+
+/// How long a run stays in memory that only waits: what ends soon finds it there.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// The same while more runs than [`CROWD`] are in memory: thousands that come to wait in one second
+/// are not all kept for it.
+pub(super) const LINGER_IN_CROWD: Duration = Duration::from_millis(50);
+
+/// How many runs may be in memory before those that only wait have to make room.
+pub(super) const CROWD: usize = 256;
 
 /// The most commands that are made durable together.
-const BATCH: usize = 1_024;
+pub(super) const BATCH: usize = 1_024;
 
 /// What reaches a driver.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// An attempt ended, or has something to say.
-    Attempt(Box<Command>),
-    /// What an attempt made cannot be kept.
+    /// An attempt ended.
+    Ended(Box<Ended>),
+    /// A command that somebody wants to know to be durable.
+    Durable(Box<Command>, oneshot::Sender<Result<(), Failure>>),
+    /// A command from elsewhere.
+    Command(Box<Command>),
+    /// What was done aside is done; these commands follow from it.
+    Done(Result<Vec<Command>, StoreError>),
+    /// A child exists, or cannot: signals to it need not be withheld.
+    BroughtUp(RunId),
+    /// What was made cannot be kept, or the lease is lost: the run has to be put down.
     Unkept(StoreError),
-    /// Stop the run.
-    Cancel {
-        /// Who or why.
-        reason: String,
-    },
+    /// Something is in the run's inbox.
+    Mail,
+    /// Something that was held up may start.
+    Wake,
+}
+
+/// A command on its way.
+pub(super) struct Order {
+    pub(super) command: Command,
+    pub(super) told: Option<oneshot::Sender<Result<(), Failure>>>,
+    pub(super) cached: Option<Box<CachedResult>>,
+}
+
+impl From<Command> for Order {
+    fn from(command: Command) -> Self {
+        Self { command, told: None, cached: None }
+    }
 }
 
 /// An attempt that the driver supervises. Dropping it stops the attempt at once.
-struct Supervised {
-    stop: watch::Sender<bool>,
-    task: AbortHandle,
-    pending: Arc<Mutex<Pending>>,
+pub(super) struct Supervised {
+    pub(super) desk: Arc<Desk>,
+    pub(super) task: AbortHandle,
+    pub(super) counted: Counted,
 }
 
 impl Drop for Supervised {
@@ -61,15 +95,36 @@ impl Drop for Supervised {
 }
 
 pub(super) struct Driver {
-    shared: Arc<Shared>,
-    run: Run,
-    epoch: Epoch,
-    inbox: mpsc::UnboundedSender<Input>,
-    incoming: mpsc::UnboundedReceiver<Input>,
-    attempts: BTreeMap<AttemptKey, Supervised>,
-    renew_at: Timestamp,
-    beat_at: Timestamp,
-    last_signal: u64,
+    pub(super) shared: Arc<Shared>,
+    pub(super) run: Run,
+    pub(super) epoch: Epoch,
+    pub(super) inbox: mpsc::UnboundedSender<Input>,
+    pub(super) incoming: mpsc::UnboundedReceiver<Input>,
+    pub(super) status: watch::Sender<RunStatus>,
+    pub(super) attempts: BTreeMap<AttemptKey, Supervised>,
+    /// The agents of the run, as they were when it began.
+    pub(super) agents: BTreeMap<AgentName, (Arc<AgentSpec>, Arc<dyn Agent>)>,
+    /// The compiled output schemas of `for-each` tasks, by their places.
+    pub(super) schemas: BTreeMap<usize, Arc<Schema>>,
+    /// What follows from effects that were performed on the spot.
+    pub(super) orders: Vec<Order>,
+    /// What is done aside, and how much of it has not said what follows.
+    pub(super) aside: JoinSet<()>,
+    pub(super) pending: usize,
+    /// The children whose ends are waited for.
+    pub(super) wards: Vec<Ward>,
+    /// Signals to children that are being brought up, until they are.
+    pub(super) withheld: BTreeMap<RunId, Vec<Signal>>,
+    /// When children that are driven elsewhere are looked at again.
+    pub(super) look_at: Option<Timestamp>,
+    /// Whether the run's inbox has to be read.
+    pub(super) mail: bool,
+    pub(super) woken: bool,
+    pub(super) beat_at: Timestamp,
+    pub(super) publish_at: Option<Timestamp>,
+    /// What holds tasks up, as it was published last.
+    pub(super) published: Vec<(TaskName, HeldUp)>,
+    pub(super) idle_since: Timestamp,
 }
 
 /// Why the driver woke up.
@@ -79,252 +134,186 @@ enum Woken {
     Interrupted,
 }
 
+/// How driving ended.
+enum Finish {
+    /// The run is over.
+    Ended,
+    /// The engine goes down.
+    PutDown,
+    /// It only waits; somebody else will take it up.
+    Parked,
+}
+
 impl Driver {
     pub(super) fn new(
         shared: Arc<Shared>,
         run: Run,
         epoch: Epoch,
-        inbox: mpsc::UnboundedSender<Input>,
-        incoming: mpsc::UnboundedReceiver<Input>,
+        place: Place,
+        wards: Box<[Ward]>,
     ) -> Self {
         let now = shared.clock.now();
+        let Place { inbox, incoming, status } = place;
         Self {
-            renew_at: now.after(LEASE_TTL / 3),
             beat_at: now.after(BEAT),
+            idle_since: now,
+            look_at: (!wards.is_empty()).then(|| now.after(super::LOOK_AGAIN)),
+            wards: wards.into(),
             shared,
             run,
             epoch,
             inbox,
             incoming,
+            status,
             attempts: BTreeMap::new(),
-            last_signal: 0,
+            agents: BTreeMap::new(),
+            schemas: BTreeMap::new(),
+            orders: Vec::new(),
+            aside: JoinSet::new(),
+            pending: 0,
+            withheld: BTreeMap::new(),
+            mail: false,
+            woken: false,
+            publish_at: None,
+            published: Vec::new(),
         }
     }
 
-    /// Drives the run to its end, or until the engine is interrupted.
-    pub(super) async fn drive(mut self) -> Result<RunReport, EngineError> {
-        let span = tracing::info_span!("run", run = %self.run.id(), workflow = %self.run.created().workflow.name);
-        async move {
-            let outcome = self.work().await;
-            // The run's end is durable; a lease that cannot be given back lapses by itself.
-            if outcome.is_ok()
-                && let Err(error) = self.shared.store.release(self.run.id(), self.epoch).await
-            {
-                tracing::warn!(%error, "the lease could not be given back");
+    /// Takes a parked run up from its log and drives it on.
+    pub(super) async fn revive(shared: Arc<Shared>, run: RunId, revived: Revived) {
+        let Revived { epoch, place, wards } = revived;
+        let loaded = {
+            // Many may come due in one instant: they are not all in memory at once.
+            let _turn = shared.revivals.acquire().await;
+            super::children::patiently(&shared, || async {
+                match shared.load(&run).await {
+                    Err(EngineError::Store(error)) => Err(error),
+                    loaded => Ok(loaded),
+                }
+            })
+            .await
+        };
+        match loaded.map_err(EngineError::from).flatten() {
+            Ok(loaded) => {
+                let mut driver = Self::new(shared, loaded, epoch, place, wards);
+                driver.mail = true;
+                driver.orders.push(Command::Tick.into());
+                driver.drive().await;
             }
-            outcome
+            Err(error) => {
+                tracing::error!(%run, %error, "a parked run could not be taken up");
+                shared.forget(&run);
+                shared.runs.remove(&run, || Err(error));
+            }
         }
-        .instrument(span)
-        .await
     }
 
-    async fn work(&mut self) -> Result<RunReport, EngineError> {
+    /// Drives the run until it ends, is parked, or has to be put down.
+    pub(super) async fn drive(self) {
+        let span = tracing::info_span!("run", run = %self.run.id(), workflow = %self.run.created().workflow.name);
+        match span.is_disabled() {
+            true => self.see_through().await,
+            false => self.see_through().instrument(span).await,
+        }
+    }
+
+    async fn see_through(mut self) {
+        let mut watched = Watched::new(&self.shared, self.run.id());
+        let finish = self.work().await;
+        if matches!(finish, Ok(Finish::Parked)) {
+            watched.relieve();
+            return;
+        }
+        // Nothing of it goes on while others hear of its end.
+        self.attempts.clear();
+        self.aside.abort_all();
+        let lost = matches!(&finish, Err(EngineError::Store(StoreError::Fenced { .. })));
+        // A lease that cannot be given back lapses by itself.
+        if !lost && let Err(error) = self.shared.store.release(self.run.id(), self.epoch).await {
+            tracing::warn!(%error, "the lease could not be given back");
+        }
+        if finish.is_err() {
+            self.abandon_accounts();
+        }
+        self.publish_status();
+        // The parent first, so that there is no moment at which neither of them is at work.
+        if self.run.status().is_final() && finish.is_ok() {
+            self.shared.tell_parent(&self.run).await;
+        } else if let Some(parent) = &self.run.created().parent {
+            let input = match &finish {
+                // Somebody else drives it now, or the engine goes down: it looks again, by and by.
+                Ok(_) => Input::Wake,
+                Err(_) if lost => Input::Wake,
+                // A child that cannot go on would be waited for without an end.
+                Err(EngineError::Store(error)) => Input::Unkept(error.clone()),
+                Err(error) => Input::Unkept(StoreError::Damaged(error.to_string())),
+            };
+            self.shared.deliver(parent, input);
+        }
+        watched.relieve();
+        self.shared.forget(self.run.id());
+        let outcome = || match finish {
+            Ok(_) => Ok(RunReport::of(&self.run, !self.run.status().is_final())),
+            Err(error) => Err(error),
+        };
+        self.shared.runs.remove(self.run.id(), outcome);
+    }
+
+    async fn work(&mut self) -> Result<Finish, EngineError> {
         let mut interrupted = self.shared.interrupted.subscribe();
         let mut inputs = Vec::new();
-        self.perform();
-        while !self.run.status().is_final() {
-            let wake = self.run.next_wake().map_or(self.beat_at, |at| at.min(self.beat_at));
-            let woken = tokio::select! {
-                biased;
-                _ = interrupted.wait_for(|stop| *stop) => Woken::Interrupted,
-                _ = self.incoming.recv_many(&mut inputs, BATCH) => Woken::Inputs,
-                () = self.shared.clock.until(wake) => Woken::Clock,
-            };
+        loop {
+            if *interrupted.borrow_and_update() {
+                if self.run.status().is_final() {
+                    return Ok(Finish::Ended);
+                }
+                self.put_down().await?;
+                return Ok(Finish::PutDown);
+            }
+            self.perform();
+            if !self.orders.is_empty() {
+                let orders = std::mem::take(&mut self.orders);
+                self.carry_out(orders).await?;
+                continue;
+            }
+            if self.mail {
+                self.mail = false;
+                self.read_mail().await?;
+                continue;
+            }
+            if self.woken {
+                self.woken = false;
+                self.shared.passed(self.run.id());
+            }
+            if self.run.status().is_final() && self.pending == 0 {
+                return Ok(Finish::Ended);
+            }
+            self.publish_status();
             let now = self.shared.clock.now();
-            let mut commands = Vec::new();
+            if self.park(now) {
+                return Ok(Finish::Parked);
+            }
+            let woken = {
+                let wake = self.wake(now);
+                let clock = async {
+                    match wake {
+                        Some(at) => self.shared.clock.until(at).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    _ = interrupted.wait_for(|stop| *stop) => Woken::Interrupted,
+                    _ = self.incoming.recv_many(&mut inputs, BATCH) => Woken::Inputs,
+                    () = clock => Woken::Clock,
+                }
+            };
             match woken {
-                Woken::Interrupted => return self.put_down().await,
-                Woken::Inputs => self.take(&mut inputs, &mut commands)?,
-                Woken::Clock => commands.push(Command::Tick),
+                Woken::Interrupted => {}
+                Woken::Inputs => self.take(&mut inputs)?,
+                Woken::Clock => self.orders.push(Command::Tick.into()),
             }
-            if now >= self.beat_at {
-                self.beat_at = now.after(BEAT);
-                self.beat(now, &mut commands).await?;
-            }
-            self.carry_out(commands).await?;
-        }
-        Ok(RunReport::of(&self.run, false))
-    }
-
-    /// Turns inputs into commands; what an attempt said comes before how it ended.
-    fn take(
-        &mut self,
-        inputs: &mut Vec<Input>,
-        commands: &mut Vec<Command>,
-    ) -> Result<(), EngineError> {
-        for input in inputs.drain(..) {
-            match input {
-                Input::Cancel { reason } => commands.push(Command::Cancel { reason }),
-                Input::Unkept(error) => return Err(error.into()),
-                Input::Attempt(command) => {
-                    if let Command::FinishAttempt { attempt, .. }
-                    | Command::FailAttempt { attempt, .. } = &*command
-                        && let Some(ended) = self.attempts.remove(attempt)
-                    {
-                        commands.extend(log_of(attempt, &ended.pending));
-                    }
-                    commands.push(*command);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is done from time to time: the lease, the inbox, the logs of running attempts.
-    async fn beat(
-        &mut self,
-        now: Timestamp,
-        commands: &mut Vec<Command>,
-    ) -> Result<(), EngineError> {
-        let run = self.run.id().clone();
-        if now >= self.renew_at {
-            self.renew_at = now.after(LEASE_TTL / 3);
-            self.shared.store.renew(&run, self.epoch, now.after(LEASE_TTL)).await?;
-        }
-        for signal in self.shared.store.signals(&run, self.last_signal).await? {
-            self.last_signal = signal.number;
-            match signal.signal {
-                Signal::Cancel { reason } => commands.push(Command::Cancel { reason }),
-            }
-        }
-        for (key, attempt) in &self.attempts {
-            commands.extend(log_of(key, &attempt.pending));
-        }
-        Ok(())
-    }
-
-    /// Decides, makes durable, performs: in that order.
-    async fn carry_out(&mut self, commands: Vec<Command>) -> Result<(), EngineError> {
-        let expected = self.run.seq();
-        let mut events: Vec<Recorded> = Vec::new();
-        for command in commands {
-            let moment = Moment { now: self.shared.clock.now(), draw: self.shared.ids.draw() };
-            match self.run.handle(command, moment) {
-                Ok(more) => events.extend(more),
-                Err(Rejected::Ended) => break,
-                Err(stale @ Rejected::Stale(_)) => {
-                    tracing::debug!(%stale, "a late write was rejected");
-                }
-            }
-        }
-        self.commit(expected, events).await?;
-        self.perform();
-        Ok(())
-    }
-
-    async fn commit(
-        &mut self,
-        expected: Sequence,
-        events: Vec<Recorded>,
-    ) -> Result<(), EngineError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let append = Append {
-            run: self.run.id().clone(),
-            epoch: self.epoch,
-            expected,
-            rows: self.run.take_rows(),
-            events: events.clone(),
-        };
-        self.shared.store.append(append).await?;
-        self.shared.tell(self.run.id(), &events);
-        Ok(())
-    }
-
-    fn perform(&mut self) {
-        for effect in self.run.take_effects() {
-            match effect {
-                Effect::StartAttempt { attempt, place, agent } => {
-                    self.start(attempt, place, &agent);
-                }
-                Effect::StopAttempt { attempt } => {
-                    if let Some(running) = self.attempts.get(&attempt) {
-                        running.stop.send_replace(true);
-                    }
-                }
-            }
+            self.beat().await?;
         }
     }
-
-    fn start(&mut self, key: AttemptKey, place: usize, name: &AgentName) {
-        // The pinned specification counts, whatever the configuration says by now.
-        let pinned = self.run.created().agents.iter().find(|spec| spec.name == *name).cloned();
-        let registered = self.shared.agents.get(name).cloned();
-        let inbox = self.inbox.clone();
-        let Some((spec, agent)) = registered else {
-            let message = format!("the agent `{name}` is not set up");
-            let failure = Failure::new(ErrorClass::InvalidRequest, message);
-            let command = Command::FailAttempt { attempt: key, failure };
-            let _ = inbox.send(Input::Attempt(Box::new(command)));
-            return;
-        };
-        let spec = pinned.map(Arc::new).unwrap_or(spec);
-        let (stop, stopped) = watch::channel(false);
-        let pending = Arc::new(Mutex::new(Pending::default()));
-        let host = Host {
-            shared: self.shared.clone(),
-            run: self.run.id().clone(),
-            key: key.clone(),
-            stop: stopped,
-            pending: pending.clone(),
-        };
-        let span = tracing::info_span!(
-            "attempt", task = %key.task, attempt = %key.attempt, agent = %name,
-            provider = %spec.provider, model = spec.model.as_deref(),
-        );
-        let plan = Plan::new(&self.run, key.clone(), place, spec, agent);
-        let sender = stop.clone();
-        let work = async move {
-            let input = match plan.perform(host, sender).await {
-                Ok(command) => Input::Attempt(Box::new(command)),
-                Err(error) => Input::Unkept(error),
-            };
-            // A driver that is gone has written what it could.
-            let _ = inbox.send(input);
-        };
-        let task = tokio::spawn(work.instrument(span)).abort_handle();
-        self.attempts.insert(key, Supervised { stop, task, pending });
-    }
-
-    /// The engine goes down: attempts are told to stop, what they still say is recorded, what they
-    /// have not finished stays open for whoever resumes the run.
-    async fn put_down(&mut self) -> Result<RunReport, EngineError> {
-        self.run.drain();
-        for attempt in self.attempts.values() {
-            attempt.stop.send_replace(true);
-        }
-        let deadline = self.shared.clock.now().after(STOP_GRACE + Duration::from_secs(1));
-        let mut inputs = Vec::new();
-        while !self.attempts.is_empty() {
-            let in_time = tokio::select! {
-                biased;
-                _ = self.incoming.recv_many(&mut inputs, BATCH) => true,
-                () = self.shared.clock.until(deadline) => false,
-            };
-            if !in_time {
-                break;
-            }
-            let mut commands = Vec::new();
-            self.take(&mut inputs, &mut commands)?;
-            // An attempt that was cut off has not failed: its task goes on when the run does.
-            for command in &mut commands {
-                if let Command::FailAttempt { attempt, failure } = command
-                    && failure.class == ErrorClass::Cancelled
-                {
-                    let (attempt, failure) = (attempt.clone(), failure.clone());
-                    *command = Command::PutDownAttempt { attempt, failure };
-                }
-            }
-            self.carry_out(commands).await?;
-        }
-        self.attempts.clear();
-        let over = self.run.status().is_final();
-        Ok(RunReport::of(&self.run, !over))
-    }
-}
-
-fn log_of(key: &AttemptKey, pending: &Mutex<Pending>) -> Option<Command> {
-    let (lines, dropped) = pending.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    Some(Command::LogAttempt { attempt: key.clone(), lines, dropped })
 }

@@ -1,72 +1,125 @@
-//! The engine's side of a running attempt: its log, its progress, its order to stop.
+//! The engine's side of a running attempt: its log, its progress, its turns, its order to stop.
 
-use super::Shared;
+use super::{Shared, desk::Desk, driver::Input, journal::Journal};
 use crate::{
-    command::AttemptKey,
-    id::RunId,
-    port::{AttemptHost, LogLine, Progress},
+    command::{AttemptKey, Command},
+    error::{ErrorClass, Failure},
+    event::{Content, Turn, Verdict},
+    id::{ProjectId, RunId, TurnNumber, WorkflowName},
+    policy::NoProgress,
+    port::{AttemptHost, Call, LogLine, Progress, Step},
     time::Timestamp,
+    usage::{Cost, Spend},
 };
 use async_trait::async_trait;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
-
-/// The most lines that are kept of one attempt; what is beyond them is counted.
-pub(super) const MAX_LINES: usize = 5_000;
-
-/// The most bytes of them.
-pub(super) const MAX_BYTES: usize = 512 * 1024;
-
-/// The longest line; the rest of it is cut.
-const MAX_LINE: usize = 8 * 1024;
-
-/// What an attempt has said and the log does not have yet.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    pub(super) lines: Vec<LogLine>,
-    pub(super) dropped: u64,
-    kept_lines: usize,
-    kept_bytes: usize,
-}
+use serde_json::Value;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
 
 /// Shared between the attempt, which writes, and the driver, which makes it durable.
 pub(super) struct Host {
     pub(super) shared: Arc<Shared>,
     pub(super) run: RunId,
+    pub(super) project: ProjectId,
+    pub(super) workflow: WorkflowName,
     pub(super) key: AttemptKey,
-    pub(super) stop: watch::Receiver<bool>,
-    pub(super) pending: Arc<Mutex<Pending>>,
+    pub(super) desk: Arc<Desk>,
+    pub(super) inbox: mpsc::UnboundedSender<Input>,
+    pub(super) turns: Mutex<Turns>,
 }
 
-impl Pending {
-    fn push(&mut self, mut line: LogLine) {
-        if line.text.len() > MAX_LINE {
-            let end = (0..=MAX_LINE).rev().find(|&i| line.text.is_char_boundary(i)).unwrap_or(0);
-            line.text.truncate(end);
-            line.text.push('…');
-        }
-        if self.kept_lines >= MAX_LINES || self.kept_bytes + line.text.len() > MAX_BYTES {
-            self.dropped += 1;
-            return;
-        }
-        self.kept_lines += 1;
-        self.kept_bytes += line.text.len();
-        self.lines.push(line);
+/// The turns of an attempt.
+pub(super) struct Turns {
+    pub(super) journal: Journal,
+    pub(super) progress: NoProgress,
+    /// Why the attempt gets nowhere, once it does.
+    pub(super) stuck: Option<String>,
+}
+
+impl Host {
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what is new, if anything is.
-    pub(super) fn take(&mut self) -> Option<(Vec<LogLine>, u64)> {
-        if self.lines.is_empty() && self.dropped == 0 {
-            return None;
-        }
-        Some((std::mem::take(&mut self.lines), std::mem::take(&mut self.dropped)))
+    /// Hands a command to the driver, to be waited for.
+    fn send(&self, command: Command) -> Written {
+        let (told, written) = oneshot::channel();
+        // Without a driver the other end is dropped with the input, which the wait notices.
+        let _ = self.inbox.send(Input::Durable(Box::new(command), told));
+        Written(written)
     }
+
+    /// What the journal holds for `call`.
+    async fn replayed(&self, call: &Call) -> Result<Option<Value>, Failure> {
+        let recorded = self.turns().journal.replay(call);
+        match recorded {
+            Some(content) => self.shared.load_content(content).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Notes whether the attempt gets anywhere.
+    fn note(&self, call: &Call, output: &Value, spend: &[Spend]) {
+        let came = Call::new(&call.kind, &call.name, output.to_string());
+        let fingerprint = format!("{} {} {} {}", call.kind, call.name, call.input, came.input);
+        let cost: Cost = spend.iter().collect();
+        let mut turns = self.turns();
+        if let Some(why) = turns.progress.note(&fingerprint, cost.known) {
+            turns.stuck = Some(why);
+        }
+    }
+
+    /// Fails once the attempt gets nowhere.
+    fn gets_on(&self) -> Result<(), Failure> {
+        match &self.turns().stuck {
+            Some(why) => Err(Failure::new(ErrorClass::NoProgress, why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Records a turn; what is in the journal beyond it does not count any more.
+    fn record(&self, call: &Call, output: Content, spend: Vec<Spend>) -> Written {
+        // The lock keeps the numbers in the order in which the driver gets them.
+        let mut turns = self.turns();
+        let entry = turns.journal.record();
+        if let Some(from) = entry.cut {
+            self.send(Command::CutJournal { attempt: self.key.clone(), from });
+        }
+        let turn = Turn {
+            number: entry.number,
+            kind: call.kind.clone(),
+            name: call.name.clone(),
+            input: call.input.clone(),
+            output,
+            spend,
+        };
+        self.send(Command::RecordTurn { attempt: self.key.clone(), turn: Box::new(turn) })
+    }
+}
+
+/// A command that is on its way into the log.
+struct Written(oneshot::Receiver<Result<(), Failure>>);
+
+impl Written {
+    async fn durable(self) -> Result<(), Failure> {
+        match self.0.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::new(ErrorClass::Cancelled, "the run is not driven any more")),
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(ErrorClass::Cancelled, "the attempt was told to stop")
 }
 
 #[async_trait]
 impl AttemptHost for Host {
     fn log(&self, line: LogLine) {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.desk.say(line);
     }
 
     fn progress(&self, progress: Progress) {
@@ -76,9 +129,92 @@ impl AttemptHost for Host {
     }
 
     async fn cancelled(&self) {
-        let mut stop = self.stop.clone();
-        // The sender lives as long as the driver: without one there is nobody left to work for.
-        let _ = stop.wait_for(|stop| *stop).await;
+        self.desk.stopped().await;
+    }
+
+    async fn begin(&self, call: &Call) -> Result<Step, Failure> {
+        if self.desk.told() != super::desk::Stop::No {
+            return Err(stopped());
+        }
+        if let Some(output) = self.replayed(call).await? {
+            return Ok(Step::Recorded(output));
+        }
+        self.gets_on()?;
+        if !self.desk.open_turn() {
+            return Err(stopped());
+        }
+        Ok(Step::Perform(self.turns().journal.begin()))
+    }
+
+    async fn finish(
+        &self,
+        _turn: TurnNumber,
+        call: &Call,
+        output: Value,
+        spend: Vec<Spend>,
+    ) -> Result<bool, Failure> {
+        if !Content::admits(&output) {
+            self.desk.close_turn();
+            let message = format!(
+                "what came of the turn is nested deeper than {} levels",
+                Content::MAX_DEPTH
+            );
+            return Err(Failure::new(ErrorClass::BadOutput, message).spent(spend));
+        }
+        self.note(call, &output, &spend);
+        // Even one too many is kept: it was paid for.
+        let kept = match self.shared.keep_value(output).await {
+            Ok(output) => self.record(call, output, spend).durable().await,
+            Err(error) => {
+                let failure = Failure::new(ErrorClass::Transient, error.to_string()).spent(spend);
+                // The run is put down: going on would ask for what was paid for again.
+                let _ = self.inbox.send(Input::Unkept(error));
+                Err(failure)
+            }
+        };
+        self.desk.close_turn();
+        kept?;
+        self.gets_on()?;
+        Ok(true)
+    }
+
+    async fn session(&self, session: &str) -> Result<(), Failure> {
+        let attempt = self.key.clone();
+        self.send(Command::KnowSession { attempt, session: session.to_owned() }).durable().await
+    }
+
+    async fn ask(&self, message: &str, expires_in: Option<Duration>) -> Result<String, Failure> {
+        if self.desk.told() != super::desk::Stop::No {
+            return Err(stopped());
+        }
+        let call = Call::new("person", "ask", message);
+        if let Some(said) = self.replayed(&call).await? {
+            return Ok(said.as_str().unwrap_or_default().to_owned());
+        }
+        let (turn, asked) = {
+            let mut turns = self.turns();
+            let turn = turns.journal.question();
+            let attempt = self.key.clone();
+            let message = message.to_owned();
+            (turn, self.send(Command::AskPerson { attempt, turn, message, expires_in }))
+        };
+        asked.durable().await?;
+        let verdict = tokio::select! {
+            biased;
+            verdict = self.desk.answer_to(turn) => verdict,
+            () = self.desk.stopped() => return Err(stopped()),
+        };
+        match verdict {
+            Verdict::Approved => Ok("yes".into()),
+            Verdict::Rejected(why) if why.is_empty() => Ok("no".into()),
+            Verdict::Rejected(why) => Ok(format!("no: {why}")),
+            Verdict::Answered(text) => Ok(text),
+            Verdict::Expired => {
+                self.turns().journal.unanswered();
+                let message = "nobody answered the question in time";
+                Err(Failure::new(ErrorClass::TimedOut, message))
+            }
+        }
     }
 
     fn now(&self) -> Timestamp {

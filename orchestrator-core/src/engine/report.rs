@@ -1,32 +1,35 @@
 //! What the starter of a run holds, and what it gets in the end.
 
-use super::{EngineError, driver::Input};
+use super::{EngineError, Shared, registry::Listener};
 use crate::{
     error::Failure,
-    event::Content,
+    event::{Content, Reply},
     id::{RunId, TaskName},
+    port::Signal,
     run::{Run, RunStatus},
     task::TaskStatus,
     usage::{Cost, Usage},
 };
 use serde_json::Value;
-use tokio::{sync::mpsc, task::JoinHandle};
+use std::sync::Arc;
+use tokio::sync::watch;
 
-/// A run that is being driven. Dropping it does not stop the run.
-#[derive(Debug)]
+/// A run that this engine has. Dropping it does not stop the run.
 pub struct RunHandle {
     id: RunId,
-    inbox: mpsc::UnboundedSender<Input>,
-    driver: JoinHandle<Result<RunReport, EngineError>>,
+    shared: Arc<Shared>,
+    listener: Listener,
+}
+
+impl std::fmt::Debug for RunHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunHandle").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl RunHandle {
-    pub(super) fn new(
-        id: RunId,
-        inbox: mpsc::UnboundedSender<Input>,
-        driver: JoinHandle<Result<RunReport, EngineError>>,
-    ) -> Self {
-        Self { id, inbox, driver }
+    pub(super) fn new(id: RunId, shared: Arc<Shared>, listener: Listener) -> Self {
+        Self { id, shared, listener }
     }
 
     /// The run's id.
@@ -34,10 +37,59 @@ impl RunHandle {
         &self.id
     }
 
-    /// Asks the run to stop; [`RunHandle::wait`] tells when it has.
-    pub fn cancel(&self, reason: impl Into<String>) {
-        // A driver that is gone has nothing left to cancel.
-        let _ = self.inbox.send(Input::Cancel { reason: reason.into() });
+    /// Where the run stands, now and whenever that changes: `waiting` and `paused` too, when it
+    /// needs somebody's word to go on.
+    pub fn status(&self) -> watch::Receiver<RunStatus> {
+        self.listener.status.clone()
+    }
+
+    /// Puts a signal into the run's inbox; it is durable when this returns, and acted on soon after.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn signal(&self, signal: Signal) -> Result<(), EngineError> {
+        Ok(self.shared.signal(&self.id, signal).await?)
+    }
+
+    /// Asks the run to stop, and its children; [`RunHandle::wait`] tells when it has.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn cancel(&self, reason: impl Into<String>) -> Result<(), EngineError> {
+        self.signal(Signal::Cancel { reason: reason.into() }).await
+    }
+
+    /// Asks the run to start nothing more; what runs finishes, or stops at its next turn when it is
+    /// to be paused `now`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn pause(&self, now: bool) -> Result<(), EngineError> {
+        self.signal(Signal::Pause { now }).await
+    }
+
+    /// Asks the run to go on after a pause.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn resume(&self) -> Result<(), EngineError> {
+        self.signal(Signal::Resume {}).await
+    }
+
+    /// Says what a person says to what `task` asks.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn reply(&self, task: TaskName, reply: Reply) -> Result<(), EngineError> {
+        self.signal(Signal::Reply { task, reply }).await
+    }
+
+    /// Asks for one task to stop; it ends as cancelled.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn kill(&self, task: TaskName, reason: impl Into<String>) -> Result<(), EngineError> {
+        self.signal(Signal::Kill { task, reason: reason.into() }).await
     }
 
     /// Waits until the run has ended, or the engine was interrupted.
@@ -45,9 +97,9 @@ impl RunHandle {
     /// # Errors
     /// The store failed, or somebody else took the run over; it can be resumed.
     pub async fn wait(self) -> Result<RunReport, EngineError> {
-        match self.driver.await {
+        match self.listener.outcome.await {
             Ok(outcome) => outcome,
-            Err(error) => Err(EngineError::Internal(error.to_string())),
+            Err(_) => Err(EngineError::Internal(format!("the driver of `{}` has died", self.id))),
         }
     }
 }
@@ -58,9 +110,9 @@ impl RunHandle {
 pub struct RunReport {
     /// The run.
     pub run: RunId,
-    /// How it ended; still `running` when it was put down.
+    /// How it ended; still open when it was put down.
     pub status: RunStatus,
-    /// Its tasks, in the order of the workflow.
+    /// Its tasks, in the order of the workflow, then those that were made on the way.
     pub tasks: Vec<TaskReport>,
     /// What it used.
     pub usage: Usage,

@@ -37,21 +37,9 @@ impl Clock for SystemClock {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemIds;
 
-/// Crockford's base 32, lower case: no letters that are taken for digits.
-const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-
 impl Ids for SystemIds {
-    /// `r_`, ten digits of time, six of chance: ids sort by creation.
     fn run_id(&self, now: Timestamp) -> RunId {
-        let chance = self.draw();
-        let mut text = String::from("r_");
-        for place in (0..10).rev() {
-            text.push(char::from(DIGITS[(now.0 >> (5 * place)) as usize & 31]));
-        }
-        for place in 0..6 {
-            text.push(char::from(DIGITS[(chance >> (5 * place)) as usize & 31]));
-        }
-        RunId::new(&text).unwrap_or_else(|_| unreachable!("these digits make a valid id"))
+        RunId::of(now, self.draw())
     }
 
     fn draw(&self) -> u64 {

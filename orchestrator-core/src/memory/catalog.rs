@@ -1,11 +1,11 @@
 //! Lists and sums over what is in memory.
 
-use super::{MemoryStore, store::Stored};
+use super::{MemoryStore, kept::KeptTask, stored::Stored};
 use crate::{
-    id::{AgentName, RunId, TaskId, TaskName},
+    id::{AgentName, RunId, TaskId, TaskName, WorkflowName},
     port::{
-        AttemptRow, Catalog, Cleaned, Listing, Page, RunFilter, RunRow, SpendGroup, SpendRow,
-        SpendTotal, StoreError, TaskFilter, TaskRow,
+        AttemptRow, CachedResult, Catalog, Cleaned, Listing, Page, RunFilter, RunRow, SpendGroup,
+        SpendRow, SpendTotal, StoreError, TaskFilter, TaskRow,
     },
     time::Timestamp,
 };
@@ -62,6 +62,7 @@ fn admits_run(filter: &RunFilter, stored: &Stored) -> bool {
     filter.tenant.as_ref().is_none_or(|tenant| *tenant == row.tenant)
         && filter.project.as_ref().is_none_or(|project| *project == row.project)
         && (filter.status.is_empty() || filter.status.contains(&row.status))
+        && filter.parent.as_ref().is_none_or(|parent| row.parent.as_ref() == Some(parent))
         && filter
             .agent
             .as_ref()
@@ -75,13 +76,12 @@ fn admits_run(filter: &RunFilter, stored: &Stored) -> bool {
         })
 }
 
-fn admits_task(filter: &TaskFilter, stored: &Stored, row: &TaskRow) -> bool {
-    filter.run.as_ref().is_none_or(|run| *run == row.run)
-        && (filter.status.is_empty() || filter.status.contains(&row.status))
+fn admits_task(filter: &TaskFilter, stored: &Stored, name: &TaskName, row: &KeptTask) -> bool {
+    (filter.status.is_empty() || filter.status.contains(&row.status))
         && filter.agent.as_ref().is_none_or(|agent| row.agent.as_ref() == Some(agent))
         && filter.since.is_none_or(|since| stored.row.created_at >= since)
         && filter.search.as_ref().is_none_or(|text| {
-            contains(row.name.as_str(), text) || contains(row.run.as_str(), text)
+            contains(name.as_str(), text) || contains(stored.row.id.as_str(), text)
         })
 }
 
@@ -98,30 +98,24 @@ fn group_key(group: SpendGroup, stored: &Stored, line: &SpendRow) -> String {
     }
 }
 
-fn newest_first<'s>(runs: &'s BTreeMap<RunId, Stored>) -> Vec<&'s Stored> {
-    let mut all: Vec<&'s Stored> = runs.values().collect();
-    all.sort_by_key(|stored| Reverse((stored.row.created_at, stored.row.id.clone())));
-    all
-}
-
 #[async_trait]
 impl Catalog for MemoryStore {
     async fn runs(&self, filter: &RunFilter, page: &Page) -> Result<Listing<RunRow>, StoreError> {
-        let runs = self.runs();
-        let found = newest_first(&runs)
-            .into_iter()
+        let kept = self.kept();
+        let found = kept
+            .newest_first()
             .filter(|stored| admits_run(filter, stored))
             .map(|stored| (run_key(&stored.row), stored.row.clone()));
         page_of(found, page, read_run_key, |row| format!("{}/{}", row.created_at.0, row.id))
     }
 
     async fn run(&self, id: &RunId) -> Result<Option<RunRow>, StoreError> {
-        Ok(self.runs().get(id).map(|stored| stored.row.clone()))
+        Ok(self.kept().runs.get(id).map(|stored| stored.row.clone()))
     }
 
     async fn run_ids(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
-        let runs = self.runs();
-        let ids = newest_first(&runs).into_iter().map(|stored| stored.row.id.clone());
+        let kept = self.kept();
+        let ids = kept.newest_first().map(|stored| stored.row.id.clone());
         Ok(ids.filter(|id| id.as_str().starts_with(prefix)).take(limit).collect())
     }
 
@@ -130,25 +124,34 @@ impl Catalog for MemoryStore {
         filter: &TaskFilter,
         page: &Page,
     ) -> Result<Listing<TaskRow>, StoreError> {
-        let runs = self.runs();
-        let mut found = Vec::new();
-        for stored in newest_first(&runs) {
-            let mut rows: Vec<&TaskRow> =
-                stored.tasks.values().filter(|row| admits_task(filter, stored, row)).collect();
-            rows.sort_by_key(|row| row.position);
-            let key = run_key(&stored.row);
-            found.extend(rows.into_iter().map(|row| ((key.clone(), row.position), row.clone())));
-        }
-        let created: BTreeMap<RunId, Timestamp> =
-            runs.values().map(|s| (s.row.id.clone(), s.row.created_at)).collect();
+        let kept = self.kept();
         let read = |cursor: &str| {
             let (run, position) = cursor.rsplit_once('/')?;
-            Some((read_run_key(run)?, position.parse().ok()?))
+            Some((read_run_key(run)?, position.parse::<u32>().ok()?))
         };
-        page_of(found.into_iter(), page, read, |row| {
-            let at = created.get(&row.run).copied().unwrap_or_default().0;
+        let write = |row: &TaskRow| {
+            let at = kept.runs.get(&row.run).map(|s| s.row.created_at).unwrap_or_default().0;
             format!("{at}/{}/{}", row.run, row.position)
-        })
+        };
+        let one = filter.run.as_ref().map(|run| kept.runs.get(run));
+        let (one, all) = match one {
+            Some(one) => (one, None),
+            None => (None, Some(kept.newest_first())),
+        };
+        let runs = one.into_iter().chain(all.into_iter().flatten());
+        let found = runs.flat_map(|stored| {
+            let mut rows: Vec<(&TaskName, &KeptTask)> = stored
+                .tasks
+                .iter()
+                .filter(|(name, row)| admits_task(filter, stored, name, row))
+                .collect();
+            rows.sort_by_key(|(_, row)| row.position);
+            let key = run_key(&stored.row);
+            let run = &stored.row.id;
+            rows.into_iter()
+                .map(move |(name, row)| ((key.clone(), row.position), row.row(run, name)))
+        });
+        page_of(found, page, read, write)
     }
 
     async fn attempts(
@@ -156,10 +159,12 @@ impl Catalog for MemoryStore {
         run: &RunId,
         task: Option<&TaskName>,
     ) -> Result<Vec<AttemptRow>, StoreError> {
-        let runs = self.runs();
-        let rows = runs.get(run).into_iter().flat_map(|stored| stored.attempts.values());
-        let mut rows: Vec<AttemptRow> =
-            rows.filter(|row| task.is_none_or(|task| *task == row.task)).cloned().collect();
+        let kept = self.kept();
+        let rows = kept.runs.get(run).into_iter().flat_map(|stored| &stored.attempts);
+        let mut rows: Vec<AttemptRow> = rows
+            .filter(|((of, _), _)| task.is_none_or(|task| task == of))
+            .map(|((of, number), row)| row.row(run, of, *number))
+            .collect();
         rows.sort_by_key(|row| (row.started_at, row.epoch));
         Ok(rows)
     }
@@ -169,14 +174,13 @@ impl Catalog for MemoryStore {
         agent: &AgentName,
         limit: usize,
     ) -> Result<Vec<AttemptRow>, StoreError> {
-        let runs = self.runs();
-        let mut rows: Vec<AttemptRow> = runs
-            .values()
-            .flat_map(|stored| stored.attempts.values())
-            .filter(|row| row.agent == *agent)
-            .cloned()
-            .collect();
-        rows.sort_by_key(|row| Reverse((row.started_at, row.run.clone(), row.epoch)));
+        let kept = self.kept();
+        let mut rows: Vec<AttemptRow> = Vec::new();
+        for (run, stored) in &kept.runs {
+            let of = stored.attempts.iter().filter(|(_, row)| row.agent == *agent);
+            rows.extend(of.map(|((task, number), row)| row.row(run, task, *number)));
+        }
+        rows.sort_by(|a, b| (b.started_at, &b.run, b.epoch).cmp(&(a.started_at, &a.run, a.epoch)));
         rows.truncate(limit);
         Ok(rows)
     }
@@ -187,7 +191,8 @@ impl Catalog for MemoryStore {
         run: Option<&RunId>,
         since: Option<Timestamp>,
     ) -> Result<Vec<SpendTotal>, StoreError> {
-        let runs = self.runs();
+        let kept = self.kept();
+        let runs = &kept.runs;
         let mut sums: BTreeMap<String, (SpendTotal, BTreeSet<&RunId>)> = BTreeMap::new();
         for stored in runs.values().filter(|s| run.is_none_or(|run| *run == s.row.id)) {
             for line in stored.spend.iter().filter(|l| since.is_none_or(|since| l.at >= since)) {
@@ -214,18 +219,39 @@ impl Catalog for MemoryStore {
     }
 
     async fn clean(&self, before: Timestamp, dry_run: bool) -> Result<Cleaned, StoreError> {
-        let mut runs = self.runs();
-        let old: Vec<RunId> = newest_first(&runs)
-            .into_iter()
+        let mut kept = self.kept();
+        let old: Vec<RunId> = kept
+            .newest_first()
             .map(|stored| &stored.row)
             .filter(|row| row.status.is_final() && row.created_at < before)
             .map(|row| row.id.clone())
             .collect();
         if !dry_run {
             for id in &old {
-                runs.remove(id);
+                kept.remove(id);
             }
+            kept.cached.retain(|_, result| result.expires.is_none_or(|at| at > before));
         }
         Ok(Cleaned { runs: old, blobs: 0, bytes: 0 })
+    }
+
+    async fn forget_cached(
+        &self,
+        workflow: Option<&WorkflowName>,
+        task: Option<&TaskName>,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let goes = |result: &CachedResult| {
+            workflow.is_none_or(|workflow| *workflow == result.workflow)
+                && task.is_none_or(|task| *task == result.task)
+                && result.at < before
+        };
+        let mut kept = self.kept();
+        let count = kept.cached.values().filter(|result| goes(result)).count();
+        if !dry_run {
+            kept.cached.retain(|_, result| !goes(result));
+        }
+        Ok(count as u64)
     }
 }

@@ -5,7 +5,10 @@
 
 mod blobs;
 mod catalog;
+mod kept;
+mod log;
 mod store;
+mod stored;
 
 pub use blobs::MemoryBlobs;
 pub use store::MemoryStore;

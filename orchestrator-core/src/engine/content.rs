@@ -1,0 +1,111 @@
+//! Large values: out of blobs and into them.
+
+use super::Shared;
+use crate::{
+    error::{ErrorClass, Failure},
+    event::Content,
+    id::BlobId,
+    port::{BlobError, StoreError},
+    run::Loaded,
+};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+
+/// How often a blob is tried to be kept or fetched, and how long is waited before each further try.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl Shared {
+    /// The values of `blobs`.
+    ///
+    /// # Errors
+    /// One is missing, damaged, not JSON, or the storage failed.
+    pub(super) async fn load_all(&self, blobs: Vec<BlobId>) -> Result<Loaded, Failure> {
+        let mut loaded = Loaded::new();
+        for id in blobs {
+            let value = self.load_blob(&id).await?;
+            loaded.insert(id, Arc::new(value));
+        }
+        Ok(loaded)
+    }
+
+    /// The value of `content`.
+    ///
+    /// # Errors
+    /// As [`Shared::load_all`].
+    pub(super) async fn load_content(&self, content: Content) -> Result<Value, Failure> {
+        match content {
+            Content::Inline(value) => Ok(value),
+            Content::Blob { id, .. } => self.load_blob(&id).await,
+        }
+    }
+
+    async fn load_blob(&self, id: &BlobId) -> Result<Value, Failure> {
+        let mut tries = 1;
+        let bytes = loop {
+            match self.blobs.get(id).await {
+                Ok(bytes) => break bytes,
+                Err(BlobError::Unavailable { .. }) if tries < TRIES => {
+                    tries += 1;
+                    self.clock.until(self.clock.now().after(PAUSE)).await;
+                }
+                Err(error) => {
+                    let message = format!("cannot use a blob: {error}");
+                    return Err(Failure::new(ErrorClass::Transient, message));
+                }
+            }
+        };
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::new(ErrorClass::Internal, format!("blob {id} is not JSON: {error}"))
+        })
+    }
+
+    /// `value` as the log keeps it: in a blob when it is large.
+    ///
+    /// # Errors
+    /// The blob cannot be kept: whoever made the value must not go on as if it were.
+    pub(super) async fn keep_value(&self, value: Value) -> Result<Content, StoreError> {
+        if fits(&value) {
+            return Ok(Content::Inline(value));
+        }
+        let text = value.to_string();
+        if text.len() <= Content::INLINE_LIMIT {
+            return Ok(Content::Inline(value));
+        }
+        let id = self.keep_bytes(text.as_bytes()).await?;
+        Ok(Content::Blob { id, bytes: text.len() as u64 })
+    }
+
+    /// Keeps bytes as a blob, through a bad moment of the disk.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub(super) async fn keep_bytes(&self, bytes: &[u8]) -> Result<BlobId, StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.blobs.put(bytes).await {
+                Ok(id) => return Ok(id),
+                Err(_) if tries < TRIES => {
+                    tries += 1;
+                    self.clock.until(self.clock.now().after(PAUSE)).await;
+                }
+                Err(BlobError::Full(action)) => return Err(StoreError::Full(action)),
+                Err(BlobError::Unavailable { action, reason }) => {
+                    return Err(StoreError::Unavailable { action, reason });
+                }
+                Err(error) => return Err(StoreError::Damaged(error.to_string())),
+            }
+        }
+    }
+}
+
+/// Whether `value` is small for sure, without writing it out: a text takes at most six bytes for
+/// each of its own, and two quotes.
+fn fits(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => text.len() < (Content::INLINE_LIMIT - 2) / 6,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
