@@ -1,4 +1,4 @@
-//! Cleaning up: ended runs first, then the blobs that nothing refers to any more.
+//! Cleaning up: ended runs and expired results first, then the blobs that nothing refers to.
 
 use crate::{local::LocalStore, open, read, record::instant, write};
 use orchestrator_core::{
@@ -29,6 +29,8 @@ impl LocalStore {
                 removed.extend(self.writer().write("remove ended runs", work).await?);
             }
             runs = removed;
+            let work = move |conn: &Connection| write::forget_expired(conn, before);
+            self.writer().write("forget expired results", work).await?;
         }
         let (blobs, file) = (self.blobs(), self.file().to_path_buf());
         let patience = self.readers().patience();
@@ -49,14 +51,17 @@ impl LocalStore {
     }
 }
 
-/// The blobs that a run refers to; without those runs that a removal before `without` would take.
+/// The blobs that a run or a kept result refers to; without those runs and results that a removal
+/// before `without` would take.
 fn referenced(
     conn: &Connection,
     without: Option<Timestamp>,
 ) -> Result<HashSet<String>, rusqlite::Error> {
-    let sql = "SELECT DISTINCT b.blob FROM blob_refs b JOIN runs r ON r.n = b.run \
+    let sql = "SELECT b.blob FROM blob_refs b JOIN runs r ON r.n = b.run \
                WHERE ?1 IS NULL OR r.created_at >= ?1 OR r.status IS NULL \
-               OR r.status NOT IN ('succeeded', 'failed', 'cancelled')";
+               OR r.status NOT IN ('succeeded', 'failed', 'cancelled') \
+               UNION SELECT b.blob FROM cache_blobs b JOIN cache c ON c.key = b.key \
+               WHERE ?1 IS NULL OR c.expires IS NULL OR c.expires > ?1";
     let mut statement = conn.prepare(sql)?;
     let blobs = statement.query_map([without.map(instant)], |row| row.get(0))?;
     blobs.collect()

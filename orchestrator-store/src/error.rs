@@ -1,7 +1,7 @@
 //! How failures of SQLite and of files become failures of the store.
 
 use orchestrator_core::port::StoreError;
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -92,10 +92,16 @@ pub(crate) fn from_sqlite(
         Some(ErrorCode::ReadOnly) => unavailable(format!(
             "`{file}` or its directory is read-only; make both writable or choose another directory"
         )),
+        // SQLite does not tell why a file could not be made.
+        Some(ErrorCode::CannotOpen) if disk_is_full(path) => {
+            StoreError::Full(format!("{action} in `{file}`"))
+        }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => unavailable(format!(
-            "`{file}` or its directory cannot be opened; check that it exists and that you may write to it"
+            "`{file}` or a file beside it cannot be opened; check that the directory exists, that you \
+             may write to it, and that there is space left on the disk"
         )),
-        Some(ErrorCode::SystemIoFailure) if disk_is_full(path) => {
+        // Unless it was the synchronisation that failed: then it may have been written.
+        Some(ErrorCode::SystemIoFailure) if !is_sync(error) && disk_is_full(path) => {
             StoreError::Full(format!("{action} in `{file}`"))
         }
         Some(ErrorCode::SystemIoFailure) => unavailable(format!(
@@ -108,10 +114,18 @@ pub(crate) fn from_sqlite(
 }
 
 /// Whether the file system of `path` has nothing left: SQLite reports some full disks as failed
-/// input or output.
+/// input or output, or as files that cannot be opened.
 fn disk_is_full(path: &Path) -> bool {
+    // The file itself may be what could not be made.
     rustix::fs::statvfs(path)
+        .or_else(|_| rustix::fs::statvfs(path.parent().unwrap_or(path)))
         .is_ok_and(|disk| disk.f_bavail == 0 || disk.f_favail == 0 && disk.f_files > 0)
+}
+
+/// Whether the disk did not say whether it has what was written.
+fn is_sync(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }
 
 /// Whether trying the same again soon may succeed.
@@ -122,7 +136,6 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::ffi;
 
     #[test]
     fn each_kind_of_failure_says_what_and_where() {
@@ -140,6 +153,34 @@ mod tests {
         check(ffi::SQLITE_READONLY, "read-only");
         check(ffi::SQLITE_CANTOPEN, "cannot be opened");
         check(ffi::SQLITE_IOERR, "check the disk");
+    }
+
+    #[test]
+    fn a_synchronisation_that_failed_is_told_apart() {
+        let check = |code: i32, expected: bool| {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(is_sync(&error), expected, "{code}");
+        };
+        check(ffi::SQLITE_IOERR_FSYNC, true);
+        check(ffi::SQLITE_IOERR_DIR_FSYNC, true);
+        check(ffi::SQLITE_IOERR_WRITE, false);
+        check(ffi::SQLITE_FULL, false);
+    }
+
+    /// `/proc` is a file system with nothing left for anybody.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_a_full_disk_has_no_room_for_is_told_as_such() {
+        let check = |code: i32, path: &str, expected: bool| {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let told = from_sqlite(Path::new(path), "open the store", &error);
+            assert_eq!(matches!(told, StoreError::Full(_)), expected, "{code} {path}: {told}");
+            assert!(told.to_string().contains("space"), "{told}");
+        };
+        check(ffi::SQLITE_CANTOPEN, "/proc/events.db", true);
+        check(ffi::SQLITE_CANTOPEN, "/proc/version", true);
+        check(ffi::SQLITE_CANTOPEN, "/no/such/directory/events.db", false);
+        check(ffi::SQLITE_PERM, "/proc/version", false);
     }
 
     #[test]

@@ -27,6 +27,7 @@
 //! ```
 
 mod blobs;
+mod body;
 mod clean;
 mod cursor;
 mod directory;
@@ -34,9 +35,11 @@ mod error;
 mod local;
 mod migrate;
 mod open;
+mod prepared;
 mod read;
 mod reader;
 mod record;
+mod wal;
 mod write;
 mod writer;
 

@@ -4,23 +4,29 @@ use crate::{
     blobs::FileBlobs,
     error::{Fault, OpenError},
     open::{self, Settings},
+    prepared::Prepared,
     read,
     reader::Readers,
-    write::{self, Prepared},
+    record::to_json,
+    write,
     writer::Writer,
 };
 use async_trait::async_trait;
 use orchestrator_core::{
     event::Recorded,
-    id::{AgentName, Epoch, OwnerId, RunId, Sequence, TaskName},
+    id::{AgentName, CacheKey, Epoch, OwnerId, RunId, Sequence, TaskName, WorkflowName},
     port::{
-        Append, AttemptRow, Catalog, Cleaned, Lease, Listing, Page, RunFilter, RunRow, Signal,
-        SignalRecord, SpendGroup, SpendTotal, Store, StoreError, TaskFilter, TaskRow,
+        Append, AttemptRow, CachedResult, Catalog, Claimant, Cleaned, GroupHold, Lease, Listing,
+        Mail, OpenRun, Page, RunFilter, RunRow, Signal, SignalRecord, SpendGroup, SpendTotal,
+        Store, StoreError, TaskFilter, TaskRow,
     },
     time::Timestamp,
 };
 use rusqlite::Connection;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The event log, the rows and the blobs of one directory.
 ///
@@ -88,7 +94,8 @@ impl LocalStore {
     pub async fn verify(&self) -> Result<(), StoreError> {
         let file = self.file.clone();
         let look = move |conn: &Connection| -> Result<(), Fault> {
-            let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            let found: String =
+                conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             if found == "ok" {
                 return Ok(());
             }
@@ -114,12 +121,12 @@ impl LocalStore {
 #[async_trait]
 impl Store for LocalStore {
     async fn create(&self, first: Append, lease: Lease) -> Result<(), StoreError> {
-        let first = Prepared::new(first)?;
+        let first = Prepared::new(Arc::new(first))?;
         let action = format!("create run `{}`", first.run());
         self.writer.write(action, move |conn| write::create(conn, &first, &lease)).await
     }
 
-    async fn append(&self, append: Append) -> Result<(), StoreError> {
+    async fn append(&self, append: Arc<Append>) -> Result<(), StoreError> {
         let append = Prepared::new(append)?;
         let action = format!("append to run `{}`", append.run());
         self.writer.write(action, move |conn| write::append(conn, &append)).await
@@ -166,12 +173,53 @@ impl Store for LocalStore {
 
     async fn signal(&self, run: &RunId, signal: Signal, at: Timestamp) -> Result<(), StoreError> {
         let (action, run) = (format!("send a signal to run `{run}`"), run.clone());
-        self.writer.write(action, move |conn| write::signal(conn, &run, &signal, at)).await
+        let body = to_json(&signal, "a signal")?;
+        self.writer.write(action, move |conn| write::signal(conn, &run, &body, at)).await
     }
 
     async fn signals(&self, run: &RunId, after: u64) -> Result<Vec<SignalRecord>, StoreError> {
         let (action, run) = (format!("read the signals of run `{run}`"), run.clone());
         self.readers.read(action, move |conn| read::signals(conn, &run, after)).await
+    }
+
+    async fn mail(&self, after: u64) -> Result<Mail, StoreError> {
+        self.readers.read("look for new signals", move |conn| read::mail(conn, after)).await
+    }
+
+    async fn open_runs(
+        &self,
+        after: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<OpenRun>, StoreError> {
+        let after = after.cloned();
+        let work = move |conn: &_| read::open_runs(conn, after.as_ref(), limit);
+        self.readers.read("list open runs", work).await
+    }
+
+    async fn hold(
+        &self,
+        group: &str,
+        claimant: &Claimant,
+        now: Timestamp,
+    ) -> Result<GroupHold, StoreError> {
+        let (action, group) = (format!("take the group `{group}`"), group.to_owned());
+        let claimant = claimant.clone();
+        self.writer.write(action, move |conn| write::hold(conn, &group, &claimant, now)).await
+    }
+
+    async fn unhold(&self, group: &str, claimant: &Claimant) -> Result<(), StoreError> {
+        let (action, group) = (format!("give the group `{group}` back"), group.to_owned());
+        let claimant = claimant.clone();
+        self.writer.write(action, move |conn| write::unhold(conn, &group, &claimant)).await
+    }
+
+    async fn cached(
+        &self,
+        key: &CacheKey,
+        now: Timestamp,
+    ) -> Result<Option<CachedResult>, StoreError> {
+        let key = key.clone();
+        self.readers.read("look for a result", move |conn| read::cached(conn, &key, now)).await
     }
 }
 
@@ -233,6 +281,25 @@ impl Catalog for LocalStore {
 
     async fn clean(&self, before: Timestamp, dry_run: bool) -> Result<Cleaned, StoreError> {
         self.sweep(before, dry_run).await
+    }
+
+    async fn forget_cached(
+        &self,
+        workflow: Option<&WorkflowName>,
+        task: Option<&TaskName>,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let (workflow, task) = (workflow.cloned(), task.cloned());
+        if dry_run {
+            let count = move |conn: &Connection| {
+                read::count_cached(conn, workflow.as_ref(), task.as_ref(), before)
+            };
+            return self.readers.read("count results", count).await;
+        }
+        let work =
+            move |conn: &Connection| write::forget(conn, workflow.as_ref(), task.as_ref(), before);
+        self.writer.write("forget results", work).await
     }
 }
 

@@ -12,12 +12,14 @@ use tempfile::TempDir;
 /// The schema as it is now and one more change, as a later version would have.
 const LATER: &[M<'static>] = &[
     M::up(include_str!("../migrations/0001-log-and-rows.sql")),
+    M::up(include_str!("../migrations/0002-whole-port.sql")),
     M::up("ALTER TABLE runs ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'"),
 ];
 
 /// A later schema whose second change cannot be made.
 const BROKEN: &[M<'static>] = &[
     M::up(include_str!("../migrations/0001-log-and-rows.sql")),
+    M::up(include_str!("../migrations/0002-whole-port.sql")),
     M::up("CREATE TABLE later (n INTEGER); INSERT INTO nowhere VALUES (1)"),
 ];
 
@@ -58,7 +60,7 @@ async fn a_store_of_a_newer_version_is_refused_and_untouched() {
     drop(LocalStore::open_with(dir.path(), with(LATER)).unwrap());
     let before = fs::read(database(&dir)).unwrap();
     let listed = names(&dir);
-    assert_eq!(refusal(dir.path(), with(MIGRATIONS)), StoreError::TooNew { found: 2, known: 1 });
+    assert_eq!(refusal(dir.path(), with(MIGRATIONS)), StoreError::TooNew { found: 3, known: 2 });
     assert!(fs::read(database(&dir)).unwrap() == before, "the file has changed");
     assert_eq!(names(&dir), listed);
 }
@@ -74,7 +76,7 @@ async fn an_older_store_is_migrated_after_a_copy() {
     }
     let listed = names(&dir);
     let copies: Vec<_> = listed.iter().filter(|name| name.contains("backup")).collect();
-    assert!(copies.len() == 1 && copies[0].starts_with("events.db.backup-v1-"), "{listed:?}");
+    assert!(copies.len() == 1 && copies[0].starts_with("events.db.backup-v2-"), "{listed:?}");
     assert!(!copies[0].ends_with(".part"), "{listed:?}");
     // The copy is a whole store of the older version.
     let old = tempfile::tempdir().unwrap();
@@ -190,6 +192,37 @@ async fn tampering_with_the_log_is_found_and_placed() {
 }
 
 #[tokio::test]
+async fn damage_to_events_that_were_appended_together_is_found() {
+    let check = async |sql: &str, says: &str| {
+        let (dir, mut driver) = stored(2).await;
+        {
+            let store = LocalStore::open(dir.path()).unwrap();
+            let lines = (1..=5).map(|n| started("plan", n)).collect();
+            driver.append(&store, lines, Rows::default()).await.unwrap();
+            // From the middle of those that share a row, too.
+            for after in 2..=7 {
+                let found = store.events(&driver.run, Sequence(after), 2).await.unwrap();
+                let numbers: Vec<u64> = found.iter().map(|event| event.seq.0).collect();
+                assert_eq!(numbers, (after + 1..=7).take(2).collect::<Vec<_>>());
+            }
+        }
+        tamper(&dir, sql);
+        let store = LocalStore::open(dir.path()).unwrap();
+        let error = store.events(&driver.run, Sequence(0), 10).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Damaged(text) if text.contains(says)), "{error}");
+    };
+    let last = "place & 4294967295 = 7";
+    check(
+        &format!("UPDATE events SET body = replace(body, 'plan', 'plam') WHERE {last}"),
+        "event 7",
+    )
+    .await;
+    check(&format!("UPDATE events SET place = place - 1 WHERE {last}"), "event 6").await;
+    check(&format!("DELETE FROM events WHERE {last}"), "event 3").await;
+    check("DELETE FROM events WHERE place & 4294967295 = 2", "event 2").await;
+}
+
+#[tokio::test]
 async fn a_damaged_row_is_named() {
     let (dir, driver) = stored(2).await;
     tamper(&dir, "UPDATE runs SET body = '{\"id\":7}'");
@@ -284,10 +317,13 @@ async fn what_does_not_fit_together_is_refused_before_it_is_written() {
     let other = Driver::new("b", 1);
     let mut append: Append = driver.next(vec![ended()], Rows::default());
     append.rows.run = Some(other.row);
-    let error = store.append(append).await.unwrap_err();
+    let error = store.append(Arc::new(append)).await.unwrap_err();
     assert!(error.to_string().contains("`r_b`"), "{error}");
     let mut first = Driver::new("c", 1).first();
     first.epoch = orchestrator_core::id::Epoch(2);
+    assert!(store.create(first, Driver::new("c", 1).lease()).await.is_err());
+    let mut first = Driver::new("c", 1).first();
+    first.rows.run = None;
     assert!(store.create(first, Driver::new("c", 1).lease()).await.is_err());
     assert_eq!(store.run_ids("", 10).await.unwrap().len(), 1);
 }
@@ -325,14 +361,16 @@ async fn a_store_that_another_program_keeps_to_itself_is_said_to_be_locked() {
 
 #[tokio::test]
 async fn damage_that_opening_does_not_meet_is_found_by_looking() {
-    let (dir, _) = stored(400).await;
+    let (dir, mut driver) = stored(2).await;
     let store = LocalStore::open(dir.path()).unwrap();
+    let lines = (0..2_000).map(|n| started("plan", n)).collect();
+    driver.append(&store, lines, Rows::default()).await.unwrap();
     assert_eq!(store.verify().await, Ok(()));
     drop(store);
-    // All but the first pages, which opening reads.
+    // All but the first pages, of which opening reads some: the schema's.
     let mut bytes = fs::read(database(&dir)).unwrap();
-    let kept = 4096 * 3;
-    assert!(bytes.len() > 2 * kept);
+    let kept = 4096 * 32;
+    assert!(bytes.len() > kept + kept / 2, "{} bytes", bytes.len());
     bytes[kept..].iter_mut().step_by(7).for_each(|byte| *byte ^= 0xff);
     fs::write(database(&dir), bytes).unwrap();
     let store = LocalStore::open(dir.path()).unwrap();

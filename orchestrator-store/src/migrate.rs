@@ -16,8 +16,10 @@ use std::{
 };
 
 /// Every schema change, in order; the version of a store is how many of them it has.
-pub(crate) const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("../migrations/0001-log-and-rows.sql"))];
+pub(crate) const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("../migrations/0001-log-and-rows.sql")),
+    M::up(include_str!("../migrations/0002-whole-port.sql")),
+];
 
 /// What the first migration writes into every store.
 const APPLICATION_ID: i64 = 0x6f72_6368;

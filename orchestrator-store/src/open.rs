@@ -3,7 +3,7 @@
 use crate::{
     directory,
     error::{OpenError, from_sqlite, is_busy},
-    migrate,
+    migrate, wal,
 };
 use backon::{BlockingRetryable, ExponentialBuilder};
 use orchestrator_core::port::StoreError;
@@ -77,6 +77,15 @@ pub(crate) fn writer(dir: &Path, settings: Settings) -> Result<(Connection, Path
             )),
         });
     }
+    if let Some(what) = wal::damage(&file).map_err(files("read the log of", &file))? {
+        return Err(OpenError::Store {
+            path: dir.to_path_buf(),
+            source: StoreError::Damaged(format!(
+                "{what}; what was written there and later would be lost without a word, so restore \
+                 a copy"
+            )),
+        });
+    }
     let failed = |error: rusqlite::Error| OpenError::Store {
         path: dir.to_path_buf(),
         source: from_sqlite(&file, "open the store", &error),
@@ -119,10 +128,12 @@ fn configure(conn: &Connection) -> Result<(), rusqlite::Error> {
     if mode != "wal" {
         conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     }
-    // FULL: a commit returns after its frames are on the disk. The size limit gives back what a
-    // large clean-up made of the write-ahead log.
+    // FULL: a commit returns after its frames are on the disk. The cache, which only grows that
+    // large when it is needed, keeps a commit of many runs from spilling. The write-ahead log is
+    // folded in at 16 MB; the size limit gives back what a large clean-up made of it.
     conn.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; \
+         PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
     )
 }
 

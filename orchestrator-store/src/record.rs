@@ -1,12 +1,12 @@
 //! Events as they are stored: a version, JSON, and a checksum that binds both to their place.
 
 use orchestrator_core::{
-    event::{Event, Recorded, VERSION},
+    event::{Event, OLDEST_VERSION, Recorded, VERSION},
     id::{RunId, Sequence},
     port::StoreError,
     time::Timestamp,
 };
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The largest sequence number that a place has room for.
 pub(crate) const LAST_SEQ: u64 = u32::MAX as u64;
@@ -26,9 +26,16 @@ pub(crate) fn instant(at: Timestamp) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }
 
-/// One event, ready to be written.
+/// The most bytes of JSON in a row of the log that holds more than one event: such a row stays
+/// within a page of the database.
+const TOGETHER: usize = 3_500;
+
+/// A row of the log, ready to be written: events that were appended together.
+///
+/// Its body is a list of `[at, event]`; `seq` and `at` are the last one's. Schema 1 wrote one event
+/// a row, the body being its object.
 #[derive(Debug)]
-pub(crate) struct StoredEvent {
+pub(crate) struct StoredEvents {
     pub(crate) seq: u64,
     pub(crate) version: u32,
     pub(crate) at: u64,
@@ -36,30 +43,67 @@ pub(crate) struct StoredEvent {
     pub(crate) body: String,
 }
 
-impl StoredEvent {
-    /// The stored form of `recorded` in the log of `run`.
-    pub(crate) fn encode(run: &RunId, recorded: &Recorded) -> Result<Self, StoreError> {
-        let body = to_json(&recorded.event, format_args!("event {} of run `{run}`", recorded.seq))?;
-        let (seq, at) = (recorded.seq.0, recorded.at.0);
-        Ok(Self { seq, version: VERSION, at, crc: checksum(run, seq, VERSION, at, &body), body })
+impl StoredEvents {
+    /// The stored form of `events`, which follow each other in the log of `run`. `measured` is told
+    /// how long each is as JSON.
+    pub(crate) fn encode<'e>(
+        run: &RunId,
+        events: &'e [Recorded],
+        mut measured: impl FnMut(&'e Recorded, usize),
+    ) -> Result<Vec<Self>, StoreError> {
+        let mut rows = Vec::with_capacity(1);
+        let mut body = String::new();
+        let mut last: Option<&Recorded> = None;
+        for recorded in events {
+            let what = format_args!("event {} of run `{run}`", recorded.seq);
+            let text = to_json(&recorded.event, what)?;
+            measured(recorded, text.len());
+            if body.len() + text.len() > TOGETHER
+                && let Some(last) = last.take()
+            {
+                rows.push(Self::of(run, last, std::mem::take(&mut body)));
+            }
+            let before = if last.is_some() { ',' } else { '[' };
+            // Writing to a string cannot fail.
+            let _ = write!(body, "{before}[{},{text}]", recorded.at.0);
+            last = Some(recorded);
+        }
+        if let Some(last) = last {
+            rows.push(Self::of(run, last, body));
+        }
+        Ok(rows)
     }
 
-    /// The event again, if it is what was written.
-    pub(crate) fn decode(self, run: &RunId) -> Result<Recorded, StoreError> {
+    fn of(run: &RunId, last: &Recorded, mut body: String) -> Self {
+        body.push(']');
+        let (seq, at) = (last.seq.0, last.at.0);
+        Self { seq, version: VERSION, at, crc: checksum(run, seq, VERSION, at, &body), body }
+    }
+
+    /// The events again, if they are what was written.
+    pub(crate) fn decode(self, run: &RunId) -> Result<Vec<Recorded>, StoreError> {
         let damaged =
             |what: String| StoreError::Damaged(format!("event {} of run `{run}` {what}", self.seq));
         if checksum(run, self.seq, self.version, self.at, &self.body) != self.crc {
             return Err(damaged("does not match its checksum; restore a copy of the store".into()));
         }
-        if self.version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&self.version) {
             return Err(damaged(format!(
-                "has version {}, and this program reads version {VERSION}; use the version that wrote it",
+                "has version {}, and this program reads versions {OLDEST_VERSION} to {VERSION}; use the version that wrote it",
                 self.version
             )));
         }
-        let event: Event = serde_json::from_str(&self.body)
-            .map_err(|error| damaged(format!("cannot be read: {error}")))?;
-        Ok(Recorded { seq: Sequence(self.seq), at: Timestamp(self.at), event })
+        let unreadable = |error: serde_json::Error| damaged(format!("cannot be read: {error}"));
+        let events: Vec<(u64, Event)> = if self.body.starts_with('[') {
+            serde_json::from_str(&self.body).map_err(unreadable)?
+        } else {
+            vec![(self.at, serde_json::from_str(&self.body).map_err(unreadable)?)]
+        };
+        let before = (self.seq).checked_sub(events.len() as u64);
+        let first = before.ok_or_else(|| damaged("stands too early for what it holds".into()))? + 1;
+        let recorded =
+            |(seq, (at, event))| Recorded { seq: Sequence(seq), at: Timestamp(at), event };
+        Ok((first..).zip(events).map(recorded).collect())
     }
 }
 
@@ -100,17 +144,61 @@ mod tests {
     use super::*;
     use orchestrator_core::run::RunStatus;
 
-    fn stored() -> (RunId, StoredEvent) {
-        let run = RunId::new("r_1").unwrap();
+    fn ended(seq: u64) -> Recorded {
         let event = Event::RunEnded { status: RunStatus::Succeeded };
-        let recorded = Recorded { seq: Sequence(7), at: Timestamp(12), event };
-        let stored = StoredEvent::encode(&run, &recorded).unwrap();
-        (run, stored)
+        Recorded { seq: Sequence(seq), at: Timestamp(5 + seq), event }
+    }
+
+    fn logged(seq: u64, bytes: usize) -> Recorded {
+        let event = Event::CancelRequested { reason: "x".repeat(bytes) };
+        Recorded { event, ..ended(seq) }
+    }
+
+    fn stored() -> (RunId, StoredEvents) {
+        let run = RunId::new("r_1").unwrap();
+        let mut rows = StoredEvents::encode(&run, &[ended(6), ended(7)], |_, _| {}).unwrap();
+        (run, rows.remove(0))
+    }
+
+    #[test]
+    fn events_come_back_from_as_many_rows_as_they_need() {
+        let run = RunId::new("r_1").unwrap();
+        let check = |events: &[Recorded], expected: usize| {
+            let mut lengths = 0;
+            let rows = StoredEvents::encode(&run, events, |_, _| lengths += 1).unwrap();
+            assert_eq!((rows.len(), lengths), (expected, events.len()));
+            let found: Vec<_> = rows.into_iter().flat_map(|r| r.decode(&run).unwrap()).collect();
+            assert_eq!(found, events);
+        };
+        check(&[], 0);
+        check(&[ended(1)], 1);
+        check(&[ended(1), ended(2), ended(3)], 1);
+        check(&[logged(1, 9_000)], 1);
+        check(&[ended(1), logged(2, 9_000), ended(3)], 3);
+        check(&(1..=100).map(|seq| logged(seq, 300)).collect::<Vec<_>>(), 10);
+    }
+
+    #[test]
+    fn the_form_of_the_first_schema_is_read() {
+        let (run, mut row) = stored();
+        for version in [1, VERSION] {
+            row = StoredEvents {
+                version,
+                body: serde_json::to_string(&ended(0).event).unwrap(),
+                ..row
+            };
+            row.crc = checksum(&run, row.seq, row.version, row.at, &row.body);
+            let again = StoredEvents { body: row.body.clone(), ..row };
+            assert_eq!(
+                again.decode(&run).unwrap(),
+                [Recorded { at: Timestamp(row.at), ..ended(7) }]
+            );
+        }
     }
 
     #[test]
     fn any_change_to_a_stored_event_is_found_and_named() {
-        let check = |change: fn(&mut StoredEvent)| {
+        let check = |change: fn(&mut StoredEvents)| {
             let (run, mut event) = stored();
             change(&mut event);
             let text = event.decode(&run).unwrap_err().to_string();
@@ -124,22 +212,20 @@ mod tests {
     }
 
     #[test]
-    fn a_version_from_the_future_is_refused_by_name() {
-        let (run, mut event) = stored();
-        event.version = VERSION + 1;
-        event.crc = checksum(&run, event.seq, event.version, event.at, &event.body);
-        let text = event.decode(&run).unwrap_err().to_string();
-        assert!(text.contains(&format!("version {}", VERSION + 1)), "{text}");
-    }
-
-    #[test]
-    fn an_unknown_kind_is_refused_and_not_a_panic() {
-        let (run, mut event) = stored();
-        event.body = r#"{"type":"never-heard-of"}"#.into();
-        event.crc = checksum(&run, event.seq, event.version, event.at, &event.body);
-        assert!(
-            matches!(event.decode(&run), Err(StoreError::Damaged(text)) if text.contains("event 7"))
-        );
+    fn what_cannot_be_there_is_refused_by_name_and_not_a_panic() {
+        let check = |change: fn(&mut StoredEvents), says: &str| {
+            let (run, mut event) = stored();
+            change(&mut event);
+            event.crc = checksum(&run, event.seq, event.version, event.at, &event.body);
+            let error = event.decode(&run).unwrap_err();
+            assert!(matches!(&error, StoreError::Damaged(text) if text.contains(says)), "{error}");
+        };
+        check(|e| e.version = VERSION + 1, &format!("version {}", VERSION + 1));
+        check(|e| e.version = 0, "version 0");
+        check(|e| e.body = r#"{"type":"never-heard-of"}"#.into(), "event 7");
+        check(|e| e.body = r#"[[1,{"type":"never-heard-of"}]]"#.into(), "event 7");
+        check(|e| e.body = "[".into(), "event 7");
+        check(|e| e.seq = 1, "too early");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use orchestrator_core::{
+    event::{ArtifactRef, Content},
     id::BlobId,
-    port::{BlobError, Blobs, Catalog, Rows},
+    port::{BlobError, Blobs, CachedResult, Catalog, Rows},
     run::RunStatus,
     time::Timestamp,
 };
@@ -107,4 +108,47 @@ async fn a_clean_up_takes_old_blobs_that_nothing_refers_to() {
     assert!(!unfinished.exists());
     let again = store.clean(Timestamp(100), false).await.unwrap();
     assert_eq!((again.runs.len(), again.blobs), (0, 0));
+}
+
+#[tokio::test]
+async fn what_a_kept_result_refers_to_outlives_its_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(dir.path()).unwrap();
+    let blobs = store.blobs();
+    let put = async |text: &str| blobs.put(text.as_bytes()).await.unwrap();
+    let (lasting, brief, replaced) = (put("lasting").await, put("brief").await, put("old").await);
+    let file = put("a file").await;
+    let mut driver = Driver::created(&store, "a", 10).await;
+    let result = |key: &str, blob: &BlobId, expires| CachedResult {
+        output: Content::Blob { id: blob.clone(), bytes: 7 },
+        ..driver.cached(key, "plan", expires)
+    };
+    let mut with_file = result("lasting", &lasting, None);
+    let (name, media_type) = ("a.txt".into(), "text/plain".into());
+    with_file.artifacts = vec![ArtifactRef { name, media_type, blob: file.clone(), bytes: 6 }];
+    let first =
+        vec![with_file, result("brief", &brief, Some(90)), result("twice", &replaced, None)];
+    let second = vec![result("twice", &brief, Some(90))];
+    for cached in [first, second] {
+        let rows = Rows { cached, ..Rows::default() };
+        driver.append(&store, Vec::new(), rows).await.unwrap();
+    }
+    driver.end(&store, RunStatus::Succeeded).await;
+    for id in [&lasting, &brief, &replaced, &file] {
+        age(&path_of(dir.path(), id), 61);
+    }
+    let stay = async |before: u64, expected: [bool; 4]| {
+        let said = store.clean(Timestamp(before), true).await.unwrap();
+        let done = store.clean(Timestamp(before), false).await.unwrap();
+        assert_eq!(done, said, "it does what it said");
+        let found = [&lasting, &brief, &replaced, &file].map(|id| exists(dir.path(), id));
+        assert_eq!(found, expected, "before {before}");
+    };
+    // Nothing has expired yet; one was replaced.
+    stay(5, [true, true, false, true]).await;
+    stay(89, [true, true, false, true]).await;
+    assert!(store.run_ids("", 10).await.unwrap().is_empty(), "the run is gone");
+    stay(90, [true, false, false, true]).await;
+    assert_eq!(store.forget_cached(None, None, Timestamp(u64::MAX), false).await, Ok(1));
+    stay(90, [false; 4]).await;
 }

@@ -1,7 +1,10 @@
 //! Attempts of a run, of a task, of an agent.
 
 use super::limit_of;
-use crate::{error::Fault, record::from_json};
+use crate::{
+    body::{self, ATTEMPT},
+    error::Fault,
+};
 use orchestrator_core::{
     id::{AgentName, RunId, TaskName},
     port::AttemptRow,
@@ -14,10 +17,12 @@ pub(crate) fn attempts(
     run: &RunId,
     task: Option<&TaskName>,
 ) -> Result<Vec<AttemptRow>, Fault> {
-    let sql = "SELECT r.id, a.task, a.body FROM attempts a JOIN runs r ON r.n = a.run \
+    let sql = format!(
+        "SELECT {ATTEMPT} FROM attempts a JOIN runs r ON r.n = a.run \
                WHERE r.id = ?1 AND (?2 IS NULL OR a.task = ?2) \
-               ORDER BY a.started_at, a.first_seq, a.task, a.number";
-    rows(conn, sql, params![run.as_str(), task.map(TaskName::as_str)])
+               ORDER BY a.started_at, a.first_seq, a.task, a.number"
+    );
+    rows(conn, &sql, params![run.as_str(), task.map(TaskName::as_str)])
 }
 
 /// The attempts of `agent`, newest first.
@@ -26,10 +31,12 @@ pub(crate) fn attempts_of(
     agent: &AgentName,
     limit: usize,
 ) -> Result<Vec<AttemptRow>, Fault> {
-    let sql = "SELECT r.id, a.task, a.body FROM attempts a JOIN runs r ON r.n = a.run \
+    let sql = format!(
+        "SELECT {ATTEMPT} FROM attempts a JOIN runs r ON r.n = a.run \
                WHERE a.agent = ?1 \
-               ORDER BY a.started_at DESC, r.id DESC, a.first_seq DESC, a.number DESC LIMIT ?2";
-    rows(conn, sql, params![agent.as_str(), limit_of(limit)])
+               ORDER BY a.started_at DESC, r.id DESC, a.first_seq DESC, a.number DESC LIMIT ?2"
+    );
+    rows(conn, &sql, params![agent.as_str(), limit_of(limit)])
 }
 
 fn rows(conn: &Connection, sql: &str, values: impl Params) -> Result<Vec<AttemptRow>, Fault> {
@@ -37,8 +44,7 @@ fn rows(conn: &Connection, sql: &str, values: impl Params) -> Result<Vec<Attempt
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let (run, task, body): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        found.push(from_json(&body, format_args!("an attempt of task `{task}` of run `{run}`"))?);
+        found.push(body::attempt(row)?);
     }
     Ok(found)
 }

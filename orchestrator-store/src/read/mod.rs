@@ -1,17 +1,22 @@
 //! What the readers find: each function asks one question of one connection.
 
 mod attempts;
+mod cache;
 mod log;
+#[cfg(test)]
+mod plans;
 mod runs;
 mod spending;
 mod tasks;
 
 pub(crate) use attempts::{attempts, attempts_of};
-pub(crate) use log::{events, signals};
-pub(crate) use runs::{removable, run, run_ids, runs};
+pub(crate) use cache::{cached, count_cached, forgettable};
+pub(crate) use log::{events, mail, signals};
+pub(crate) use runs::{open_runs, removable, run, run_ids, runs};
 pub(crate) use spending::spending;
 pub(crate) use tasks::tasks;
 
+use orchestrator_core::{id::RunId, port::StoreError};
 use rusqlite::types::Value;
 
 /// The conditions of a list and the values that they name, in order.
@@ -53,4 +58,9 @@ impl Conditions {
 /// A limit as SQLite takes it.
 fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// A stored id of a run.
+fn run_id(text: &str) -> Result<RunId, StoreError> {
+    RunId::new(text).map_err(|error| StoreError::Damaged(error.to_string()))
 }

@@ -2,12 +2,13 @@
 
 use super::{Conditions, limit_of};
 use crate::{
+    body::{self, TASK},
     cursor::{RunPlace, TaskPlace},
     error::Fault,
-    record::{from_json, instant},
+    record::instant,
 };
-use orchestrator_core::port::{Listing, Page, TaskFilter, TaskRow};
-use rusqlite::{Connection, params_from_iter};
+use orchestrator_core::port::{Listing, Page, StoreError, TaskFilter, TaskRow};
+use rusqlite::{Connection, params_from_iter, types::Value};
 
 /// A page of the tasks that `filter` lets through.
 pub(crate) fn tasks(
@@ -15,6 +16,29 @@ pub(crate) fn tasks(
     filter: &TaskFilter,
     page: &Page,
 ) -> Result<Listing<TaskRow>, Fault> {
+    let (sql, values) = list(filter, page)?;
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let (mut items, mut last, mut next) = (Vec::new(), None, None);
+    while let Some(row) = rows.next()? {
+        if items.len() == page.limit {
+            next = last.map(|place: TaskPlace| place.encode());
+            break;
+        }
+        let mut item = body::task(row)?;
+        if let Some(seq) = row.get::<_, Option<i64>>("output_seq")? {
+            item.output = super::log::output(conn, &item.run, row.get("n")?, seq.cast_unsigned())?;
+        }
+        let run = RunPlace { created_at: row.get("created_at")?, id: item.run.to_string() };
+        let (position, name) = (item.position.into(), item.name.to_string());
+        last = Some(TaskPlace { run, position, name });
+        items.push(item);
+    }
+    Ok(Listing { items, next })
+}
+
+/// The statement of a page and its values.
+pub(super) fn list(filter: &TaskFilter, page: &Page) -> Result<(String, Vec<Value>), StoreError> {
     let mut only = Conditions::default();
     if let Some(run) = &filter.run {
         only.add("r.id = ?", [run.to_string().into()]);
@@ -45,25 +69,10 @@ pub(crate) fn tasks(
     only.values.push(limit_of(page.limit.saturating_add(1)).into());
     // CROSS JOIN keeps the order of the tables: runs by age, and only as many as fill the page.
     let sql = format!(
-        "SELECT r.created_at, r.id, t.position, t.name, t.body \
+        "SELECT {TASK}, r.created_at AS created_at, t.output_seq AS output_seq, r.n AS n \
          FROM runs r CROSS JOIN tasks t ON t.run = r.n WHERE {} \
          ORDER BY r.created_at DESC, r.id DESC, t.position, t.name LIMIT ?",
         only.sql()
     );
-    let mut statement = conn.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(only.values))?;
-    let (mut items, mut last, mut next) = (Vec::new(), None, None);
-    while let Some(row) = rows.next()? {
-        if items.len() == page.limit {
-            next = last.map(|place: TaskPlace| place.encode());
-            break;
-        }
-        let run = RunPlace { created_at: row.get(0)?, id: row.get(1)? };
-        let place = TaskPlace { run, position: row.get(2)?, name: row.get(3)? };
-        let body: String = row.get(4)?;
-        let what = format_args!("the row of task `{}` of run `{}`", place.name, place.run.id);
-        items.push(from_json(&body, what)?);
-        last = Some(place);
-    }
-    Ok(Listing { items, next })
+    Ok((sql, only.values))
 }
