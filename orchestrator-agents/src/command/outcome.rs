@@ -1,6 +1,6 @@
 //! What the end of a program means.
 
-use super::capture::Capture;
+use super::{capture::Capture, process::NotStarted};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     time::format_duration,
@@ -29,9 +29,27 @@ pub(super) fn not_started(
     program: &str,
     project: &Path,
     path: &OsStr,
-    error: &io::Error,
+    error: &NotStarted,
 ) -> Failure {
     let invalid = |message| Failure::new(ErrorClass::InvalidRequest, message);
+    let error = match error {
+        NotStarted::Program(error) => error,
+        NotStarted::Watcher(error) => {
+            let class = match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+                    ErrorClass::InvalidRequest
+                }
+                _ => ErrorClass::Transient,
+            };
+            return Failure::new(
+                class,
+                format!(
+                    "cannot run `{program}`: the shell that ends it if the orchestrator dies cannot \
+                     be started: {error}; check `/bin/sh` and the limit of processes"
+                ),
+            );
+        }
+    };
     if !project.is_dir() {
         let project = project.display();
         return invalid(format!("cannot run `{program}` in `{project}`: it is not a directory"));

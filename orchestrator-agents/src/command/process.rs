@@ -1,25 +1,25 @@
-//! A program and the process group that it leads.
+//! A program and all that it starts.
 //!
-//! One thread owns the program: it starts it, waits for it, ends what is left of its group and
-//! only then reaps it. Until it is reaped its number belongs to it, so that a signal to the group
-//! never reaches a stranger who got the same number.
+//! One thread owns the program: it starts the watcher and then the program in the watcher's group,
+//! waits for it, ends what is left, and only then reaps both.
 
-use super::guard::Guard;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use super::{group::Group, guard::Guard, stray};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use std::{
     io,
     os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
+    io::AsyncReadExt,
     process::{ChildStderr, ChildStdout},
     sync::oneshot,
 };
 
-/// Enough for a thread that starts one program and waits.
+/// Enough for a thread that starts two programs, waits, and reads a few small files.
 const STACK: usize = 256 * 1024;
 
 /// How long a killed process may take to go: the kernel may still write out its memory.
@@ -31,50 +31,50 @@ pub(super) struct Process {
     group: Arc<Group>,
     ended: oneshot::Receiver<io::Result<ExitStatus>>,
     output: Option<(ChildStdout, ChildStderr)>,
+    /// Ends when the watcher does.
+    pulse: Option<ChildStdout>,
 }
 
-/// The group of a program, as long as its number is its own.
-#[derive(Debug, Default)]
-struct Group {
-    leader: Mutex<Option<Pid>>,
+/// Why a program does not run.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// The watcher could not be started, and without it no program is.
+    Watcher(io::Error),
+    /// The program itself could not be started.
+    Program(io::Error),
 }
 
 /// What the owning thread hands out once the program runs.
 struct Started {
     stdout: std::process::ChildStdout,
     stderr: std::process::ChildStderr,
-}
-
-impl Group {
-    /// Signals every process of the group, if it is still there.
-    fn signal(&self, signal: Signal) {
-        let leader = self.leader.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(leader) = *leader {
-            // That nobody is left is no failure: it is what the signal is for.
-            let _ = kill_process_group(leader, signal);
-        }
-    }
+    pulse: Option<std::process::ChildStdout>,
 }
 
 impl Process {
-    /// Starts the program in a group of its own, with pipes for what it prints.
-    pub(super) async fn start(mut command: Command) -> io::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let group = Arc::new(Group::default());
+    /// Starts the program in a watched group of its own, with pipes for what it prints.
+    pub(super) async fn start(mut command: Command) -> Result<Self, NotStarted> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mark = stray::mark();
+        command.env(stray::VARIABLE, &mark);
+        let group = Arc::new(Group::new(stray::entry(&mark)));
         let (started, has_started) = oneshot::channel();
         let (ended, has_ended) = oneshot::channel();
         let owned = Arc::clone(&group);
         thread::Builder::new()
             .name("orchestrator-command".into())
             .stack_size(STACK)
-            .spawn(move || own(command, &owned, started, ended))?;
-        let gone = |_| io::Error::other("the thread that starts it has stopped");
+            .spawn(move || own(command, &mark, &owned, started, ended))
+            .map_err(NotStarted::Program)?;
+        let gone =
+            |_| NotStarted::Program(io::Error::other("the thread that starts it has stopped"));
         // From here on, dropping this value ends what has been started.
-        let mut process = Self { group, ended: has_ended, output: None };
-        let started: Started = has_started.await.map_err(gone)??;
-        let stdout = ChildStdout::from_std(started.stdout)?;
-        let stderr = ChildStderr::from_std(started.stderr)?;
+        let mut process = Self { group, ended: has_ended, output: None, pulse: None };
+        let Started { stdout, stderr, pulse } = has_started.await.map_err(gone)??;
+        let stdout = ChildStdout::from_std(stdout).map_err(NotStarted::Program)?;
+        let stderr = ChildStderr::from_std(stderr).map_err(NotStarted::Program)?;
         process.output = Some((stdout, stderr));
+        process.pulse = pulse.and_then(|pulse| ChildStdout::from_std(pulse).ok());
         Ok(process)
     }
 
@@ -83,11 +83,22 @@ impl Process {
         self.output.take().unzip()
     }
 
-    /// Resolves when the program has ended, its group is gone and it is reaped.
+    /// Resolves when the program has ended, its group is gone and it is reaped. Until then it sees
+    /// to it that the group has a watcher.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        (&mut self.ended)
-            .await
-            .unwrap_or_else(|_| Err(io::Error::other("the thread that waits for it has stopped")))
+        loop {
+            tokio::select! {
+                biased;
+                status = &mut self.ended => return status.unwrap_or_else(|_| {
+                    Err(io::Error::other("the thread that waits for it has stopped"))
+                }),
+                () = stops(self.pulse.as_mut()) => {
+                    // Started here and now: it is short, and every moment is one without a watcher.
+                    let pulse = self.group.relieve();
+                    self.pulse = pulse.and_then(|pulse| ChildStdout::from_std(pulse).ok());
+                }
+            }
+        }
     }
 
     /// Asks the group to end, and ends it after `grace`.
@@ -110,56 +121,69 @@ impl Drop for Process {
     }
 }
 
+/// Resolves when the other side of `pulse`, on which nothing is said, is closed; without one never.
+async fn stops(pulse: Option<&mut ChildStdout>) {
+    match pulse {
+        Some(pulse) => {
+            let _ = pulse.read(&mut [0]).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// The life of a program, on a thread of its own.
 fn own(
-    mut command: Command,
+    command: Command,
+    mark: &str,
     group: &Group,
-    started: oneshot::Sender<io::Result<Started>>,
+    started: oneshot::Sender<Result<Started, NotStarted>>,
     ended: oneshot::Sender<io::Result<ExitStatus>>,
 ) {
-    let mut child = match command.spawn() {
-        Ok(child) => child,
+    let begun = Instant::now();
+    let (mut guard, mut child) = match start_both(command, mark) {
+        Ok(both) => both,
         Err(error) => {
             // Nobody may wait any more; then nobody need know.
             let _ = started.send(Err(error));
             return;
         }
     };
-    let leader = Pid::from_child(&child);
-    *group.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(leader);
-    let guard = Guard::over(child.id());
-    let guard = guard.inspect_err(|error| tracing::warn!(%error, "a program runs unwatched")).ok();
+    let (leader, program) = (guard.pid(), Pid::from_child(&child));
+    guard.tell(program);
+    let pulse = guard.take_pulse();
+    group.fill(guard, program);
     let is_wanted = match (child.stdout.take(), child.stderr.take()) {
-        (Some(stdout), Some(stderr)) => started.send(Ok(Started { stdout, stderr })).is_ok(),
+        (Some(stdout), Some(stderr)) => started.send(Ok(Started { stdout, stderr, pulse })).is_ok(),
         // Both were asked for, so both are there.
         _ => false,
     };
     if !is_wanted {
         group.signal(Signal::KILL);
     }
-    wait_without_reaping(leader);
-    if let Some(guard) = guard {
-        guard.stand_down();
-    }
-    let status = finish(&mut child, group);
-    let _ = ended.send(status);
+    wait_without_reaping(program);
+    group.signal(Signal::KILL);
+    stray::end(mark, leader, begun.elapsed());
+    let _ = ended.send(group.dissolve(|| child.wait()));
 }
 
-fn wait_without_reaping(leader: Pid) {
+/// The watcher first: what is started has somebody who ends it from its first moment on.
+fn start_both(mut command: Command, mark: &str) -> Result<(Guard, Child), NotStarted> {
+    let guard = Guard::lead(&stray::entry(mark)).map_err(NotStarted::Watcher)?;
+    match command.process_group(guard.pid().as_raw_nonzero().get()).spawn() {
+        Ok(child) => Ok((guard, child)),
+        Err(error) => {
+            guard.stand_down();
+            Err(NotStarted::Program(error))
+        }
+    }
+}
+
+fn wait_without_reaping(program: Pid) {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    while let Err(error) = waitid(WaitId::Pid(leader), options) {
+    while let Err(error) = waitid(WaitId::Pid(program), options) {
         if error != rustix::io::Errno::INTR {
             tracing::warn!(%error, "cannot wait for a program");
             return;
         }
     }
-}
-
-/// Ends what is left of the group and reaps its leader.
-fn finish(child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
-    group.signal(Signal::KILL);
-    let mut leader = group.leader.lock().unwrap_or_else(PoisonError::into_inner);
-    let status = child.wait();
-    *leader = None;
-    status
 }

@@ -3,11 +3,11 @@
 use super::*;
 use orchestrator_core::{
     agent::{AgentSpec, Role},
-    id::{AgentName, ProviderName, RunId, TaskName},
+    id::{AgentName, ProviderName, RunId, TaskName, TurnNumber},
     money::MicroUsd,
-    port::{Feedback, Progress},
+    port::{Call, Feedback, Progress, Step},
     time::Timestamp,
-    usage::{Cost, TokenCount, Usage},
+    usage::{Cost, Spend, TokenCount, Usage},
 };
 use orchestrator_gateway::{
     Client, ProviderConfig, ProviderKind, SecretString, prices::PriceTable,
@@ -280,4 +280,65 @@ async fn feedback_reaches_the_model() {
     let feedback = Feedback { from: "review".into(), message: "add the missing tests".into() };
     again.feedback.push(feedback);
     assert_eq!(rig.perform(&again).await.unwrap().output, json!("Added."));
+}
+
+/// A host with a journal that outlives the attempt.
+#[derive(Default)]
+struct Keeping {
+    host: Host,
+    kept: Mutex<Vec<(Call, Value)>>,
+    at: Mutex<usize>,
+}
+
+#[async_trait]
+impl AttemptHost for Keeping {
+    fn log(&self, line: LogLine) {
+        self.host.log(line);
+    }
+    fn progress(&self, progress: Progress) {
+        self.host.progress(progress);
+    }
+    async fn cancelled(&self) {
+        self.host.cancelled().await;
+    }
+    fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+    async fn begin(&self, call: &Call) -> Result<Step, Failure> {
+        let mut at = self.at.lock().unwrap();
+        *at += 1;
+        Ok(match self.kept.lock().unwrap().get(*at - 1) {
+            Some((kept, output)) if kept == call => Step::Recorded(output.clone()),
+            _ => Step::Perform(TurnNumber(u32::try_from(*at).unwrap())),
+        })
+    }
+    async fn finish(
+        &self,
+        _turn: TurnNumber,
+        call: &Call,
+        output: Value,
+        spend: Vec<Spend>,
+    ) -> Result<bool, Failure> {
+        assert_eq!(spend.len(), 1, "what it cost goes with it");
+        self.kept.lock().unwrap().push((call.clone(), output));
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_recorded_is_not_asked_for_again() {
+    for target in BOTH {
+        let rig = Rig::new();
+        let keeping = Keeping::default();
+        rig.server.next(Reply::text("I would rather talk."));
+        rig.server.next(Reply::json(&json!({ "steps": ["one"] })));
+        let assignment = assignment(target, schema());
+        for _ in 0..2 {
+            *keeping.at.lock().unwrap() = 0;
+            let answer = rig.agent.perform(&assignment, &keeping).await.unwrap();
+            assert_eq!(answer.output, json!({ "steps": ["one"] }));
+            assert!(answer.spend.is_empty(), "the journal counts it");
+        }
+        assert_eq!(rig.server.requests().len(), 2);
+    }
 }
