@@ -1,6 +1,11 @@
 //! Test equipment for whoever builds on the orchestrator. A dev-dependency, never more.
 //!
+//! - [`sim`]: the whole engine in a seeded simulation, with crashes at every point.
+//! - [`faults`]: a store and blobs that fail on purpose.
+//! - [`workflows`]: twelve reference workflows with every construct of the language.
+//! - [`flip`]: a store with one bit flipped, anywhere.
 //! - [`model_server`]: a scripted server that speaks the protocols of model providers.
+//! - [`process`]: the real program, killed and with a disk that fails.
 //! - [`store_contract`]: what every store and every keeper of blobs must do, as cases.
 //!
 //! What it is not: part of any product. Nothing here may be a dependency of what is shipped.
@@ -21,6 +26,17 @@
 //! # }
 //! ```
 
+pub mod faults;
+
+pub mod flip;
+
 pub mod model_server;
 
+#[cfg(target_os = "linux")]
+pub mod process;
+
+pub mod sim;
+
 pub mod store_contract;
+
+pub mod workflows;

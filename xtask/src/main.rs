@@ -15,6 +15,7 @@ mod cli_reference;
 mod layers;
 mod markdown;
 mod pages;
+mod prove;
 mod summary;
 mod targets;
 mod test;
@@ -68,6 +69,11 @@ const CHORES: &[Chore] = &[
         name: "pages",
         does: "run the commands that the book's pages print, as somebody new would",
         run: pages::run,
+    },
+    Chore {
+        name: "prove",
+        does: "run the long form of a proof: WHAT [--json] and what it takes; alone, the list",
+        run: prove::run,
     },
 ];
 

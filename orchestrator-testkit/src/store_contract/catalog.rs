@@ -1,10 +1,16 @@
 //! Lists of runs.
 
-use super::fixture::{Driver, Subject, agent, run_id, started};
+use super::{
+    crowd::Fate,
+    fixture::{Driver, Subject, agent, run_id, started},
+};
 use orchestrator_core::{
-    id::{ProjectId, RunId, TenantId, WorkflowName},
-    port::{AttemptStatus, Catalog, Listing, Page, Rows, RunFilter, RunRow, StoreError},
-    run::RunStatus,
+    event::Origin,
+    id::{ProjectId, RunId, Sequence, TenantId, WorkflowName},
+    port::{
+        AttemptStatus, Catalog, Listing, Page, Rows, RunFilter, RunRow, StoreError, TaskFilter,
+    },
+    run::{Run, RunStatus},
     task::TaskStatus,
     time::Timestamp,
 };
@@ -29,7 +35,7 @@ pub(super) async fn rows_are_replaced_by_their_key(subject: Subject) {
             run: Some(driver.row.clone()),
             tasks: vec![task.clone()],
             attempts: vec![attempt.clone()],
-            spend: Vec::new(),
+            ..Rows::default()
         };
         driver.append(store, vec![started("plan", turn + 1)], rows).await.expect("append");
         assert_eq!(catalog.run(&driver.run).await, Ok(Some(driver.row.clone())));
@@ -76,6 +82,84 @@ pub(super) async fn runs_are_listed_newest_first_in_pages(subject: Subject) {
     }
 }
 
+pub(super) async fn runs_of_a_status_come_in_pages(subject: Subject) {
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    let mut expected = Vec::new();
+    for number in 0..12_u64 {
+        let mut driver = Driver::created(store, &format!("{number:02}"), 50 - number % 5).await;
+        match number % 3 {
+            0 => driver.end(store, RunStatus::Failed).await,
+            1 => driver.end(store, RunStatus::Succeeded).await,
+            _ => {}
+        }
+        if number % 3 != 1 {
+            expected.push(driver.row);
+        }
+    }
+    expected.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    let status = vec![RunStatus::Running, RunStatus::Failed];
+    let filter = RunFilter { status, ..RunFilter::default() };
+    for size in 1..=9 {
+        let (mut found, mut at) = (Vec::new(), page(size));
+        loop {
+            let part = catalog.runs(&filter, &at).await.expect("runs");
+            assert!(part.items.len() <= size && found.len() < 100, "pages of {size}");
+            found.extend(part.items);
+            let Some(next) = part.next else { break };
+            at.cursor = Some(next);
+        }
+        assert_eq!(found, expected, "pages of {size}");
+    }
+}
+
+pub(super) async fn open_runs_come_oldest_first(subject: Subject) {
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    let mut drivers = Vec::new();
+    for (id, at, parent) in
+        [("m", 30, None), ("a", 10, Some("m")), ("z", 20, None), ("b", 20, None), ("y", 5, None)]
+    {
+        let mut driver = Driver::new(id, at);
+        driver.row.parent = parent.map(run_id);
+        driver.create(store).await;
+        drivers.push(driver);
+    }
+    let check = async |after: Option<&str>, limit: usize, expected: &[&str]| {
+        let found = store.open_runs(after.map(run_id).as_ref(), limit).await.expect("open runs");
+        let ids: Vec<_> = found.iter().map(|open| open.id.clone()).collect();
+        let expected: Vec<_> = expected.iter().map(|id| run_id(id)).collect();
+        assert_eq!(ids, expected, "after {after:?}, at most {limit}");
+        found
+    };
+    let all = check(None, 10, &["y", "a", "b", "z", "m"]).await;
+    assert_eq!(all[1].parent, Some(run_id("m")));
+    assert_eq!((&all[0].parent, &all[0].lease), (&None, &Some(drivers[4].lease())));
+    check(None, 2, &["y", "a"]).await;
+    check(Some("a"), 2, &["b", "z"]).await;
+    check(Some("z"), 2, &["m"]).await;
+    check(Some("m"), 2, &[]).await;
+    check(None, 0, &[]).await;
+    // Every status but the last ones is open.
+    let [m, a, z, b, y] = &mut drivers[..] else { unreachable!("five were made") };
+    for (driver, status) in
+        [(m, RunStatus::Waiting), (&mut *z, RunStatus::Paused), (b, RunStatus::Cancelling)]
+    {
+        driver.row.status = status;
+        let rows = Rows { run: Some(driver.row.clone()), ..Rows::default() };
+        driver.append(store, vec![started("plan", 1)], rows).await.expect("append");
+    }
+    store.release(&y.run, y.epoch).await.expect("release");
+    a.end(store, RunStatus::Failed).await;
+    let open = check(None, 10, &["y", "b", "z", "m"]).await;
+    assert_eq!(open[0].lease, None, "given back");
+    z.end(store, RunStatus::Cancelled).await;
+    check(None, 10, &["y", "b", "m"]).await;
+    check(Some("z"), 10, &["m"]).await;
+    // A run that is gone meanwhile stands where its id does: ids sort by creation.
+    catalog.clean(Timestamp(1_000), false).await.expect("clean");
+    check(Some("a"), 10, &["y", "b", "m"]).await;
+    check(Some("z"), 10, &[]).await;
+}
+
 pub(super) async fn run_filters_restrict(subject: Subject) {
     let (store, catalog) = (&*subject.store, &*subject.catalog);
     let mut done = Driver::created(store, "done", 10).await;
@@ -86,7 +170,10 @@ pub(super) async fn run_filters_restrict(subject: Subject) {
     other.row.tenant = TenantId::new("acme").expect("a tenant");
     other.row.project = ProjectId::new("site").expect("a project");
     other.create(store).await;
-    let mut failed = Driver::created(store, "failed", 30).await;
+    let mut failed = Driver::new("failed", 30);
+    failed.row.parent = Some(done.run.clone());
+    failed.row.origin = Some(Origin::Retry { run: other.run.clone() });
+    failed.create(store).await;
     failed.end(store, RunStatus::Failed).await;
 
     let check = async |filter: RunFilter, expected: &[&str]| {
@@ -101,6 +188,12 @@ pub(super) async fn run_filters_restrict(subject: Subject) {
     check(RunFilter { status: vec![RunStatus::Cancelling], ..all() }, &[]).await;
     check(RunFilter { tenant: Some(other.row.tenant.clone()), ..all() }, &["r_other"]).await;
     check(RunFilter { project: Some(other.row.project.clone()), ..all() }, &["r_other"]).await;
+    let over = vec![RunStatus::Failed, RunStatus::Running, RunStatus::Failed, RunStatus::Paused];
+    check(RunFilter { status: over.clone(), ..all() }, &["r_failed", "r_other"]).await;
+    let (status, since) = (over, Some(Timestamp(25)));
+    check(RunFilter { status, since, ..all() }, &["r_failed"]).await;
+    check(RunFilter { parent: Some(done.run.clone()), ..all() }, &["r_failed"]).await;
+    check(RunFilter { parent: Some(failed.run.clone()), ..all() }, &[]).await;
     check(RunFilter { agent: Some(agent("qa")), ..all() }, &["r_done"]).await;
     check(RunFilter { agent: Some(agent("ghost")), ..all() }, &[]).await;
     let since = Some(Timestamp(20));
@@ -169,5 +262,37 @@ pub(super) async fn a_foreign_cursor_is_refused(subject: Subject) {
         assert!(matches!(runs, Err(StoreError::Damaged(_))), "{text}: {runs:?}");
         let tasks = catalog.tasks(&Default::default(), &at).await;
         assert!(matches!(tasks, Err(StoreError::Damaged(_))), "{text}: {tasks:?}");
+    }
+}
+
+/// A few of very many, found by what they are.
+pub(super) async fn a_crowd_is_listed_by_status(subject: Subject) {
+    const COUNT: u64 = 1_250;
+    super::crowd(&subject.store, COUNT).await;
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    for (fate, status) in [
+        (Fate::Open, vec![RunStatus::Running]),
+        (Fate::Failed, vec![RunStatus::Failed]),
+        (Fate::Succeeded, vec![RunStatus::Succeeded]),
+    ] {
+        let of = (0..COUNT).rev().filter(|place| Fate::of(*place) == fate);
+        let expected: Vec<RunId> = of.take(20).map(super::crowd_id).collect();
+        let filter = RunFilter { status, ..RunFilter::default() };
+        let found = catalog.runs(&filter, &page(20)).await.expect("runs");
+        let found: Vec<RunId> = found.items.into_iter().map(|row| row.id).collect();
+        assert_eq!(found, expected, "{fate:?}");
+    }
+    let open = store.open_runs(None, 10).await.expect("open runs");
+    let open: Vec<_> = open.into_iter().map(|open| open.id).collect();
+    assert_eq!(open, [super::crowd_id(0), super::crowd_id(1_000)]);
+    for place in [0, 1, 2] {
+        let run = super::crowd_id(place);
+        let events = store.events(&run, Sequence(0), usize::MAX).await.expect("events");
+        let state = Run::replay(&events).expect("a log that replays");
+        assert_eq!(catalog.run(&run).await, Ok(Some(state.run_row())));
+        let filter = TaskFilter { run: Some(run), ..TaskFilter::default() };
+        let tasks = catalog.tasks(&filter, &page(10)).await.expect("tasks").items;
+        let expected: Vec<_> = (0..5).filter_map(|place| state.task_row(place)).collect();
+        assert_eq!(tasks, expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fixture::{Driver, Subject, agent, run_id, spend, started};
 use orchestrator_core::{
-    id::{RunId, Sequence},
+    id::{CacheKey, RunId, Sequence},
     port::{Rows, RunFilter, Signal, SpendGroup, StoreError},
     run::RunStatus,
     task::TaskStatus,
@@ -21,10 +21,16 @@ pub(super) async fn only_ended_runs_before_the_date_go(subject: Subject) {
     ] {
         let mut driver = Driver::created(store, id, at).await;
         let rows = Rows {
+            gone: Vec::new(),
             run: None,
             tasks: vec![driver.task("plan", 0, TaskStatus::Running)],
             attempts: vec![driver.attempt("plan", 1, "dev", at)],
             spend: vec![spend(&driver, "plan", "dev", "m", Some(1))],
+            cached: vec![
+                driver.cached(id, "plan", None),
+                driver.cached(&format!("{id}-old"), "plan", Some(100)),
+                driver.cached(&format!("{id}-new"), "plan", Some(101)),
+            ],
         };
         driver.append(store, vec![started("plan", 1)], rows).await.expect("append");
         let cancel = Signal::Cancel { reason: "no".into() };
@@ -52,6 +58,14 @@ pub(super) async fn only_ended_runs_before_the_date_go(subject: Subject) {
         assert_eq!(store.signals(run, 0).await.unwrap_or_default(), []);
         assert_eq!(catalog.attempts(run, None).await, Ok(Vec::new()));
     }
+    // Results outlive their runs, but not their time.
+    for (key, stays) in [("done", true), ("done-old", false), ("done-new", true), ("young", true)] {
+        let found = store.cached(&CacheKey::new(key).expect("a key"), Timestamp(0)).await;
+        assert_eq!(found.map(|found| found.is_some()), Ok(stays), "{key}");
+    }
+    let mail = store.mail(0).await.expect("mail");
+    assert!(gone.iter().all(|run| !mail.runs.contains(run)), "{mail:?}");
+    assert_eq!(mail.runs.len(), 3);
     for kept in ["open", "edge", "young"].map(run_id) {
         let events = store.events(&kept, Sequence(0), 10).await.expect("events");
         assert!(events.len() >= 2, "{kept}");
@@ -69,4 +83,8 @@ pub(super) async fn only_ended_runs_before_the_date_go(subject: Subject) {
     let events = store.events(&reborn.run, Sequence(0), 10).await.expect("events");
     assert_eq!(events, reborn.first().events);
     assert_eq!(store.signals(&reborn.run, 0).await, Ok(Vec::new()));
+    // A new signal is new, whatever was removed.
+    store.signal(&reborn.run, Signal::Resume {}, Timestamp(501)).await.expect("signal");
+    let new = store.mail(mail.last).await.expect("mail");
+    assert_eq!(new.runs, [reborn.run]);
 }

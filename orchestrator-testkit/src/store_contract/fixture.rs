@@ -5,22 +5,22 @@ use orchestrator_core::{
     error::{ErrorClass, Failure},
     event::{ArtifactRef, Content, Event, Recorded, RunCreated},
     id::{
-        AgentName, AttemptNumber, BlobId, Epoch, OwnerId, ProjectId, ProviderName, RunId, Sequence,
-        TaskName, TenantId, WorkflowName,
+        AgentName, AttemptNumber, BlobId, CacheKey, Epoch, OwnerId, ProjectId, ProviderName, RunId,
+        Sequence, TaskName, TenantId, WorkflowName,
     },
     money::MicroUsd,
     port::{
-        Append, AttemptRow, AttemptStatus, Catalog, Lease, Rows, RunRow, SpendRow, Store,
-        StoreError, TaskRow,
+        Append, AttemptRow, AttemptStatus, CachedResult, Catalog, Claimant, Lease, Rows, RunRow,
+        SpendRow, Store, StoreError, TaskRow,
     },
-    run::RunStatus,
+    run::{Behaviour, RunStatus},
     task::TaskStatus,
     time::Timestamp,
     usage::{Cost, TokenCount, Usage},
     workflow::Workflow,
 };
 use serde_json::json;
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// A store under test, from both of its sides.
 #[derive(Clone)]
@@ -68,6 +68,7 @@ pub fn started(task: &str, attempt: u32) -> Event {
         attempt: AttemptNumber(attempt),
         epoch: Epoch(1),
         agent: agent("dev"),
+        child: None,
     }
 }
 
@@ -89,6 +90,7 @@ pub fn succeeded_with_blobs(task: &str, output: &BlobId, artifact: &BlobId) -> E
             blob: artifact.clone(),
             bytes: 12,
         }],
+        cached: None,
     }
 }
 
@@ -121,6 +123,7 @@ impl Driver {
             source: "template:audit".into(),
             status: RunStatus::Running,
             parent: None,
+            origin: None,
             created_at: Timestamp(at),
             ended_at: None,
             tasks: 2,
@@ -160,7 +163,11 @@ impl Driver {
             )],
             budget: None,
             max_parallel: 4,
-            parent: None,
+            parent: self.row.parent.clone(),
+            origin: self.row.origin.clone(),
+            library: BTreeMap::new(),
+            behaviour: Behaviour::default(),
+            takes_over: BTreeMap::new(),
         };
         let rows = Rows { run: Some(self.row.clone()), ..Rows::default() };
         Append {
@@ -219,7 +226,7 @@ impl Driver {
         rows: Rows,
     ) -> Result<(), StoreError> {
         let count = events.len() as u64;
-        store.append(self.next(events, rows)).await?;
+        store.append(Arc::new(self.next(events, rows))).await?;
         self.seq = Sequence(self.seq.0 + count);
         Ok(())
     }
@@ -251,6 +258,9 @@ impl Driver {
             cost: Cost::default(),
             error: Some(Failure::new(ErrorClass::TimedOut, "past its limit of 30s")),
             output: Some(Content::Inline(json!({ "steps": ["a", "b\u{0}", "é"] }))),
+            items: None,
+            held_up: None,
+            ask: None,
         }
     }
 
@@ -268,6 +278,35 @@ impl Driver {
             error: None,
             usage: Usage::default(),
             cost: Cost::default(),
+            artifacts: Vec::new(),
+            child: None,
+            session: None,
+            turns: 0,
+            cached: None,
+        }
+    }
+
+    /// Who asks for a concurrency group for one of its tasks.
+    pub fn claimant(&self, task: &str) -> Claimant {
+        let (project, run) = (self.row.project.clone(), self.run.clone());
+        Claimant { project, run, epoch: self.epoch, task: name(task) }
+    }
+
+    /// A result of one of its tasks that is kept under a key made of `key`, from 100 milliseconds
+    /// on.
+    ///
+    /// # Panics
+    /// When `key` does not make a key.
+    pub fn cached(&self, key: &str, task: &str, expires: Option<u64>) -> CachedResult {
+        CachedResult {
+            key: CacheKey::new(key).expect("a key"),
+            project: self.row.project.clone(),
+            workflow: self.row.workflow.clone(),
+            run: self.run.clone(),
+            task: name(task),
+            at: Timestamp(100),
+            expires: expires.map(Timestamp),
+            output: Content::Inline(json!({ "of": self.run, "by": task })),
             artifacts: Vec::new(),
         }
     }

@@ -18,10 +18,13 @@
 //! case says its seed; [`random_against_model`] runs one seed again.
 
 mod blobs;
+mod cached;
 mod catalog;
 mod cleaning;
 mod concurrent;
+mod crowd;
 mod fixture;
+mod groups;
 mod leases;
 mod log;
 mod random;
@@ -30,6 +33,7 @@ mod spending;
 mod tasks;
 
 pub use blobs::run_all as run_all_blobs;
+pub use crowd::{Fate, crowd, crowd_id};
 pub use fixture::{Driver, Subject, ended, name, run_id, spend, started, succeeded_with_blobs};
 pub use random::against_model as random_against_model;
 
@@ -61,6 +65,10 @@ where
     log::a_gap_in_the_numbers_is_refused(fresh().await).await;
     log::a_writer_under_another_epoch_is_fenced(fresh().await).await;
     log::a_refused_append_leaves_its_rows_unwritten(fresh().await).await;
+    log::rows_change_without_events(fresh().await).await;
+    log::an_append_may_be_shared(fresh().await).await;
+    log::a_run_may_begin_with_ten_thousand_events(fresh().await).await;
+    log::events_of_the_first_version_are_kept(fresh().await).await;
     leases::the_creator_holds_the_lease(fresh().await).await;
     leases::a_held_lease_is_refused_until_it_lapses(fresh().await).await;
     leases::an_owner_may_claim_again_and_fences_itself(fresh().await).await;
@@ -68,13 +76,26 @@ where
     leases::renewing_moves_the_expiry(fresh().await).await;
     leases::a_released_lease_is_free(fresh().await).await;
     signals::signals_are_numbered_and_read_in_parts(fresh().await).await;
+    signals::every_kind_of_signal_comes_back(fresh().await).await;
+    signals::mail_names_who_was_signalled_since(fresh().await).await;
+    signals::mail_loses_nothing_that_many_send(fresh().await).await;
+    groups::a_group_has_one_holder(fresh().await).await;
+    groups::a_group_is_free_when_its_holder_is_gone(fresh().await).await;
+    groups::a_group_goes_with_a_run_that_is_removed(fresh().await).await;
+    groups::one_of_many_gets_the_group(fresh().await).await;
+    cached::a_result_is_found_until_it_expires(fresh().await).await;
+    cached::results_are_forgotten_by_workflow_task_and_age(fresh().await).await;
     catalog::rows_are_replaced_by_their_key(fresh().await).await;
     catalog::runs_are_listed_newest_first_in_pages(fresh().await).await;
+    catalog::runs_of_a_status_come_in_pages(fresh().await).await;
+    catalog::open_runs_come_oldest_first(fresh().await).await;
+    catalog::a_crowd_is_listed_by_status(fresh().await).await;
     catalog::run_filters_restrict(fresh().await).await;
     catalog::search_takes_its_text_literally(fresh().await).await;
     catalog::ids_are_found_by_prefix(fresh().await).await;
     catalog::a_foreign_cursor_is_refused(fresh().await).await;
     tasks::tasks_are_listed_in_the_order_of_the_workflow(fresh().await).await;
+    tasks::outputs_come_back_whole(fresh().await).await;
     tasks::task_filters_restrict(fresh().await).await;
     tasks::attempts_come_in_the_order_of_their_starts(fresh().await).await;
     spending::spending_is_summed_by_every_group(fresh().await).await;

@@ -4,10 +4,10 @@ use super::fixture::{Driver, Subject, ended, owner, run_id, started};
 use orchestrator_core::{
     event::Recorded,
     id::{Epoch, RunId, Sequence},
-    port::{Lease, Rows, Signal, StoreError},
+    port::{Claimant, GroupHold, Lease, Rows, Signal, StoreError},
     time::Timestamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run as the model keeps it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ struct Model {
     epoch: u64,
     lease: Option<Lease>,
     signals: Vec<Signal>,
+    /// Whether it was signalled since the mail was last looked at.
+    has_mail: bool,
 }
 
 /// A small generator of numbers: Marsaglia's xorshift64.
@@ -38,21 +40,23 @@ impl Draw {
 pub async fn against_model(subject: Subject, seed: u64, steps: usize) {
     let mut draw = Draw(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut model: BTreeMap<RunId, Model> = BTreeMap::new();
-    let mut now = 0;
+    let mut holders: BTreeMap<String, Claimant> = BTreeMap::new();
+    let (mut now, mut mail) = (0, 0);
     for step in 0..steps {
         let at = format!("seed {seed}, step {step}");
         now += draw.below(400);
         let run = run_id(&format!("m{}", draw.below(4)));
-        match draw.below(9) {
+        match draw.below(10) {
             0 | 1 => create(&subject, &mut model, &run, now, &at).await,
             2..=4 => append(&subject, &mut model, &run, &mut draw, &at).await,
             5 => claim(&subject, &mut model, &run, &mut draw, now, &at).await,
             6 => renew(&subject, &mut model, &run, &mut draw, now, &at).await,
             7 => release(&subject, &mut model, &run, &mut draw, &at).await,
-            _ => signal(&subject, &mut model, &run, step, &at).await,
+            8 => signal(&subject, &mut model, &run, step, &at).await,
+            _ => hold(&subject, &mut model, &mut holders, &mut draw, &run, now, &at).await,
         }
         if step % 16 == 15 || step + 1 == steps {
-            compare(&subject, &model, &at).await;
+            compare(&subject, &mut model, &mut mail, &at).await;
         }
     }
 }
@@ -74,7 +78,8 @@ async fn create(
         return;
     }
     assert_eq!(result, Ok(()), "{at}");
-    let new = Model { events: first.events, epoch: 1, lease: Some(lease), signals: Vec::new() };
+    let (events, lease, signals) = (first.events, Some(lease), Vec::new());
+    let new = Model { events, epoch: 1, lease, signals, has_mail: false };
     model.insert(run.clone(), new);
 }
 
@@ -95,7 +100,7 @@ async fn append(
     let mut events: Vec<_> = (1..=count).map(|n| started("plan", n)).collect();
     events.push(ended());
     let append = driver.next(events, Rows::default());
-    let result = subject.store.append(append.clone()).await;
+    let result = subject.store.append(append.clone().into()).await;
     let Some(known) = known else {
         assert_eq!(result, Err(StoreError::NoSuchRun(run.clone())), "{at}");
         return;
@@ -207,12 +212,69 @@ async fn signal(
         Some(known) => {
             assert_eq!(result, Ok(()), "{at}");
             known.signals.push(signal);
+            known.has_mail = true;
         }
     }
 }
 
-async fn compare(subject: &Subject, model: &BTreeMap<RunId, Model>, at: &str) {
-    for (run, known) in model {
+async fn hold(
+    subject: &Subject,
+    model: &mut BTreeMap<RunId, Model>,
+    holders: &mut BTreeMap<String, Claimant>,
+    draw: &mut Draw,
+    run: &RunId,
+    now: u64,
+    at: &str,
+) {
+    let group = format!("group-{}", draw.below(2));
+    let known = model.get(run);
+    let mut driver = Driver::new(run.as_str().trim_start_matches("r_"), 1);
+    let epoch = known.map_or(1, |known| known.epoch);
+    driver.epoch = Epoch(if draw.below(4) == 0 { draw.below(4) } else { epoch });
+    let claimant = driver.claimant(if draw.below(2) == 0 { "plan" } else { "build" });
+    if draw.below(3) == 0 {
+        assert_eq!(subject.store.unhold(&group, &claimant).await, Ok(()), "{at}");
+        if holders.get(&group) == Some(&claimant) {
+            holders.remove(&group);
+        }
+        return;
+    }
+    let result = subject.store.hold(&group, &claimant, Timestamp(now)).await;
+    if known.is_none() {
+        assert_eq!(result, Err(StoreError::NoSuchRun(run.clone())), "{at}");
+        return;
+    }
+    if claimant.epoch.0 != epoch {
+        let (run, named, actual) = (run.clone(), claimant.epoch, Epoch(epoch));
+        assert_eq!(result, Err(StoreError::Fenced { run, named, actual }), "{at}");
+        return;
+    }
+    let holds = |holder: &&Claimant| {
+        let lease = model.get(&holder.run).and_then(|run| run.lease.as_ref());
+        lease.is_some_and(|lease| lease.epoch == holder.epoch && lease.expires > Timestamp(now))
+    };
+    match holders.get(&group).filter(|holder| **holder != claimant).filter(holds) {
+        Some(Claimant { run, task, .. }) => {
+            let (run, task) = (run.clone(), task.clone());
+            assert_eq!(result, Ok(GroupHold::Busy { run, task }), "{at}");
+        }
+        None => {
+            assert_eq!(result, Ok(GroupHold::Held), "{at}");
+            holders.insert(group, claimant);
+        }
+    }
+}
+
+async fn compare(subject: &Subject, model: &mut BTreeMap<RunId, Model>, last: &mut u64, at: &str) {
+    let mail = subject.store.mail(*last).await.expect("mail");
+    *last = mail.last;
+    let found: BTreeSet<RunId> = mail.runs.iter().cloned().collect();
+    assert_eq!(found.len(), mail.runs.len(), "{at}: each once");
+    let expected: BTreeSet<RunId> = (model.iter_mut())
+        .filter_map(|(run, known)| std::mem::take(&mut known.has_mail).then(|| run.clone()))
+        .collect();
+    assert_eq!(found, expected, "{at}: mail");
+    for (run, known) in &*model {
         let events = subject.store.events(run, Sequence(0), usize::MAX).await;
         assert_eq!(events.as_ref(), Ok(&known.events), "{at}: events of {run}");
         assert_eq!(subject.store.lease(run).await.as_ref(), Ok(&known.lease), "{at}: {run}");

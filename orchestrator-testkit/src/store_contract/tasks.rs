@@ -2,10 +2,14 @@
 
 use super::fixture::{Driver, Subject, agent, name, started};
 use orchestrator_core::{
-    port::{Catalog, Page, Rows, TaskFilter},
+    event::{Content, Event},
+    id::AttemptNumber,
+    port::{Catalog, ItemCounts, Page, Rows, TaskFilter},
+    schedule::HeldUp,
     task::TaskStatus,
     time::Timestamp,
 };
+use serde_json::json;
 
 async fn names(catalog: &dyn Catalog, filter: &TaskFilter, limit: usize) -> Vec<String> {
     let (mut found, mut page) = (Vec::new(), Page { limit, cursor: None });
@@ -41,6 +45,53 @@ pub(super) async fn tasks_are_listed_in_the_order_of_the_workflow(subject: Subje
         let one = TaskFilter { run: Some(super::run_id("new")), ..TaskFilter::default() };
         assert_eq!(names(catalog, &one, limit).await, expected[3..6], "pages of {limit}");
     }
+}
+
+/// Small and large, with the event that holds it and without.
+pub(super) async fn outputs_come_back_whole(subject: Subject) {
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    let mut driver = Driver::created(store, "a", 10).await;
+    let text = |length| Some(Content::Inline(json!({ "text": "é".repeat(length) })));
+    let succeeded = |task: &str, output: &Option<Content>| Event::AttemptSucceeded {
+        task: name(task),
+        attempt: AttemptNumber(1),
+        output: output.clone().unwrap_or(Content::Inline(json!(null))),
+        spend: Vec::new(),
+        artifacts: Vec::new(),
+        cached: None,
+    };
+    let mut expected = Vec::new();
+    for (position, task) in ["small", "large", "huge", "other"].into_iter().enumerate() {
+        let mut row = driver.task(task, position as u32, TaskStatus::Succeeded);
+        row.output = text([3, 300, 10_000, 400][position]);
+        row.held_up = Some(HeldUp::Parallel { most: 4 });
+        row.items = Some(ItemCounts { count: 9, ended: 3, failed: 1 });
+        expected.push(row);
+    }
+    let mut events: Vec<Event> =
+        expected.iter().map(|row| succeeded(row.name.as_str(), &row.output)).collect();
+    // What the event says is not what the row says.
+    events[3] = succeeded("other", &text(5_000));
+    let rows = Rows { tasks: expected.clone(), ..Rows::default() };
+    driver.append(store, events, rows).await.expect("append");
+    let found = async || catalog.tasks(&TaskFilter::default(), &Page::default()).await;
+    assert_eq!(found().await.map(|found| found.items), Ok(expected.clone()));
+    // Written again without its event, cut short, and with another event.
+    let rows = Rows { tasks: expected.clone(), ..Rows::default() };
+    driver.append(store, Vec::new(), rows).await.expect("append");
+    assert_eq!(found().await.map(|found| found.items), Ok(expected.clone()));
+    expected[1].output = None;
+    expected[2].output = text(2_000);
+    let event = Event::TaskSucceeded { task: name("huge"), output: text(2_000) };
+    let rows = Rows { tasks: expected.clone(), ..Rows::default() };
+    driver.append(store, vec![started("x", 1), event], rows).await.expect("append");
+    assert_eq!(found().await.map(|found| found.items), Ok(expected.clone()));
+    // Rows that are gone are removed, and one that is written with them stays.
+    let kept = expected.split_off(1);
+    let gone = vec![name("small"), name("large"), name("nobody")];
+    let rows = Rows { gone, tasks: vec![kept[0].clone()], ..Rows::default() };
+    driver.append(store, Vec::new(), rows).await.expect("append");
+    assert_eq!(found().await.map(|found| found.items), Ok(kept));
 }
 
 pub(super) async fn task_filters_restrict(subject: Subject) {
