@@ -29,8 +29,10 @@
 //! # }
 //! ```
 
+mod again;
 mod clock;
 mod config;
+mod control;
 pub mod document;
 mod environment;
 mod error;
@@ -44,16 +46,20 @@ mod service;
 mod setup;
 pub mod telemetry;
 mod templates;
+mod transfer;
 
 pub mod views;
 
+pub use again::{ForkRequest, RetryRequest};
 pub use config::{ConfigScope, setting_keys};
+pub use control::{Answer, Pause};
 pub use environment::Environment;
 pub use error::{Exit, SERVICE_CODES, ServiceError, codes};
-pub use execute::{Control, ExecuteRequest, Execution, Happening, OpenOptions, What};
+pub use execute::{Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, What};
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
 pub use setup::{InitOptions, NO_PROVIDER, ProviderChoice, SetupChoices};
+pub use transfer::ImportOptions;
 
 /// What requests and views are made of.
 pub use orchestrator_core::{

@@ -63,7 +63,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "providers.*.limits.concurrent",
         Takes::Count(1, COUNT),
-        "the most requests at the same time",
+        "the most requests, and attempts of agents that run on it, at the same time",
     ),
     setting("providers.*.timeouts.answer", Takes::Duration, "how long until an answer begins"),
     setting(
@@ -84,6 +84,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("agents.*.model", Takes::Text, "the model"),
     setting("agents.*.instructions", Takes::Text, "what it is told before each task"),
     setting("agents.*.max-tokens", Takes::Count(1, COUNT), "the most tokens of one answer"),
+    setting(
+        "agents.*.max-parallel",
+        Takes::Count(1, COUNT),
+        "the most attempts of it at once, over all runs",
+    ),
     setting("agents.*.fall-back", Takes::List, "who takes over when it cannot work, in order"),
     setting("agents.*.mode", Takes::OneOf(&["metered", "own-login"]), "how it reaches its model"),
     setting("agents.*.permissions.allow", Takes::List, "what it may do"),
@@ -101,6 +106,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "defaults.timeout",
         Takes::Duration,
         "how long an attempt may take when its task does not say",
+    ),
+    setting(
+        "limits.concurrent",
+        Takes::Count(1, COUNT),
+        "the most attempts at once, over all runs",
+    ),
+    setting(
+        "limits.per-project",
+        Takes::Count(1, COUNT),
+        "the most attempts at once of the runs of one project",
     ),
     setting("prices.*.input", Takes::Money, "USD per million input tokens of a model"),
     setting("prices.*.output", Takes::Money, "USD per million output tokens"),

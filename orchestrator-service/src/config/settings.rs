@@ -12,6 +12,7 @@ pub(crate) struct Settings {
     pub(crate) agents: BTreeMap<String, AgentSettings>,
     pub(crate) budget: BudgetSettings,
     pub(crate) defaults: DefaultSettings,
+    pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
     pub(crate) telemetry: TelemetrySettings,
 }
@@ -65,9 +66,18 @@ pub(crate) struct AgentSettings {
     pub(crate) model: Option<String>,
     pub(crate) instructions: Option<String>,
     pub(crate) max_tokens: Option<u32>,
+    pub(crate) max_parallel: Option<u32>,
     pub(crate) fall_back: Vec<String>,
     pub(crate) mode: Option<String>,
     pub(crate) permissions: BTreeMap<String, Vec<String>>,
+}
+
+/// `[limits]`: what all runs share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct SharedLimitSettings {
+    pub(crate) concurrent: Option<u32>,
+    pub(crate) per_project: Option<u32>,
 }
 
 /// `[budget]`.

@@ -1,25 +1,34 @@
-//! Starting runs, taking them up again, and stopping them.
+//! Starting runs and taking them up again.
 
 use super::{ExecuteRequest, Execution, prepare::Prepared, watch::Watch};
 use crate::{
     OrchestratorService, ServiceError,
     clock::now,
+    control::refuse_over,
     document::Diagnostic,
     owner::Holder,
     platform,
-    query::{Driver, Standing},
+    query::{Driver, Standing, WAITING},
     service::Opened,
-    views::{ArtifactView, CancelView, FailureView, ResultView, RunView, TaskView},
+    views::{ArtifactView, ControlView, FailureView, ResultView, RunView, TaskView},
 };
 use orchestrator_core::{
-    command::{Command, Moment},
-    engine::{Engine, EngineError, LEASE_TTL, SystemIds},
-    event::Recorded,
-    id::{AgentName, RunId, Sequence},
-    port::{Append, Ids, Lease, RunRow, Signal, StoreError},
-    run::Run,
+    engine::{Engine, EngineError},
+    id::{AgentName, RunId, TaskName},
+    port::{Lease, RunRow, Signal, StoreError},
+    run::{RunStatus, StartRun},
     task::TaskStatus,
 };
+use std::collections::BTreeSet;
+
+/// What came of the wish to let a run go on.
+#[derive(Debug)]
+pub enum Resumed {
+    /// This process drives it now.
+    Driving(Box<Execution>),
+    /// The process that drives it has been told.
+    Told(ControlView),
+}
 
 impl OrchestratorService {
     /// Starts a run. When this returns, the run is durable and under way.
@@ -28,109 +37,73 @@ impl OrchestratorService {
     /// An invalid workflow or input, an unknown agent, missing keys, an unusable store.
     pub async fn execute(&self, request: ExecuteRequest) -> Result<Execution, ServiceError> {
         let Prepared { start, bound } = self.prepare(&request)?;
+        self.begin(start, bound.everybody()).await
+    }
+
+    /// Starts what was prepared, with these agents.
+    pub(crate) async fn begin(
+        &self,
+        start: StartRun,
+        agents: &BTreeSet<AgentName>,
+    ) -> Result<Execution, ServiceError> {
         let opened = self.store()?;
         let watch = Watch::new();
-        let engine = self.engine(opened, bound.everybody(), &watch)?;
+        let engine = self.engine(opened, agents, &watch)?;
         let handle = engine.start(start).await.map_err(|error| opened.refused(error))?;
         Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch))
     }
 
-    /// Takes up a run that was interrupted or whose process died.
+    /// Takes up a run that was interrupted, paused or put down, or whose process died. A child is
+    /// taken up with the run that waits for it.
     ///
     /// # Errors
     /// An unknown run, one that has ended, one that a living process drives, or one whose agents
     /// cannot work here.
     pub async fn resume(&self, run: &str) -> Result<Execution, ServiceError> {
-        let (opened, row) = self.find_run(run).await?;
-        refuse_over(&row, "resume")?;
+        match self.go_on(run).await? {
+            Resumed::Driving(execution) => Ok(*execution),
+            Resumed::Told(_) => Err(ServiceError::Internal("the run was paused, not idle".into())),
+        }
+    }
+
+    /// Lets a run go on: one that nobody drives is taken up here, and a paused one that a living
+    /// process drives is told so.
+    ///
+    /// # Errors
+    /// As for [`OrchestratorService::resume`].
+    pub async fn go_on(&self, run: &str) -> Result<Resumed, ServiceError> {
+        let (opened, given) = self.find_run(run).await?;
+        refuse_over(&given, "resume")?;
+        let paused = |row: &RunRow| row.status == RunStatus::Paused;
+        if let Driver::Alive(lease) = self.driver(opened, &given).await? {
+            if paused(&given) {
+                return Ok(Resumed::Told(self.unpause(opened, &given).await?));
+            }
+            return Err(self.driven(&given.id, &lease));
+        }
+        let row = self.root(opened, &given).await?;
         let over = match self.driver(opened, &row).await? {
             Driver::Alive(lease) => return Err(self.driven(&row.id, &lease)),
             Driver::Nobody(lease) => lease.map(|lease| lease.epoch),
         };
         let created = opened.created(&row.id).await?;
-        let names: std::collections::BTreeSet<&AgentName> =
-            created.bindings.iter().flat_map(|binding| &binding.agents).collect();
+        let needed = self.roster()?.needed(&created);
         let watch = Watch::new();
-        let engine = self.engine(opened, names, &watch)?;
+        let engine = self.engine(opened, &needed, &watch)?;
+        // Nothing is recorded before all that the run needs is known to be here.
+        if paused(&row) {
+            self.ask(opened, &row, Signal::Resume {}).await?;
+        }
+        // A child goes on with its parent, unless it was paused by itself.
+        if row.id != given.id && paused(&opened.run(&given.id).await?) {
+            self.ask(opened, &given, Signal::Resume {}).await?;
+        }
         let handle = engine.resume(&row.id, over).await.map_err(|error| match error {
             EngineError::Store(StoreError::LeaseHeld { run, lease }) => self.driven(&run, &lease),
             error => opened.refused(error),
         })?;
-        Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch))
-    }
-
-    /// Asks a run to stop, whoever drives it.
-    ///
-    /// # Errors
-    /// An unknown run or one that has ended.
-    pub async fn cancel(&self, run: &str, reason: &str) -> Result<CancelView, ServiceError> {
-        let (opened, row) = self.find_run(run).await?;
-        refuse_over(&row, "cancel")?;
-        let status = match self.driver(opened, &row).await? {
-            Driver::Alive(_) => {
-                let signal = Signal::Cancel { reason: reason.to_owned() };
-                let told = opened.log().signal(&row.id, signal, now()).await;
-                told.map_err(|error| opened.failed(error))?;
-                "cancelling".to_owned()
-            }
-            Driver::Nobody(lease) => self.cancel_idle(opened, &row.id, lease, reason).await?,
-        };
-        Ok(CancelView { schema: "orchestrator.cancel/v1", run: row.id.to_string(), status })
-    }
-
-    /// Cancels a run that nobody drives: nothing of it is started again.
-    async fn cancel_idle(
-        &self,
-        opened: &Opened,
-        id: &RunId,
-        lease: Option<Lease>,
-        reason: &str,
-    ) -> Result<String, ServiceError> {
-        let owner = self.owner_id()?;
-        let expires = now().after(LEASE_TTL);
-        let over = lease.map(|lease| lease.epoch);
-        let claimed = opened.log().claim(id, &owner, now(), expires, over).await;
-        let lease = claimed.map_err(|error| match error {
-            StoreError::LeaseHeld { run, lease } => self.driven(&run, &lease),
-            error => opened.failed(error),
-        })?;
-        let outcome = self.write_cancelled(opened, id, &lease, reason).await;
-        let released = opened.log().release(id, lease.epoch).await;
-        let status = outcome?;
-        released.map_err(|error| opened.failed(error))?;
-        Ok(status)
-    }
-
-    async fn write_cancelled(
-        &self,
-        opened: &Opened,
-        id: &RunId,
-        lease: &Lease,
-        reason: &str,
-    ) -> Result<String, ServiceError> {
-        let events = opened.events(id, Sequence(0)).await?;
-        let mut run = Run::replay(&events).map_err(|error| {
-            opened.failed(StoreError::Damaged(format!("cannot replay run `{id}`: {error}")))
-        })?;
-        let expected = run.seq();
-        let mut events: Vec<Recorded> = Vec::new();
-        // The wish first: what the dead driver left running is then not started again.
-        let cancel = Command::Cancel { reason: reason.to_owned() };
-        for command in [cancel, Command::Recover { lease: lease.epoch }] {
-            let moment = Moment { now: now(), draw: SystemIds.draw() };
-            match run.handle(command, moment) {
-                Ok(more) => events.extend(more),
-                // With nothing left running the wish alone has ended it.
-                Err(_) if run.status().is_final() => {}
-                Err(rejected) => return Err(ServiceError::Internal(rejected.to_string())),
-            }
-        }
-        if !events.is_empty() {
-            let rows = run.take_rows();
-            let append = Append { run: id.clone(), epoch: lease.epoch, expected, events, rows };
-            opened.log().append(append).await.map_err(|error| opened.failed(error))?;
-        }
-        Ok(run.status().as_str().to_owned())
+        let execution = Execution::new(self.clone(), opened.clone(), engine, handle, watch);
+        Ok(Resumed::Driving(Box::new(execution)))
     }
 
     fn engine<'a>(
@@ -140,24 +113,28 @@ impl OrchestratorService {
         watch: &Watch,
     ) -> Result<Engine, ServiceError> {
         platform::judge(std::env::consts::OS)?;
+        // A child of a dead process is taken over with its parent, not when its lease runs out.
+        let me = self.owner().clone();
         let mut builder = Engine::builder()
+            .dead_when(move |lease| me.look(&lease.owner) == Holder::Dead)
             .store(opened.store())
             .blobs(opened.blobs())
             .owner(self.owner_id()?)
-            .observer(watch.observer.clone());
+            .observer(watch.observer.clone())
+            .limits(self.roster()?.limits(self.settings()?.settings()));
         for (spec, agent) in self.roster()?.make(agents, self.environment())? {
             builder = builder.agent(spec, agent);
         }
         Ok(builder.build())
     }
 
-    fn owner_id(&self) -> Result<orchestrator_core::id::OwnerId, ServiceError> {
+    pub(crate) fn owner_id(&self) -> Result<orchestrator_core::id::OwnerId, ServiceError> {
         self.owner().id().ok_or_else(|| {
             ServiceError::Internal("this process has no name that a lease could hold".into())
         })
     }
 
-    fn driven(&self, run: &RunId, lease: &Lease) -> ServiceError {
+    pub(crate) fn driven(&self, run: &RunId, lease: &Lease) -> ServiceError {
         match self.owner().look(&lease.owner) {
             Holder::Alive(pid) => ServiceError::Driven { run: run.to_string(), pid },
             Holder::Me => ServiceError::Driven { run: run.to_string(), pid: std::process::id() },
@@ -179,15 +156,23 @@ impl OrchestratorService {
         let row = opened.catalog().run(id).await.map_err(|error| opened.failed(error))?;
         let row = row.ok_or_else(|| ServiceError::NoSuchRun(id.to_string()))?;
         let tasks = opened.all_tasks(id).await?;
-        let standing = Standing::after_drive(&row, interrupted, now());
+        let standing = match interrupted {
+            true => self.standing_idle(opened, &row, now()).await?,
+            false => Standing::ended(&row, now()),
+        };
+        let asks = match standing.status {
+            WAITING => self.asked(opened, std::slice::from_ref(&row)).await?,
+            _ => Vec::new(),
+        };
         let view = RunView::new(&row, standing.status, standing.until);
         let created = opened.created(id).await?;
-        let needed: Vec<_> = created.workflow.tasks.iter().flat_map(|spec| &spec.needs).collect();
+        let specs = opened.specs(&created).await?;
+        let needed: BTreeSet<&TaskName> = specs.iter().flat_map(|spec| &spec.needs).collect();
         // The report of a task that nothing follows is the run's; else the last one there is.
         let (mut report, mut of_last) = (None, false);
         for task in tasks.iter().filter(|task| task.status == TaskStatus::Succeeded) {
             if let Some(found) = opened.artifacts(&row, task).await?.get("report.md") {
-                let last = !needed.contains(&&task.name);
+                let last = !needed.contains(&task.name) && task.name.is_plain();
                 if last || !of_last {
                     report = Some(ArtifactView::new(task.name.as_str(), found));
                     of_last = last;
@@ -202,19 +187,12 @@ impl OrchestratorService {
             status: standing.status.to_owned(),
             failure: failure.filter(|_| row.status == orchestrator_core::run::RunStatus::Failed),
             report,
+            asks,
             items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
             elapsed_ms: view.elapsed_ms,
             spent: view.spent,
         })
     }
-}
-
-fn refuse_over(row: &RunRow, action: &'static str) -> Result<(), ServiceError> {
-    if row.status.is_final() {
-        let (run, status) = (row.id.to_string(), row.status.to_string());
-        return Err(ServiceError::RunOver { action, run, status });
-    }
-    Ok(())
 }
 
 impl Opened {

@@ -1,7 +1,11 @@
 //! An execution under way: what it says, and how it is stopped.
 
-use super::watch::Watch;
-use crate::{OrchestratorService, ServiceError, service::Opened, views::ResultView};
+use super::watch::{Queue, Watch};
+use crate::{
+    OrchestratorService, ServiceError,
+    service::Opened,
+    views::{AskedView, ResultView},
+};
 use orchestrator_core::{
     engine::{Engine, EngineError, RunHandle, RunReport},
     event::Recorded,
@@ -9,16 +13,23 @@ use orchestrator_core::{
     port::{Progress, Signal},
 };
 use serde_json::{Map, Value};
-use std::fmt;
+use std::{fmt, sync::Arc};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 /// Something that an execution says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Happening {
     /// An event is durable.
-    Recorded(Box<Recorded>),
+    Recorded {
+        /// Of which run: the one that is driven, or one that it has started.
+        run: RunId,
+        /// The event.
+        recorded: Box<Recorded>,
+    },
     /// A running attempt says how it goes; not recorded.
     Progress {
+        /// The run.
+        run: RunId,
         /// The task.
         task: TaskName,
         /// Which try.
@@ -38,6 +49,7 @@ pub struct Execution {
     control: Control,
     happenings: mpsc::UnboundedReceiver<Happening>,
     driver: JoinHandle<Result<RunReport, EngineError>>,
+    observer: Arc<Queue>,
 }
 
 /// Stops an execution; may be cloned and moved to where the wish arises.
@@ -90,14 +102,25 @@ impl Execution {
     ) -> Self {
         let run = handle.id().clone();
         let Watch { observer, happenings } = watch;
+        let (drives, queue) = (engine.clone(), Arc::clone(&observer));
         let driver = tokio::spawn(async move {
             let report = handle.wait().await;
-            observer.close();
+            // What `then` has started is driven by this process as well, and seen to its end.
+            let mut followed = 0;
+            while let Some(next) = queue.chained().get(followed) {
+                followed += 1;
+                match drives.resume(next, None).await {
+                    Ok(handle) => drop(handle.wait().await),
+                    // It has ended already, or was put down with the rest.
+                    Err(error) => tracing::debug!(run = %next, %error, "not waited for"),
+                }
+            }
+            queue.close();
             report
         });
         let runtime = Handle::current();
         let control = Control { run: run.clone(), engine, opened, runtime };
-        Self { run, service, control, happenings, driver }
+        Self { run, service, control, happenings, driver, observer }
     }
 
     /// The run.
@@ -118,12 +141,26 @@ impl Execution {
         self.happenings.recv().await
     }
 
+    /// What people are asked, when nothing else of the run, its children and what it has started
+    /// can go on and nobody but them is waited for; else nothing.
+    ///
+    /// # Errors
+    /// An unusable store.
+    pub async fn asked(&self) -> Result<Vec<AskedView>, ServiceError> {
+        let opened = &self.control.opened;
+        let mut rows = vec![opened.run(&self.run).await?];
+        for run in self.observer.chained() {
+            rows.push(opened.run(&run).await?);
+        }
+        self.service.asked(opened, &rows).await
+    }
+
     /// Waits until the run has ended or was interrupted.
     ///
     /// # Errors
     /// What kept the engine from driving it; a run that failed is not an error here.
     pub async fn wait(self) -> Result<ResultView, ServiceError> {
-        let Self { run, service, control, happenings, driver } = self;
+        let Self { run, service, control, happenings, driver, observer: _ } = self;
         // Nobody listens any more, so nothing is gathered for them.
         drop(happenings);
         let report = match driver.await {
@@ -137,9 +174,9 @@ impl Execution {
 impl Happening {
     /// The event as one line of `execute --json`: `orchestrator.event/v1`. `None` for progress,
     /// which is not recorded.
-    pub fn to_json(&self, run: &RunId) -> Option<Value> {
+    pub fn to_json(&self) -> Option<Value> {
         match self {
-            Self::Recorded(recorded) => Some(event_json(run, recorded)),
+            Self::Recorded { run, recorded } => Some(event_json(run, recorded)),
             Self::Progress { .. } => None,
         }
     }
@@ -154,7 +191,15 @@ pub(crate) fn event_json(run: &RunId, recorded: &Recorded) -> Value {
     document.insert("at".into(), recorded.at.to_string().into());
     match serde_json::to_value(&recorded.event) {
         Ok(Value::Object(fields)) => {
-            document.extend(fields.into_iter().filter(|(name, _)| name != "run"));
+            let is_chain = recorded.event.kind().starts_with("chain-");
+            for (name, value) in fields {
+                match name.as_str() {
+                    // The run that the event is of is there already.
+                    "run" if is_chain => document.insert("next-run".into(), value),
+                    "run" => None,
+                    _ => document.insert(name, value),
+                };
+            }
         }
         // Only a value that JSON cannot hold could lead here, and a log holds JSON alone.
         other => tracing::error!(?other, "an event is not an object"),

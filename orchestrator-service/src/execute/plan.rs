@@ -1,22 +1,27 @@
-//! What a request would do, and what can be said about its cost.
+//! What a request would do.
 
-use super::{ExecuteRequest, prepare::Prepared};
+use super::{ExecuteRequest, estimate, prepare::Prepared};
 use crate::{
     OrchestratorService, ServiceError,
-    clock::now,
-    roster::{Member, Roster},
-    views::{Estimate, PlanView, PlannedTask},
+    views::{Estimate, PlanView, PlannedTask, PlannedWorkflow},
 };
 use orchestrator_core::{
     graph::Graph,
-    money::MicroUsd,
+    id::AgentName,
+    run::StartRun,
     task::{TaskKind, TaskSpec},
-    usage::{TokenCount, Usage},
+    workflow::Workflow,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
-/// How many bytes of text make about one token.
-const BYTES_A_TOKEN: u64 = 4;
+/// What one of the workflows of a plan would do.
+struct Sketch {
+    items: Vec<PlannedTask>,
+    layers: usize,
+    calls_models: bool,
+    estimate: Estimate,
+}
 
 impl OrchestratorService {
     /// Says what a request would do, without doing it: nothing is spent, started or written.
@@ -25,35 +30,45 @@ impl OrchestratorService {
     /// All that [`OrchestratorService::execute`] would refuse, but for an unusable store.
     pub async fn plan(&self, request: &ExecuteRequest) -> Result<PlanView, ServiceError> {
         let Prepared { start, bound } = self.prepare(request)?;
-        let roster = self.roster()?;
-        let workflow = &start.workflow;
-        let graph = Graph::of(workflow)
-            .map_err(|cycle| ServiceError::Internal(format!("a checked workflow has {cycle}")))?;
-        let layers = graph.layers();
-        let (mut items, mut total, mut calls_models) = (Vec::new(), ZERO, false);
-        for (layer, places) in layers.iter().enumerate() {
-            for &place in places {
-                let task = &workflow.tasks[place];
-                let agents = &bound.agents[place];
-                let Some(first) = agents.first() else { continue };
-                let member = roster.get(first.as_str())?;
-                let estimate = estimate(roster, member, task, &start.inputs);
-                calls_models |= member.calls_model();
-                total = sum(&total, &estimate, task.when.is_some());
-                let mut needs: Vec<usize> = graph.needs(place).collect();
-                needs.sort_unstable();
-                items.push(PlannedTask {
-                    name: task.name.to_string(),
-                    layer,
-                    needs: needs.into_iter().map(|n| workflow.tasks[n].name.to_string()).collect(),
-                    agents: agents.iter().map(ToString::to_string).collect(),
-                    provider: member.spec.provider.to_string(),
-                    model: member.spec.model.clone(),
-                    when: task.when.clone(),
-                    estimate,
-                });
+        let StartRun { workflow, library, .. } = &start;
+        let mut agents = bound.agents.iter();
+        let own = agents.next().map(Vec::as_slice).unwrap_or_default();
+        let bound: BTreeMap<&str, &[Vec<AgentName>]> =
+            library.keys().map(String::as_str).zip(agents.map(Vec::as_slice)).collect();
+        // A child is estimated before whoever starts it: what a circle of `then` leads back to has
+        // no bound, and a circle of children has been refused.
+        let mut known: BTreeMap<&str, Sketch> = BTreeMap::new();
+        let mut open: Vec<(&str, bool)> = library.keys().map(|key| (key.as_str(), false)).collect();
+        let mut begun: Vec<&str> = Vec::new();
+        while let Some((key, seen)) = open.pop() {
+            let Some(other) = library.get(key).filter(|_| !known.contains_key(key)) else {
+                continue;
+            };
+            if !seen && !begun.contains(&key) {
+                begun.push(key);
+                open.push((key, true));
+                open.extend(other.references().into_iter().map(|(_, name)| (name, false)));
+            } else if seen {
+                let agents = bound.get(key).copied().unwrap_or_default();
+                let sketch = self.sketch(other, agents, &Value::Null, &known)?;
+                known.insert(key, sketch);
             }
         }
+        let sketch = self.sketch(workflow, own, &start.inputs, &known)?;
+        let children = library.iter().filter_map(|(key, other)| {
+            let sketch = known.remove(key.as_str())?;
+            Some(PlannedWorkflow {
+                key: key.clone(),
+                workflow: other.name.to_string(),
+                version: other.version.clone(),
+                mode: other.mode.as_str().to_owned(),
+                items: sketch.items,
+                layers: sketch.layers,
+                calls_models: sketch.calls_models,
+                estimate: sketch.estimate,
+            })
+        });
+        let children: Vec<PlannedWorkflow> = children.collect();
         Ok(PlanView {
             schema: "orchestrator.plan/v1",
             workflow: workflow.name.to_string(),
@@ -63,70 +78,94 @@ impl OrchestratorService {
             max_parallel: start.max_parallel,
             budget_usd: start.budget,
             inputs: start.inputs.clone(),
-            items,
-            layers: layers.len(),
-            calls_models,
-            estimate: total,
+            items: sketch.items,
+            layers: sketch.layers,
+            calls_models: sketch.calls_models || children.iter().any(|child| child.calls_models),
+            estimate: sketch.estimate,
+            workflows: children,
         })
     }
+
+    fn sketch(
+        &self,
+        workflow: &Workflow,
+        agents: &[Vec<AgentName>],
+        inputs: &Value,
+        known: &BTreeMap<&str, Sketch>,
+    ) -> Result<Sketch, ServiceError> {
+        let graph = Graph::of(workflow)
+            .map_err(|cycle| ServiceError::Internal(format!("a checked workflow has {cycle}")))?;
+        let layers = graph.layers();
+        let (mut items, mut total, mut calls_models) = (Vec::new(), estimate::NOTHING, false);
+        for (layer, places) in layers.iter().enumerate() {
+            for &place in places {
+                let task = &workflow.tasks[place];
+                let agents = agents.get(place).map(Vec::as_slice).unwrap_or_default();
+                let mut planned = self.planned(task, agents, inputs, known)?;
+                if let (TaskKind::Agent { .. }, Some(first)) = (&task.kind, agents.first()) {
+                    calls_models |= self.roster()?.get(first.as_str())?.calls_model();
+                }
+                // A list may be empty or long, a condition false, a cached result at hand.
+                let maybe = task.when.is_some() || task.for_each.is_some() || task.cache.is_some();
+                let many = task.for_each.is_some();
+                total = estimate::sum(&total, &planned.estimate, maybe, many);
+                for then in &task.then {
+                    total = estimate::sum(&total, &of(known, &then.workflow), true, many);
+                }
+                let mut needs: Vec<usize> = graph.needs(place).collect();
+                needs.sort_unstable();
+                planned.layer = layer;
+                planned.needs =
+                    needs.into_iter().map(|n| workflow.tasks[n].name.to_string()).collect();
+                items.push(planned);
+            }
+        }
+        for then in &workflow.then {
+            total = estimate::sum(&total, &of(known, &then.workflow), true, false);
+        }
+        Ok(Sketch { items, layers: layers.len(), calls_models, estimate: total })
+    }
+
+    fn planned(
+        &self,
+        task: &TaskSpec,
+        agents: &[AgentName],
+        inputs: &Value,
+        known: &BTreeMap<&str, Sketch>,
+    ) -> Result<PlannedTask, ServiceError> {
+        let roster = self.roster()?;
+        let mut planned = PlannedTask {
+            name: task.name.to_string(),
+            layer: 0,
+            needs: Vec::new(),
+            agents: agents.iter().map(ToString::to_string).collect(),
+            provider: String::new(),
+            model: None,
+            when: task.when.clone(),
+            for_each: task.for_each.clone(),
+            workflow: None,
+            estimate: estimate::NOTHING,
+        };
+        match (&task.kind, agents.first()) {
+            (TaskKind::Workflow { workflow, .. }, _) => {
+                planned.provider = "workflow".into();
+                planned.estimate = of(known, workflow);
+                planned.workflow = Some(workflow.clone());
+            }
+            (TaskKind::Approval { .. }, _) => planned.provider = "person".into(),
+            (TaskKind::Agent { .. } | TaskKind::Command { .. }, Some(first)) => {
+                let member = roster.get(first.as_str())?;
+                planned.provider = member.spec.provider.to_string();
+                planned.model.clone_from(&member.spec.model);
+                planned.estimate = estimate::of(roster, member, task, inputs);
+            }
+            (TaskKind::Agent { .. } | TaskKind::Command { .. }, None) => {}
+        }
+        Ok(planned)
+    }
 }
 
-const ZERO: Estimate = Estimate {
-    input_tokens: 0,
-    max_output_tokens: Some(0),
-    least_usd: Some(MicroUsd::ZERO),
-    most_usd: Some(MicroUsd::ZERO),
-};
-
-/// What one attempt would cost, as far as the text that is known now tells.
-fn estimate(roster: &Roster, member: &Member, task: &TaskSpec, inputs: &Value) -> Estimate {
-    let TaskKind::Agent { prompt, .. } = &task.kind else { return ZERO };
-    if !member.calls_model() {
-        return ZERO;
-    }
-    // Other tasks' outputs are not there yet: a prompt that quotes them has no greatest length.
-    let bounded = task.needs.is_empty() && !prompt.contains("tasks.");
-    let known: u64 = [prompt.len(), member.spec.instructions().len(), texts(prompt, inputs)]
-        .into_iter()
-        .chain(task.output.as_ref().map(|schema| schema.to_string().len()))
-        .map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX))
-        .fold(0, u64::saturating_add);
-    let tokens = known.div_ceil(BYTES_A_TOKEN);
-    let longest = member.spec.max_tokens.map(u64::from);
-    let usage = Usage { input: TokenCount(tokens), ..Usage::default() };
-    let rates = roster.price(&member.spec).and_then(|price| price.rates_for(&usage, now()));
-    let cost = |output: u64| {
-        let rates = rates?;
-        let pico =
-            MicroUsd::pico_for(tokens, rates.input) + MicroUsd::pico_for(output, rates.output);
-        Some(MicroUsd::from_pico(pico))
-    };
-    Estimate {
-        input_tokens: tokens,
-        max_output_tokens: longest,
-        least_usd: cost(0),
-        most_usd: if bounded { longest.and_then(cost) } else { None },
-    }
-}
-
-/// The length of the inputs that `prompt` quotes.
-fn texts(prompt: &str, inputs: &Value) -> usize {
-    let Some(inputs) = inputs.as_object() else { return 0 };
-    let quoted = inputs.iter().filter(|(name, _)| prompt.contains(&format!("inputs.{name}")));
-    quoted.map(|(_, value)| value.as_str().map_or_else(|| value.to_string().len(), str::len)).sum()
-}
-
-/// Both together; a task that may be left out costs nothing at least.
-fn sum(total: &Estimate, task: &Estimate, may_be_left_out: bool) -> Estimate {
-    let both = |a: Option<MicroUsd>, b: Option<MicroUsd>| Some(a? + b?);
-    let least = if may_be_left_out { Some(MicroUsd::ZERO) } else { task.least_usd };
-    Estimate {
-        input_tokens: total.input_tokens.saturating_add(task.input_tokens),
-        max_output_tokens: match (total.max_output_tokens, task.max_output_tokens) {
-            (Some(a), Some(b)) => Some(a.saturating_add(b)),
-            _ => None,
-        },
-        least_usd: both(total.least_usd, least),
-        most_usd: both(total.most_usd, task.most_usd),
-    }
+/// What a run of the workflow of that key would cost.
+fn of(known: &BTreeMap<&str, Sketch>, key: &str) -> Estimate {
+    known.get(key).map_or(estimate::UNKNOWN, |sketch| sketch.estimate)
 }

@@ -3,12 +3,18 @@
 use super::{ExecuteRequest, What};
 use crate::{
     OrchestratorService, ServiceError,
+    document::Diagnostic,
     roster::Bound,
-    templates::{Loaded, is_document},
+    templates::{Family, Loaded, diagnose, is_document, refuse},
 };
-use orchestrator_core::{money::MicroUsd, run::StartRun};
+use orchestrator_core::{
+    money::MicroUsd,
+    run::StartRun,
+    task::TaskKind,
+    workflow::{NESTING, Problem, WORKFLOW_CYCLE, Workflow},
+};
 use serde_json::{Map, Value};
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// The template of a prompt alone, where a model is at hand.
 const FOR_A_PROMPT: &str = "quick-implementation";
@@ -20,6 +26,7 @@ const PROMPT: &str = "prompt";
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) start: StartRun,
+    /// Of the run's own workflow first, then of each of its library, in the order of their keys.
     pub(super) bound: Bound,
 }
 
@@ -28,15 +35,8 @@ impl OrchestratorService {
     pub(super) fn prepare(&self, request: &ExecuteRequest) -> Result<Prepared, ServiceError> {
         let loaded = self.load(request)?;
         let (mut workflow, inputs) = loaded.prepare(&given(request)?, request.mode)?;
-        let roster = self.roster()?;
-        roster.replace(&mut workflow, &request.agents)?;
-        let bound = roster.bind(&mut workflow, &loaded)?;
+        let (library, bound) = self.complete(&mut workflow, &loaded, &request.agents)?;
         let settings = self.settings()?.settings();
-        if let Some(timeout) = settings.defaults.timeout {
-            for task in workflow.tasks.iter_mut().filter(|task| task.timeout.is_none()) {
-                task.timeout = Some(timeout);
-            }
-        }
         if request.max_parallel == Some(0) {
             return Err(ServiceError::Argument {
                 what: "`--max-parallel`",
@@ -54,23 +54,45 @@ impl OrchestratorService {
         start.directory = self.project().to_owned();
         start.budget = budget;
         start.max_parallel = max_parallel.unwrap_or(start.max_parallel);
+        start.library = library;
         Ok(Prepared { start, bound })
     }
 
-    fn load(&self, request: &ExecuteRequest) -> Result<Loaded, ServiceError> {
-        let catalogue = self.catalogue()?;
-        match &request.what {
-            What::Template(name) => catalogue.load(name),
-            What::Workflow(given) => {
-                let path = self.environment().directory.join(given);
-                let like_a_file =
-                    given.contains(std::path::MAIN_SEPARATOR) || is_document(Path::new(given));
-                if like_a_file || path.is_file() {
-                    catalogue.load_file(&path)
-                } else {
-                    catalogue.load(given)
-                }
+    /// Finds all that `workflow` may start and who does the tasks of all of them, and fills in what
+    /// settings say for tasks that do not.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them, each at its place.
+    pub(crate) fn complete(
+        &self,
+        workflow: &mut Workflow,
+        loaded: &Loaded,
+        agents: &[(String, String)],
+    ) -> Result<(BTreeMap<String, Arc<Workflow>>, Bound), ServiceError> {
+        let mut family = self.catalogue()?.family(workflow, loaded, self.project())?;
+        let roster = self.roster()?;
+        let mut all: Vec<&mut Workflow> = vec![workflow];
+        all.extend(family.values_mut().map(|relative| &mut relative.workflow));
+        roster.replace(&mut all, agents)?;
+        let timeout = self.settings()?.settings().defaults.timeout;
+        for task in all.iter_mut().flat_map(|workflow| &mut workflow.tasks) {
+            // A child takes as long as its tasks and the people in it do.
+            if matches!(task.kind, TaskKind::Agent { .. } | TaskKind::Command { .. }) {
+                task.timeout = task.timeout.or(timeout);
             }
+        }
+        let mut asking = vec![(&mut *workflow, loaded)];
+        asking.extend(family.values_mut().map(|r| (&mut r.workflow, &r.loaded)));
+        let bound = roster.bind(&mut asking)?;
+        judge(workflow, loaded, &family)?;
+        let library = family.into_iter().map(|(key, r)| (key, Arc::new(r.workflow))).collect();
+        Ok((library, bound))
+    }
+
+    fn load(&self, request: &ExecuteRequest) -> Result<Loaded, ServiceError> {
+        match &request.what {
+            What::Template(name) => self.catalogue()?.load(name),
+            What::Workflow(given) => self.load_named(given),
             What::Prompt if request.prompt.is_none() => Err(ServiceError::Missing(
                 "there is nothing to execute: give a prompt, `--task-type` or `--workflow`",
             )),
@@ -80,12 +102,44 @@ impl OrchestratorService {
                     Some(diagnostic) if !roster.has_model() => {
                         Err(ServiceError::invalid("cannot work on a prompt", diagnostic.clone()))
                     }
-                    _ if roster.has_model() => catalogue.load(FOR_A_PROMPT),
+                    _ if roster.has_model() => self.catalogue()?.load(FOR_A_PROMPT),
                     _ => Err(ServiceError::ModelNeeded("a prompt".into())),
                 }
             }
         }
     }
+
+    /// The workflow that `given` means: a file, or the name of one.
+    pub(crate) fn load_named(&self, given: &str) -> Result<Loaded, ServiceError> {
+        let catalogue = self.catalogue()?;
+        let path = self.environment().directory.join(given);
+        let like_a_file =
+            given.contains(std::path::MAIN_SEPARATOR) || is_document(Path::new(given));
+        if like_a_file || path.is_file() {
+            catalogue.load_file(&path)
+        } else {
+            catalogue.load(given)
+        }
+    }
+}
+
+/// Refuses workflows that do not fit together.
+fn judge(workflow: &Workflow, loaded: &Loaded, family: &Family) -> Result<(), ServiceError> {
+    let library = family.iter().map(|(key, r)| (key.clone(), Arc::new(r.workflow.clone())));
+    let library: BTreeMap<String, Arc<Workflow>> = library.collect();
+    let mut found: Vec<Diagnostic> = place(workflow.check_library(&library), loaded);
+    for relative in family.values() {
+        let mut own = relative.workflow.check_library(&library);
+        // Circles and depth are the root's to tell: all of them are below it.
+        own.retain(|problem| ![WORKFLOW_CYCLE, NESTING].contains(&problem.code));
+        found.extend(place(own, &relative.loaded));
+    }
+    found.dedup();
+    if found.is_empty() { Ok(()) } else { Err(refuse(found)) }
+}
+
+fn place(problems: Vec<Problem>, loaded: &Loaded) -> Vec<Diagnostic> {
+    diagnose(&problems, &loaded.documents)
 }
 
 /// The prompt and the inputs by name.

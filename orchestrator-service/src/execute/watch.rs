@@ -2,7 +2,7 @@
 
 use super::Happening;
 use orchestrator_core::{
-    event::Recorded,
+    event::{Event, Recorded},
     id::{AttemptNumber, RunId, TaskName},
     port::{Observer, Progress},
 };
@@ -17,23 +17,33 @@ pub(super) struct Watch {
 
 /// The end that the engine fills.
 #[derive(Debug)]
-pub(super) struct Queue(Mutex<Option<mpsc::UnboundedSender<Happening>>>);
+pub(super) struct Queue {
+    sender: Mutex<Option<mpsc::UnboundedSender<Happening>>>,
+    /// The runs that `then` has started, in their order.
+    chained: Mutex<Vec<RunId>>,
+}
 
 impl Watch {
     pub(super) fn new() -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
-        Self { observer: Arc::new(Queue(Mutex::new(Some(sender)))), happenings }
+        let observer = Queue { sender: Mutex::new(Some(sender)), chained: Mutex::default() };
+        Self { observer: Arc::new(observer), happenings }
     }
 }
 
 impl Queue {
     /// Nothing more comes.
     pub(super) fn close(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The runs that `then` has started so far, of any run that is driven here.
+    pub(super) fn chained(&self) -> Vec<RunId> {
+        self.chained.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn send(&self, happening: Happening) {
-        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Err(_)) = sender.as_ref().map(|sender| sender.send(happening)) {
             sender.take();
         }
@@ -41,14 +51,19 @@ impl Queue {
 }
 
 impl Observer for Queue {
-    fn recorded(&self, _: &RunId, events: &[Recorded]) {
+    fn recorded(&self, run: &RunId, events: &[Recorded]) {
         for event in events {
-            self.send(Happening::Recorded(Box::new(event.clone())));
+            if let Event::ChainStarted { run, failure: None } = &event.event {
+                let mut chained = self.chained.lock().unwrap_or_else(PoisonError::into_inner);
+                chained.push(run.clone());
+            }
+            let recorded = Box::new(event.clone());
+            self.send(Happening::Recorded { run: run.clone(), recorded });
         }
     }
 
-    fn progress(&self, _: &RunId, task: &TaskName, attempt: AttemptNumber, progress: &Progress) {
-        let progress = progress.clone();
-        self.send(Happening::Progress { task: task.clone(), attempt, progress });
+    fn progress(&self, run: &RunId, task: &TaskName, attempt: AttemptNumber, progress: &Progress) {
+        let (run, task, progress) = (run.clone(), task.clone(), progress.clone());
+        self.send(Happening::Progress { run, task, attempt, progress });
     }
 }

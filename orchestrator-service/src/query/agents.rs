@@ -8,6 +8,7 @@ use crate::{
     templates::{Listed, refuse},
     views::{AgentDetails, AgentView, AttemptView, List, TemplateView},
 };
+use orchestrator_core::task::TaskSpec;
 use serde_json::Map;
 
 /// How many attempts the details of an agent show.
@@ -80,7 +81,6 @@ impl OrchestratorService {
         catalogue: &crate::templates::Catalogue,
         listed: Listed,
     ) -> Result<TemplateView, ServiceError> {
-        let roster = self.roster()?;
         let mut view = TemplateView {
             name: listed.name,
             version: String::new(),
@@ -105,12 +105,12 @@ impl OrchestratorService {
             view.version.clone_from(&workflow.version);
             view.description = workflow.description.clone().unwrap_or_default();
             view.inputs.extend(workflow.inputs.iter().map(|i| shown(&i.name, i.required)));
-            for task in &workflow.tasks {
-                if !view.agents.iter().any(|agent| agent == task.wanted()) {
-                    view.agents.push(task.wanted().to_owned());
+            for wanted in workflow.tasks.iter().filter_map(TaskSpec::wanted) {
+                if !view.agents.iter().any(|agent| agent == wanted) {
+                    view.agents.push(wanted.to_owned());
                 }
             }
-            roster.bind(&mut workflow, &loaded).map(drop)
+            self.complete(&mut workflow, &loaded, &[]).map(drop)
         });
         match judged {
             Ok(()) => view.ready = true,

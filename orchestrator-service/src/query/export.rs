@@ -1,18 +1,7 @@
-//! A run as one text, and removing old ones.
+//! A run as one text.
 
 use super::ExportFormat;
-use crate::{
-    OrchestratorService, ServiceError,
-    clock::now,
-    execute::event_json,
-    views::{AttemptView, CleanView, TaskView},
-};
-use orchestrator_core::{
-    id::{BlobId, Sequence},
-    time::Timestamp,
-};
-use serde_json::{Map, Value, json};
-use std::{fmt::Write, time::Duration};
+use crate::{OrchestratorService, ServiceError, views::TaskView};
 
 impl OrchestratorService {
     /// One run as one text.
@@ -21,77 +10,21 @@ impl OrchestratorService {
     /// An unknown run, a missing blob.
     pub async fn export(&self, run: &str, format: ExportFormat) -> Result<String, ServiceError> {
         match format {
-            ExportFormat::Json => self.export_json(run).await,
+            ExportFormat::Json { children } => self.export_bundle(run, children).await,
             ExportFormat::Csv => Ok(csv(&self.run(run).await?.items)),
+            ExportFormat::Html => self.export_html(run).await,
         }
     }
 
-    async fn export_json(&self, run: &str) -> Result<String, ServiceError> {
+    async fn export_html(&self, run: &str) -> Result<String, ServiceError> {
         let details = self.run(run).await?;
         let (opened, row) = self.find_run(&details.run.id).await?;
-        let events = opened.events(&row.id, Sequence(0)).await?;
-        let attempts = opened.catalog().attempts(&row.id, None).await;
-        let attempts = attempts.map_err(|e| opened.failed(e))?;
-        let mut ids: Vec<&BlobId> = events.iter().flat_map(|e| e.event.blobs()).collect();
-        ids.sort();
-        ids.dedup();
-        let mut blobs = Map::new();
-        for id in ids {
-            let bytes = opened.blobs().get(id).await?;
-            let content = match String::from_utf8(bytes) {
-                Ok(text) => json!({ "text": text }),
-                Err(error) => json!({ "hex": hex(error.as_bytes()) }),
-            };
-            blobs.insert(id.to_string(), content);
+        let mut outputs = Vec::new();
+        for task in opened.all_tasks(&row.id).await? {
+            outputs.push(opened.words(&row, &task).await?);
         }
-        let standing = self.standing(opened, &row).await?;
-        let attempts: Vec<AttemptView> =
-            attempts.iter().map(|attempt| AttemptView::new(attempt, &standing)).collect();
-        let events: Vec<Value> = events.iter().map(|event| event_json(&row.id, event)).collect();
-        let bundle = json!({
-            "schema": "orchestrator.export/v1",
-            "run": details,
-            "attempts": attempts,
-            "events": events,
-            "blobs": blobs,
-        });
-        let text = serde_json::to_string_pretty(&bundle);
-        text.map_err(|error| ServiceError::Internal(format!("cannot write the export: {error}")))
+        Ok(crate::transfer::page(&details, &outputs))
     }
-
-    /// Removes ended runs that were created longer ago than `older_than`, and what only they used.
-    ///
-    /// # Errors
-    /// An unusable store.
-    pub async fn clean(
-        &self,
-        older_than: Duration,
-        dry_run: bool,
-    ) -> Result<CleanView, ServiceError> {
-        let mut view = CleanView {
-            schema: "orchestrator.clean/v1",
-            dry_run,
-            runs: Vec::new(),
-            blobs: 0,
-            bytes: 0,
-        };
-        let Some(opened) = self.store_if_any()? else { return Ok(view) };
-        let age = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
-        let before = Timestamp(now().0.saturating_sub(age));
-        let cleaned = opened.catalog().clean(before, dry_run).await;
-        let cleaned = cleaned.map_err(|e| opened.failed(e))?;
-        view.runs = cleaned.runs.iter().map(ToString::to_string).collect();
-        view.blobs = cleaned.blobs;
-        view.bytes = cleaned.bytes;
-        Ok(view)
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 const HEADER: [&str; 17] = [
@@ -173,6 +106,5 @@ mod tests {
         ] {
             assert_eq!(quote(cell), expected);
         }
-        assert_eq!(hex(&[0, 255, 16]), "00ff10");
     }
 }

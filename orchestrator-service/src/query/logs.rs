@@ -1,13 +1,16 @@
 //! Logs of runs, tasks and agents, page by page.
 
-use super::LogQuery;
+use super::{
+    LogQuery,
+    describe::{attempt_of, describe},
+};
 use crate::{
     OrchestratorService, ServiceError,
     service::Opened,
     views::{LogEntry, LogPage},
 };
 use orchestrator_core::{
-    event::{Event, Recorded, SkipReason},
+    event::{Event, Recorded},
     id::{AgentName, AttemptNumber, RunId, Sequence, TaskName},
     port::{LogStream, RunRow},
 };
@@ -174,51 +177,6 @@ fn stream_name(stream: LogStream) -> &'static str {
         LogStream::Stderr => "stderr",
         LogStream::Note => "note",
         LogStream::Model => "model",
-    }
-}
-
-fn attempt_of(event: &Event) -> Option<AttemptNumber> {
-    match event {
-        Event::AttemptStarted { attempt, .. }
-        | Event::AttemptLogged { attempt, .. }
-        | Event::AttemptSucceeded { attempt, .. }
-        | Event::AttemptFailed { attempt, .. } => Some(*attempt),
-        _ => None,
-    }
-}
-
-/// An event in one line for people.
-pub(crate) fn describe(event: &Event) -> String {
-    match event {
-        Event::RunCreated(created) => format!(
-            "run of {} {} with {} tasks",
-            created.workflow.name,
-            created.workflow.version,
-            created.workflow.tasks.len()
-        ),
-        Event::AttemptStarted { attempt, agent, .. } => format!("attempt {attempt} by {agent}"),
-        Event::AttemptLogged { lines, .. } => format!("{} lines", lines.len()),
-        Event::AttemptSucceeded { .. } => "succeeded".to_owned(),
-        Event::AttemptFailed { failure, next: Some(next), .. } => {
-            format!("failed ({}): {}; again at {}", failure.class, failure.message, next.at)
-        }
-        Event::AttemptFailed { failure, next: None, .. } | Event::TaskFailed { failure, .. } => {
-            format!("failed ({}): {}", failure.class, failure.message)
-        }
-        Event::TaskSkipped { reason: SkipReason::Needs { task }, .. } => {
-            format!("skipped: {task} did not succeed")
-        }
-        Event::TaskSkipped { reason: SkipReason::When, .. } => {
-            "skipped: its condition is false".to_owned()
-        }
-        Event::TaskCancelled { .. } => "cancelled".to_owned(),
-        Event::RevisionRequested { number, feedback, .. } => {
-            format!("revision {number} asked for by {}: {}", feedback.from, feedback.message)
-        }
-        Event::CancelRequested { reason } => format!("asked to stop: {reason}"),
-        Event::RunRecovered { .. } => "taken up again".to_owned(),
-        Event::RunEnded { status } => format!("run {status}"),
-        other => other.kind().replace('-', " "),
     }
 }
 

@@ -1,12 +1,17 @@
 //! Reading: runs, tasks, agents, templates, logs, costs.
 
 mod agents;
+mod asked;
+mod clean;
+mod compare;
 mod cost;
+mod describe;
 mod export;
 mod logs;
 mod request;
 mod runs;
 mod tasks;
+mod why;
 
 pub use request::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
-pub(crate) use runs::{Driver, Standing};
+pub(crate) use runs::{Driver, INTERRUPTED, Standing, WAITING};

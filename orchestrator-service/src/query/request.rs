@@ -68,11 +68,21 @@ impl Default for CostQuery {
 }
 
 /// The form of an exported run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// Everything: rows, events and the text of blobs.
-    #[default]
-    Json,
+    /// Everything, to be read by programs and to be imported: the log and all blobs.
+    Json {
+        /// The runs that it started and waited for as well.
+        children: bool,
+    },
     /// Its tasks, one a line, with a header.
     Csv,
+    /// One page for people, which refers to nothing outside.
+    Html,
+}
+
+impl Default for ExportFormat {
+    fn default() -> Self {
+        Self::Json { children: false }
+    }
 }

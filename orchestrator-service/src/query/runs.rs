@@ -21,6 +21,9 @@ use serde_json::Value;
 /// The status of a run whose log is open and which nobody drives.
 pub(crate) const INTERRUPTED: &str = "interrupted";
 
+/// The status of a run that waits for people alone, whether or not somebody drives it.
+pub(crate) const WAITING: &str = "waiting";
+
 /// The items of a page when no number is given.
 pub(super) const PAGE: usize = 50;
 /// The most items of a page.
@@ -41,10 +44,9 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// That of a run which was driven here and has ended, or was put down, at `until`.
-    pub(crate) fn after_drive(row: &RunRow, interrupted: bool, until: Timestamp) -> Self {
-        let status = if interrupted { INTERRUPTED } else { row.status.as_str() };
-        Self { status, until, driver: None }
+    /// That of a run which was driven here and has ended at `until`.
+    pub(crate) fn ended(row: &RunRow, until: Timestamp) -> Self {
+        Self { status: row.status.as_str(), until, driver: None }
     }
 
     /// Whether somebody drives it.
@@ -188,9 +190,29 @@ impl OrchestratorService {
                 let last = opened.log().events(&row.id, last, 1).await;
                 let last = last.map_err(|e| opened.failed(e))?;
                 let until = last.last().map_or(row.created_at, |recorded| recorded.at);
-                Ok(Standing { status: INTERRUPTED, until, driver: None })
+                self.standing_idle(opened, row, until).await
             }
         }
+    }
+
+    /// How an open run is shown that nobody drives: paused, waiting for people, or else interrupted.
+    pub(crate) async fn standing_idle(
+        &self,
+        opened: &Opened,
+        row: &RunRow,
+        until: Timestamp,
+    ) -> Result<Standing, ServiceError> {
+        let status = match row.status {
+            RunStatus::Paused => RunStatus::Paused.as_str(),
+            RunStatus::Running | RunStatus::Waiting
+                if !self.asked(opened, std::slice::from_ref(row)).await?.is_empty() =>
+            {
+                WAITING
+            }
+            RunStatus::Running | RunStatus::Waiting | RunStatus::Cancelling => INTERRUPTED,
+            RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => row.status.as_str(),
+        };
+        Ok(Standing { status, until, driver: None })
     }
 
     /// Who drives an open run.
@@ -252,7 +274,13 @@ fn stored_statuses(wanted: &[String]) -> Result<Vec<RunStatus>, ServiceError> {
     let mut stored = Vec::new();
     for name in wanted {
         match RunStatus::from_name(name) {
-            Some(status) => stored.push(status),
+            Some(status) => {
+                stored.push(status);
+                // A run whose child waits for a person is shown as one that waits.
+                if status == RunStatus::Waiting {
+                    stored.push(RunStatus::Running);
+                }
+            }
             None if name == INTERRUPTED => {
                 stored.extend(RunStatus::ALL.into_iter().filter(|status| !status.is_final()));
             }

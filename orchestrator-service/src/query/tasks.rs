@@ -15,8 +15,8 @@ use orchestrator_core::{
     port::{Page, RunRow, TaskFilter, TaskRow},
     task::{TaskKind, TaskStatus},
 };
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How several runs are shown, each looked at once.
 #[derive(Debug, Default)]
@@ -108,19 +108,30 @@ impl OrchestratorService {
         let standing = self.standing(opened, &run).await?;
         let attempts = opened.catalog().attempts(&run.id, Some(&row.name)).await;
         let attempts = attempts.map_err(|e| opened.failed(e))?;
-        let spec = created.workflow.tasks.iter().find(|spec| spec.name == row.name);
+        // What was made of a task of the file asks for what that one asks for.
+        let specs = opened.specs(&created).await?;
+        let spec = specs.iter().find(|spec| spec.name.as_str() == row.name.base());
+        let undo = row.name.as_str().ends_with(":undo");
+        let kind = spec.and_then(|spec| match undo {
+            true => spec.compensate.as_deref(),
+            false => Some(&spec.kind),
+        });
+        let items: Vec<AttemptView> =
+            attempts.iter().map(|attempt| AttemptView::new(attempt, &standing)).collect();
+        let last = items.last();
         Ok(TaskDetails {
             schema: "orchestrator.task/v1",
             task: TaskView::new(&row, &standing),
             description: spec.and_then(|spec| spec.description.clone()),
             needs: spec
                 .map_or_else(Vec::new, |spec| spec.needs.iter().map(ToString::to_string).collect()),
-            asks: spec.map_or(Value::Null, |spec| match &spec.kind {
-                TaskKind::Agent { prompt, .. } => Value::String(prompt.clone()),
-                TaskKind::Command { command } => command.clone().into(),
-            }),
+            asks: kind.map_or(Value::Null, asks),
+            child: last.and_then(|last| last.child.clone()),
+            session: last.and_then(|last| last.session.clone()),
+            turns: last.map_or(0, |last| last.turns),
+            cached: last.and_then(|last| last.cached.clone()),
             output: opened.output(&row).await?,
-            items: attempts.iter().map(|attempt| AttemptView::new(attempt, &standing)).collect(),
+            items,
         })
     }
 
@@ -158,14 +169,16 @@ impl OrchestratorService {
         let (opened, row) = self.find_run(run).await?;
         let created = opened.created(&row.id).await?;
         let tasks = opened.all_tasks(&row.id).await?;
-        let needed: Vec<_> = created.workflow.tasks.iter().flat_map(|spec| &spec.needs).collect();
+        let specs = opened.specs(&created).await?;
+        let needed: BTreeSet<&TaskName> = specs.iter().flat_map(|spec| &spec.needs).collect();
         let mut told: Vec<&TaskName> = Vec::new();
-        for last in tasks.iter().filter(|task| !needed.contains(&&task.name)) {
-            if last.status != TaskStatus::Succeeded {
+        for last in tasks.iter().filter(|task| !needed.contains(&task.name)) {
+            // What the engine made of a task says what it has to say through that task.
+            if last.status != TaskStatus::Succeeded || !last.name.is_plain() {
                 continue;
             }
             // A verdict is about the work that it accepted; that work is what was asked for.
-            let spec = created.workflow.tasks.iter().find(|spec| spec.name == last.name);
+            let spec = specs.iter().find(|spec| spec.name == last.name);
             let judged = spec.and_then(|spec| spec.revise.as_ref());
             let teller = judged.map_or(&last.name, |revise| &revise.task);
             if !told.contains(&teller) {
@@ -186,6 +199,16 @@ impl OrchestratorService {
                 Some(several.iter().map(part).collect::<Vec<_>>().join("\n\n"))
             }
         })
+    }
+}
+
+/// What is asked for, as it stands in the workflow.
+fn asks(kind: &TaskKind) -> Value {
+    match kind {
+        TaskKind::Agent { prompt, .. } => Value::String(prompt.clone()),
+        TaskKind::Command { command } => command.clone().into(),
+        TaskKind::Workflow { workflow, with } => json!({ "workflow": workflow, "with": with }),
+        TaskKind::Approval { message, .. } => Value::String(message.clone()),
     }
 }
 
@@ -217,7 +240,11 @@ impl Opened {
     }
 
     /// What the task has to say to people.
-    async fn words(&self, run: &RunRow, task: &TaskRow) -> Result<Option<String>, ServiceError> {
+    pub(crate) async fn words(
+        &self,
+        run: &RunRow,
+        task: &TaskRow,
+    ) -> Result<Option<String>, ServiceError> {
         if let Some(report) = self.artifacts(run, task).await?.get("report.md") {
             let bytes = self.blobs().get(&report.blob).await?;
             return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));

@@ -2,6 +2,7 @@
 //! built-in analysts that are always there.
 
 mod bind;
+mod limits;
 mod make;
 mod provider;
 mod trust;
@@ -111,6 +112,7 @@ impl Roster {
         spec.model = settings.model.clone();
         spec.instructions = settings.instructions.clone();
         spec.max_tokens = settings.max_tokens;
+        spec.max_parallel = settings.max_parallel;
         spec.fall_back =
             settings.fall_back.iter().filter_map(|other| AgentName::new(other).ok()).collect();
         let unusable = self.judge(name, settings, provider, &mut spec, config);

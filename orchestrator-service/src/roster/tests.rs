@@ -81,3 +81,23 @@ fn the_usual_models_have_a_price_and_own_prices_win() {
     };
     assert_eq!(price.cost(&usage, Timestamp(0)).unwrap().to_string(), "1.000001");
 }
+
+#[test]
+fn limits_are_those_of_the_settings() {
+    let settings = "[limits]\nconcurrent = 9\nper-project = 5\n[providers.x]\nkind = 'ollama'\n\
+                    limits = { concurrent = 3 }\n[providers.y]\nkind = 'ollama'\n\
+                    [agents.dev]\nprovider = 'x'\nmodel = 'm'\nmax-parallel = 2\n";
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join(".orchestrator");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("config.toml"), settings).unwrap();
+    let environment = Environment::new([], folder.path().to_owned());
+    let files = ConfigFiles::of(folder.path(), &environment);
+    let config = Config::load(&files, &environment, &[]).unwrap();
+    let limits = Roster::new(&config).limits(config.settings());
+    assert_eq!((limits.global, limits.per_project), (Some(9), Some(5)));
+    let providers: Vec<_> = limits.providers.iter().map(|(n, most)| (n.as_str(), *most)).collect();
+    assert_eq!(providers, [("x", 3)]);
+    let agents: Vec<_> = limits.agents.iter().map(|(n, most)| (n.as_str(), *most)).collect();
+    assert_eq!(agents, [("dev", 2)]);
+}

@@ -4,6 +4,7 @@ mod opened;
 mod refs;
 
 pub(crate) use opened::Opened;
+pub(crate) use refs::LATEST;
 
 use crate::{
     ConfigScope, Environment, OpenOptions, ServiceError,
@@ -120,6 +121,21 @@ impl OrchestratorService {
         self.place().prepare()?;
         let opened = Opened::open(&self.place().state())?;
         Ok(self.inner.opened.get_or_init(|| opened))
+    }
+
+    /// The directory for what runs in the background say: made when it is not there yet, and kept
+    /// out of version control like all of the state.
+    ///
+    /// # Errors
+    /// A state directory that cannot be made.
+    pub fn background(&self) -> Result<PathBuf, ServiceError> {
+        self.place().prepare()?;
+        let directory = self.place().state().join("background");
+        std::fs::create_dir_all(&directory).map_err(|error| ServiceError::State {
+            directory: directory.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(directory)
     }
 
     /// The store, if the project has one: looking at nothing writes nothing.

@@ -5,6 +5,8 @@ use orchestrator_core::{
     event::{Event, Recorded, RunCreated},
     id::{RunId, Sequence},
     port::{Blobs, Catalog, Store, StoreError},
+    task::TaskSpec,
+    workflow::Mode,
 };
 use orchestrator_store::{LocalStore, OpenError};
 use std::{
@@ -93,5 +95,19 @@ impl Opened {
                 "the log of run `{run}` does not begin with its creation"
             )))),
         }
+    }
+
+    /// The tasks of the run that began as `created`, with those that were added while it ran.
+    pub(crate) async fn specs(&self, created: &RunCreated) -> Result<Vec<TaskSpec>, ServiceError> {
+        let mut specs = created.workflow.tasks.clone();
+        // Only a manager adds tasks.
+        if created.workflow.mode == Mode::Hierarchical {
+            for recorded in self.events(&created.run, Sequence(1)).await? {
+                if let Event::TasksAdded { tasks, .. } = recorded.event {
+                    specs.extend(tasks);
+                }
+            }
+        }
+        Ok(specs)
     }
 }

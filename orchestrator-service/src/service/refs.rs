@@ -8,8 +8,11 @@ use orchestrator_core::{
     workflow::did_you_mean,
 };
 
-/// The name of the run that was created last.
+/// The name of the run that was created last; children are a part of theirs.
 pub(crate) const LATEST: &str = "latest";
+
+/// How many runs are read at once when the last ones are children.
+const LOOKED_THROUGH: usize = 200;
 
 /// How many runs that fit are named when several do.
 const SHOWN: usize = 5;
@@ -24,10 +27,19 @@ impl OrchestratorService {
         let Some(opened) = self.store_if_any()? else { return Err(none()) };
         let catalog = opened.catalog();
         if given == LATEST {
-            let page = Page { limit: 1, cursor: None };
-            let runs = catalog.runs(&RunFilter::default(), &page).await;
-            let latest = runs.map_err(|e| opened.failed(e))?.items.into_iter().next();
-            return latest.map(|row| (opened, row)).ok_or_else(none);
+            let mut page = Page { limit: 1, cursor: None };
+            loop {
+                let runs = catalog.runs(&RunFilter::default(), &page).await;
+                let runs = runs.map_err(|e| opened.failed(e))?;
+                if let Some(latest) = runs.items.into_iter().find(|row| row.parent.is_none()) {
+                    return Ok((opened, latest));
+                }
+                let cursor = runs.next;
+                if cursor.is_none() {
+                    return Err(none());
+                }
+                page = Page { limit: LOOKED_THROUGH, cursor };
+            }
         }
         if given.is_empty() {
             return Err(none());

@@ -46,10 +46,12 @@ impl Home {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(super) resolved: Resolved,
-    pub(super) documents: Vec<Document>,
+    pub(crate) documents: Vec<Document>,
     pub(crate) name: String,
     /// Where it came from: `template:NAME`, or a file.
     pub(crate) source: String,
+    /// Whether it was asked for by its name, not by its file.
+    pub(super) by_name: bool,
 }
 
 /// One line of the list.
@@ -174,11 +176,12 @@ impl Catalogue {
             (Some(file), Home::Project | Home::User) => file.display().to_string(),
             _ => format!("template:{name}"),
         };
-        self.resolve(&self.library, name, document, source)
+        let loaded = self.resolve(&self.library, name, document, source)?;
+        Ok(Loaded { by_name: true, ..loaded })
     }
 
     /// The name of the workflow that `given` means: its own, or that of its file without the ending.
-    fn name_of<'a>(&'a self, given: &'a str) -> &'a str {
+    pub(super) fn name_of<'a>(&'a self, given: &'a str) -> &'a str {
         if self.documents.contains_key(given) || self.broken.contains_key(given) {
             return given;
         }
@@ -228,7 +231,7 @@ impl Catalogue {
         }
         let resolved =
             library.resolve(name).map_err(|problems| refuse(diagnose(&problems, &documents)))?;
-        Ok(Loaded { resolved, documents, name: name.to_owned(), source })
+        Ok(Loaded { resolved, documents, name: name.to_owned(), source, by_name: false })
     }
 }
 
@@ -241,7 +244,7 @@ pub(crate) fn is_document(path: &Path) -> bool {
 
 /// Problems with the place of each in the document that it is about: the first that has such a
 /// part, else the first of all.
-pub(super) fn diagnose(problems: &[Problem], documents: &[Document]) -> Vec<Diagnostic> {
+pub(crate) fn diagnose(problems: &[Problem], documents: &[Document]) -> Vec<Diagnostic> {
     problems
         .iter()
         .map(|problem| {

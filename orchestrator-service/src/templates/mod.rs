@@ -2,6 +2,8 @@
 
 mod built_in;
 mod catalogue;
+mod family;
 mod prepare;
 
-pub(crate) use catalogue::{Catalogue, Listed, Loaded, is_document, refuse};
+pub(crate) use catalogue::{Catalogue, Home, Listed, Loaded, diagnose, is_document, refuse};
+pub(crate) use family::Family;

@@ -1,12 +1,16 @@
 //! Documents from the rows of the store.
 
-use super::{ArtifactView, AttemptView, FailureView, RunView, Spent, TaskView};
+use super::{
+    ArtifactView, AskView, AskedView, AttemptView, CachedView, FailureView, HeldUpView, ItemCounts,
+    OriginView, RunView, Spent, TaskView,
+};
 use crate::query::Standing;
 use orchestrator_core::{
     error::Failure,
-    event::ArtifactRef,
+    event::{ArtifactRef, Ask, AskKind, CacheHit, Origin},
     id::TaskId,
-    port::{AttemptRow, RunRow, TaskRow},
+    port::{self, AttemptRow, RunRow, TaskRow},
+    schedule::HeldUp,
     time::Timestamp,
 };
 
@@ -28,6 +32,7 @@ impl RunView {
             source: row.source.clone(),
             status: status.to_owned(),
             parent: row.parent.as_ref().map(ToString::to_string),
+            origin: row.origin.as_ref().map(OriginView::from),
             created_at: row.created_at.to_string(),
             ended_at: text(row.ended_at),
             elapsed_ms: elapsed(Some(row.created_at), row.ended_at.unwrap_or(until)),
@@ -55,8 +60,73 @@ impl TaskView {
             ended_at: text(row.ended_at),
             elapsed_ms: elapsed(row.started_at, row.ended_at.unwrap_or(standing.until)),
             error: row.error.as_ref().map(FailureView::from),
+            ask: row.ask.as_deref().map(AskView::from),
+            held_up: row.held_up.as_ref().map(HeldUpView::from),
+            item_counts: row.items.map(ItemCounts::from),
             spent: Spent::new(&row.usage, &row.cost),
         }
+    }
+}
+
+impl From<port::ItemCounts> for ItemCounts {
+    fn from(counts: port::ItemCounts) -> Self {
+        Self { total: counts.count, ended: counts.ended, failed: counts.failed }
+    }
+}
+
+impl From<&Origin> for OriginView {
+    fn from(origin: &Origin) -> Self {
+        let (how, at) = match origin {
+            Origin::Then { .. } => ("then", None),
+            Origin::Retry { .. } => ("retry", None),
+            Origin::Fork { at, .. } => ("fork", Some(at.0)),
+            Origin::Import {} => ("import", None),
+            _ => ("other", None),
+        };
+        Self { how: how.to_owned(), run: origin.run().map(ToString::to_string), at }
+    }
+}
+
+impl From<&Ask> for AskView {
+    fn from(ask: &Ask) -> Self {
+        let kind = match ask.kind {
+            AskKind::Approval => "approval",
+            AskKind::Question => "question",
+            AskKind::Failure => "failure",
+            AskKind::Outcome => "outcome",
+        };
+        Self { kind, message: ask.message.clone(), expires: text(ask.expires) }
+    }
+}
+
+impl AskedView {
+    /// What the task of `row` asks.
+    pub(crate) fn new(row: &TaskRow, ask: &Ask) -> Self {
+        Self {
+            id: TaskId::of(&row.run, &row.name).to_string(),
+            run: row.run.to_string(),
+            task: row.name.to_string(),
+            ask: AskView::from(ask),
+        }
+    }
+}
+
+impl From<&HeldUp> for HeldUpView {
+    fn from(held_up: &HeldUp) -> Self {
+        let by = match held_up {
+            HeldUp::Parallel { .. } => "parallel",
+            HeldUp::Limit { .. } => "limit",
+            HeldUp::Group { .. } => "group",
+            HeldUp::Breaker { .. } => "breaker",
+            _ => "other",
+        };
+        Self { by: by.to_owned(), reason: held_up.to_string() }
+    }
+}
+
+impl From<&CacheHit> for CachedView {
+    fn from(hit: &CacheHit) -> Self {
+        Self { run: hit.run.to_string(), task: hit.task.to_string(), at: hit.at.to_string() }
     }
 }
 
@@ -80,6 +150,10 @@ impl AttemptView {
             ended_at: text(row.ended_at),
             error: row.error.as_ref().map(FailureView::from),
             artifacts: row.artifacts.iter().map(artifact).collect(),
+            child: row.child.as_ref().map(ToString::to_string),
+            session: row.session.clone(),
+            turns: row.turns,
+            cached: row.cached.as_ref().map(CachedView::from),
             spent: Spent::new(&row.usage, &row.cost),
         }
     }

@@ -4,6 +4,8 @@
 //! RFC 3339 text in UTC, durations are milliseconds, money is a decimal string in US dollars.
 
 mod agent;
+mod compare;
+mod control;
 mod cost;
 mod from_rows;
 mod list;
@@ -13,13 +15,25 @@ mod settings;
 mod setup;
 mod spent;
 mod task;
+mod transfer;
+mod why;
 
 pub use agent::{AgentDetails, AgentView};
+pub use compare::{
+    CompareView, DefinitionChange, Likeness, OutputComparison, TaskChange, TaskComparison,
+    TaskSide, ValueChange,
+};
+pub use control::{ControlView, Controlled};
 pub use cost::{CostGroup, CostReport, CostRow};
 pub use list::List;
-pub use plan::{Estimate, PlanView, PlannedTask};
-pub use run::{CancelView, CleanView, ResultView, RunDetails, RunView, StatusView};
+pub use plan::{Estimate, PlanView, PlannedTask, PlannedWorkflow};
+pub use run::{CancelView, CleanView, OriginView, ResultView, RunDetails, RunView, StatusView};
 pub use settings::{ConfigView, SettingView};
 pub use setup::{CheckState, CheckView, DoctorView, InitView, TemplateView};
 pub use spent::Spent;
-pub use task::{ArtifactView, AttemptView, FailureView, LogEntry, LogPage, TaskDetails, TaskView};
+pub use task::{
+    ArtifactView, AskView, AskedView, AttemptView, CachedView, FailureView, HeldUpView, ItemCounts,
+    LogEntry, LogPage, TaskDetails, TaskView,
+};
+pub use transfer::{ImportView, ImportedRun};
+pub use why::{Said, TaskWhy, WhyLink, WhyView};

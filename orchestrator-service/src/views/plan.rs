@@ -29,7 +29,30 @@ pub struct PlanView {
     pub layers: usize,
     /// Whether a model would be called, which costs money unless it is your own.
     pub calls_models: bool,
-    /// What can be said about the cost.
+    /// What can be said about the cost, that of children included.
+    pub estimate: Estimate,
+    /// The other workflows that it may start, as children or when it ends, by their keys.
+    pub workflows: Vec<PlannedWorkflow>,
+}
+
+/// A workflow that another one starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedWorkflow {
+    /// What it is called by: its name or its file.
+    pub key: String,
+    /// Its own name.
+    pub workflow: String,
+    /// Its version.
+    pub version: String,
+    /// How its tasks relate.
+    pub mode: String,
+    /// Its tasks, by layer and then as in the file.
+    pub items: Vec<PlannedTask>,
+    /// How many layers there are.
+    pub layers: usize,
+    /// Whether a model would be called.
+    pub calls_models: bool,
+    /// What can be said about the cost of one run of it.
     pub estimate: Estimate,
 }
 
@@ -42,14 +65,18 @@ pub struct PlannedTask {
     pub layer: usize,
     /// The tasks that it needs.
     pub needs: Vec<String>,
-    /// Who would do it, best first.
+    /// Who would do it, best first; nobody for a child workflow or an approval.
     pub agents: Vec<String>,
-    /// What the first of them runs on.
+    /// What the first of them runs on; `workflow` or `person` where nobody is asked.
     pub provider: String,
     /// Its model.
     pub model: Option<String>,
     /// The condition under which it runs.
     pub when: Option<String>,
+    /// The list for each item of which it is done.
+    pub for_each: Option<String>,
+    /// The workflow that it runs as a child: a key of [`PlanView::workflows`].
+    pub workflow: Option<String>,
     /// What one attempt would cost, as far as it can be known beforehand.
     pub estimate: Estimate,
 }

@@ -16,11 +16,13 @@ pub struct RunView {
     pub version: String,
     /// Where the definition came from: a file, or `template:NAME`.
     pub source: String,
-    /// `running`, `cancelling`, `succeeded`, `failed`, `cancelled`, or `interrupted`: its log is
-    /// open and no living process drives it.
+    /// `running`, `waiting`, `paused`, `cancelling`, `succeeded`, `failed`, `cancelled`, or
+    /// `interrupted`: its log is open, no living process drives it, and it waits for no person.
     pub status: String,
-    /// The run that started it.
+    /// The run that started it as a child and waits for it.
     pub parent: Option<String>,
+    /// From which run it came in another way.
+    pub origin: Option<OriginView>,
     /// When it was created.
     pub created_at: String,
     /// When it ended.
@@ -38,6 +40,17 @@ pub struct RunView {
     /// Tokens and money.
     #[serde(flatten)]
     pub spent: Spent,
+}
+
+/// From which run another one came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OriginView {
+    /// `then`, `retry`, `fork` or `import`.
+    pub how: String,
+    /// The run, when it is known here.
+    pub run: Option<String>,
+    /// The last event of it that counts here, for a fork.
+    pub at: Option<u64>,
 }
 
 /// Everything about one run.
@@ -80,12 +93,15 @@ pub struct ResultView {
     pub schema: &'static str,
     /// The run.
     pub run: String,
-    /// As in [`RunView::status`]; `interrupted` when it can be resumed.
+    /// As in [`RunView::status`]; `interrupted` when it can be resumed, `waiting` when people must
+    /// say something first.
     pub status: String,
     /// The class of the failure that ended it: of its first failed task. Null unless it failed.
     pub failure: Option<super::FailureView>,
     /// The task that holds the run's report, when it made one.
     pub report: Option<super::ArtifactView>,
+    /// What people are asked, in it and in its children; empty unless it waits for them alone.
+    pub asks: Vec<super::AskedView>,
     /// Its tasks in the order of the workflow.
     pub items: Vec<TaskView>,
     /// How long it took from creation to the end of this drive.
@@ -120,4 +136,6 @@ pub struct CleanView {
     pub blobs: u64,
     /// How many bytes these had.
     pub bytes: u64,
+    /// How many cached results were forgotten.
+    pub cached: u64,
 }

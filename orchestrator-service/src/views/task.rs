@@ -30,9 +30,72 @@ pub struct TaskView {
     pub elapsed_ms: u64,
     /// Why it failed, or why its last attempt did.
     pub error: Option<FailureView>,
+    /// What a person is asked.
+    pub ask: Option<AskView>,
+    /// What keeps it from starting although it could: a limit, a group, a breaker.
+    pub held_up: Option<HeldUpView>,
+    /// How its items stand, of a `for-each` task whose list is known.
+    pub item_counts: Option<ItemCounts>,
     /// Tokens and money.
     #[serde(flatten)]
     pub spent: Spent,
+}
+
+/// What a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AskView {
+    /// `approval`; `question` of the agent at work; `failure` that only a person can mend;
+    /// `outcome` of an attempt that must not be repeated.
+    pub kind: &'static str,
+    /// What is asked, in words.
+    pub message: String,
+    /// When it is too late to answer.
+    pub expires: Option<String>,
+}
+
+/// What a person is asked, and by which task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AskedView {
+    /// The task's id: what `approve`, `reject` and `answer` take.
+    pub id: String,
+    /// The run.
+    pub run: String,
+    /// The task's name.
+    pub task: String,
+    /// What is asked.
+    #[serde(flatten)]
+    pub ask: AskView,
+}
+
+/// What keeps a task from starting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeldUpView {
+    /// `parallel`, `limit`, `group` or `breaker`.
+    pub by: String,
+    /// In words.
+    pub reason: String,
+}
+
+/// How the items of a `for-each` task stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct ItemCounts {
+    /// How many there are.
+    pub total: u32,
+    /// How many have ended.
+    pub ended: u32,
+    /// How many of those failed.
+    pub failed: u32,
+}
+
+/// Where a result was made that was taken from the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CachedView {
+    /// The run that made it.
+    pub run: String,
+    /// The task of that run.
+    pub task: String,
+    /// When it was made.
+    pub at: String,
 }
 
 /// Everything about one task.
@@ -47,8 +110,17 @@ pub struct TaskDetails {
     pub description: Option<String>,
     /// The tasks that it needs.
     pub needs: Vec<String>,
-    /// What it asks for, with `{{ }}` as in the workflow: a prompt, or a program and its arguments.
+    /// What it asks for, with `{{ }}` as in the workflow: a prompt, a program and its arguments, a
+    /// workflow and its inputs, or what a person is asked.
     pub asks: Value,
+    /// The child run of its last attempt, where it is a workflow.
+    pub child: Option<String>,
+    /// The session in which the agent of its last attempt worked.
+    pub session: Option<String>,
+    /// How many turns its last attempt has done.
+    pub turns: u32,
+    /// Where its result was made, when it was taken from the cache.
+    pub cached: Option<CachedView>,
     /// What it left; null when it has not succeeded.
     pub output: Value,
     /// Its attempts, first to last.
@@ -76,6 +148,14 @@ pub struct AttemptView {
     pub error: Option<FailureView>,
     /// Files that it made.
     pub artifacts: Vec<ArtifactView>,
+    /// The child run that it is, where the task is a workflow.
+    pub child: Option<String>,
+    /// The session in which its agent works.
+    pub session: Option<String>,
+    /// How many turns it has done.
+    pub turns: u32,
+    /// Where its result was made, when it was taken from the cache.
+    pub cached: Option<CachedView>,
     /// Tokens and money.
     #[serde(flatten)]
     pub spent: Spent,

@@ -38,8 +38,8 @@ async fn outputs_flow_and_every_event_is_told() {
     let run = execution.run().clone();
     let (mut kinds, mut last) = (Vec::new(), 0);
     while let Some(happening) = execution.next().await {
-        if let Happening::Recorded(recorded) = &happening {
-            let line = happening.to_json(&run).unwrap();
+        if let Happening::Recorded { recorded, .. } = &happening {
+            let line = happening.to_json().unwrap();
             assert_eq!(line["schema"], "orchestrator.event/v1");
             assert_eq!(line["run"], run.as_str());
             last += 1;
@@ -97,7 +97,7 @@ async fn a_cancelled_run_ends_and_an_interrupted_one_goes_on() {
     let wait = "name: wait\ntasks:\n  first: { command: [sh, -c, 'echo x >> first.txt'] }\n  \
                 hold: { command: [sh, -c, 'until test -e go; do sleep 0.05; done; echo done'], needs: [first] }\n";
     let running = |happening: &Happening| {
-        matches!(happening, Happening::Recorded(recorded)
+        matches!(happening, Happening::Recorded { recorded, .. }
             if recorded.event.kind() == "attempt-started"
                 && recorded.event.task().is_some_and(|task| task.as_str() == "hold"))
     };

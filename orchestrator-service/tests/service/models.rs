@@ -1,8 +1,9 @@
 //! Templates on a model, through both protocols, with tokens and cost to the last digit.
 
-use crate::place::{Place, template};
+use crate::place::{Place, template, until_asked};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use orchestrator_core::usage::{TokenCount, Usage};
-use orchestrator_service::{CostQuery, ExecuteRequest, views::CostGroup};
+use orchestrator_service::{Answer, CostQuery, ExecuteRequest, views::CostGroup};
 use orchestrator_testkit::model_server::{ModelServer, Reply};
 use serde_json::json;
 
@@ -67,18 +68,33 @@ async fn a_prompt_is_built_reviewed_and_revised_on_both_protocols() {
         assert_eq!((task.output.as_str(), task.task.attempts), (Some("--- a better patch"), 2));
         let everything = service.export("latest", Default::default()).await.unwrap();
         assert!(!everything.contains("sk-house-secret"));
+        let everything: serde_json::Value = serde_json::from_str(&everything).unwrap();
+        for blob in everything["blobs"].as_array().unwrap() {
+            let bytes = STANDARD.decode(blob["base64"].as_str().unwrap()).unwrap();
+            assert!(!String::from_utf8_lossy(&bytes).contains("sk-house-secret"));
+        }
     }
 }
 
 #[tokio::test]
-async fn a_refused_key_says_so_and_counts_nothing() {
+async fn a_refused_key_waits_for_a_person_and_counts_nothing() {
     let server = ModelServer::start().unwrap();
     server.otherwise(Reply::error(401, "authentication_error", "invalid x-api-key"));
     let place = place(&server, "anthropic");
     let request = ExecuteRequest { prompt: Some("Add x".into()), ..Default::default() };
-    let result = place.service().execute(request).await.unwrap().wait().await.unwrap();
-    assert_eq!(result.status, "failed");
-    assert_eq!(result.failure.unwrap().class, "auth");
+    let (service, execution) = (place.service(), place.service().execute(request).await.unwrap());
+    let asks = until_asked(&execution).await;
+    assert_eq!((asks.len(), asks[0].ask.kind), (1, "failure"));
+    execution.control().interrupt();
+    let result = execution.wait().await.unwrap();
+    assert_eq!((result.status.as_str(), &result.asks), ("waiting", &asks));
+    assert_eq!(server.requests().len(), 1);
+    // Nobody mends it: the run ends with what the provider said.
+    let done = service.reply(&asks[0].id, Answer::Reject("no key".into()), "ann").await.unwrap();
+    assert_eq!((done.items[0].status.as_str(), done.resume), ("failed", None));
+    let task = service.task(&asks[0].id, None).await.unwrap();
+    assert_eq!(task.task.error.unwrap().class, "refused");
+    assert_eq!(task.items[0].error.as_ref().unwrap().class, "auth");
     assert_eq!(server.requests().len(), 1);
 }
 

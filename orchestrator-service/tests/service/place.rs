@@ -2,7 +2,7 @@
 
 use orchestrator_service::{
     Environment, ExecuteRequest, Execution, OpenOptions, OrchestratorService, ServiceError, What,
-    views::ResultView,
+    views::{AskedView, ResultView},
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -77,4 +77,15 @@ pub(crate) fn workflow(file: &Path) -> ExecuteRequest {
 /// A request for the template `name`.
 pub(crate) fn template(name: &str) -> ExecuteRequest {
     ExecuteRequest { what: What::Template(name.into()), ..ExecuteRequest::default() }
+}
+
+/// Waits until nobody but people is waited for; what they are asked.
+pub(crate) async fn until_asked(execution: &Execution) -> Vec<AskedView> {
+    loop {
+        let asks = execution.asked().await.unwrap();
+        if !asks.is_empty() {
+            return asks;
+        }
+        tokio::task::yield_now().await;
+    }
 }

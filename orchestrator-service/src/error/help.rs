@@ -1,0 +1,185 @@
+//! What each error is called, what to do about it, and how a front-end ends.
+
+use super::{Exit, ServiceError, store};
+use crate::document::Diagnostic;
+use orchestrator_core::port::BlobError;
+
+impl ServiceError {
+    /// A refusal with one place.
+    pub(crate) fn invalid(what: impl Into<String>, diagnostic: Diagnostic) -> Self {
+        Self::Invalid { what: what.into(), diagnostics: vec![diagnostic] }
+    }
+
+    /// The stable code, such as `ORC-0601`; a page under `docs/errors/` explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { diagnostics, .. } => {
+                diagnostics.first().map_or("ORC-0901", |first| first.code)
+            }
+            Self::SettingsUnwritable { .. } => "ORC-0105",
+            Self::SetUpAlready(_) => "ORC-0106",
+            Self::NoSuchTemplate { .. } => "ORC-0290",
+            Self::Store { error, .. } => store::code(error),
+            Self::State { .. } => "ORC-0406",
+            Self::Blob(BlobError::Missing(_) | BlobError::Damaged(_)) => "ORC-0407",
+            Self::Blob(BlobError::Full(_)) => "ORC-0404",
+            Self::Blob(_) => "ORC-0401",
+            Self::NoSuchAgent { .. } => "ORC-0511",
+            Self::NobodyFor { .. } => "ORC-0512",
+            Self::ModelNeeded(_) => "ORC-0513",
+            Self::NoSuchRun(_) => "ORC-0601",
+            Self::AmbiguousRun { .. } => "ORC-0602",
+            Self::NoRuns => "ORC-0603",
+            Self::NoSuchTask { .. } => "ORC-0604",
+            Self::RunOver { .. } => "ORC-0605",
+            Self::Driven { .. } => "ORC-0606",
+            Self::DrivenElsewhere { .. } => "ORC-0607",
+            Self::NoSuchArtifact { .. } => "ORC-0608",
+            Self::Engine(_) => "ORC-0609",
+            Self::NobodyAsked { .. } => "ORC-0621",
+            Self::Refused { .. } => "ORC-0622",
+            Self::TaskOver { .. } => "ORC-0623",
+            Self::NotAtWork(_) => "ORC-0624",
+            Self::Import { .. } => "ORC-0631",
+            Self::RunHere(_) => "ORC-0632",
+            Self::WorkflowHere { .. } => "ORC-0633",
+            Self::NotAgain { .. } => "ORC-0634",
+            Self::Project { .. } => "ORC-0701",
+            Self::Platform(_) => "ORC-0706",
+            Self::PathNotUtf8(_) => "ORC-0702",
+            Self::Telemetry(_) => "ORC-0705",
+            Self::Argument { .. } | Self::Missing(_) => "ORC-0801",
+            Self::Internal(_) => "ORC-0901",
+        }
+    }
+
+    /// What to do, with the next command where there is one.
+    pub fn help(&self) -> Option<String> {
+        let known = |suggestion: &Option<String>, list: &str| match suggestion {
+            Some(suggestion) => format!("{suggestion} `{list}` shows all"),
+            None => format!("`{list}` shows those that there are"),
+        };
+        Some(match self {
+            Self::Invalid { diagnostics, .. } => diagnostics.first()?.suggestion.clone()?,
+            Self::SettingsUnwritable { .. } => "check the permissions of the directory".into(),
+            Self::SetUpAlready(_) => {
+                "change single settings with `orchestrator config set`, or replace the file with \
+                 `orchestrator init --force`"
+                    .into()
+            }
+            Self::NoSuchTemplate { suggestion, .. } => {
+                known(suggestion, "orchestrator list-templates")
+            }
+            Self::Store { error, directory } => store::help(error, directory),
+            Self::State { .. } => "`orchestrator doctor` shows what is wrong".into(),
+            Self::Blob(_) => "restore `.orchestrator/state` from a copy".into(),
+            Self::NoSuchAgent { suggestion, .. } | Self::NobodyFor { suggestion, .. } => {
+                known(suggestion, "orchestrator list-agents")
+            }
+            Self::ModelNeeded(_) => {
+                "set ANTHROPIC_API_KEY, OPENAI_API_KEY or DEEPSEEK_API_KEY, or name a model server \
+                 under [providers] in `.orchestrator/config.toml` (`orchestrator init` writes one); \
+                 without a model, `orchestrator execute --task-type audit` works"
+                    .into()
+            }
+            Self::NoSuchRun(_) => "`orchestrator list-runs` shows those that there are".into(),
+            Self::AmbiguousRun { .. } => "give more of the id".into(),
+            Self::NoRuns => "start with `orchestrator execute --task-type audit`".into(),
+            Self::NoSuchTask { run, suggestion, .. } => {
+                known(suggestion, &format!("orchestrator run-details {run}"))
+            }
+            Self::RunOver { run, .. } => {
+                format!("`orchestrator run-details {run}` shows what came of it")
+            }
+            Self::Driven { run, .. } => {
+                format!("follow it with `orchestrator logs {run} -f`, or stop it with `orchestrator cancel {run}`")
+            }
+            Self::DrivenElsewhere { run, seconds, .. } => format!(
+                "if that machine is gone, wait {seconds} s and type `orchestrator resume {run}` again"
+            ),
+            Self::NoSuchArtifact { known, .. } if known.is_empty() => {
+                "it made no files".into()
+            }
+            Self::NoSuchArtifact { known, .. } => format!("it made {}", known.join(", ")),
+            Self::NobodyAsked { task, .. } | Self::TaskOver { task, .. } => {
+                format!("`orchestrator task-details {task}` shows where it stands")
+            }
+            Self::Refused { run, .. } => format!("`orchestrator status {run}` shows where it stands"),
+            Self::NotAtWork(_) => "`orchestrator list-tasks --status running` shows who is".into(),
+            Self::Engine(_) => "`orchestrator doctor` shows what is wrong; what is recorded is safe".into(),
+            Self::Import { .. } => "nothing was stored; export the run again with \
+                                    `orchestrator export RUN --output FILE`"
+                .into(),
+            Self::RunHere(_) => "give it an id of its own with `--new-id`".into(),
+            Self::WorkflowHere { .. } => {
+                "rename it in the file, or replace the project's own with `--yes`".into()
+            }
+            Self::NotAgain { run, .. } => {
+                format!("`orchestrator run-details {run}` shows its tasks")
+            }
+            Self::Project { .. } => "name a directory with `--path DIR`".into(),
+            Self::Platform(_) => "run it on Linux, or in a Linux virtual machine".into(),
+            Self::PathNotUtf8(_) => "rename it, or work from a copy with a plain name".into(),
+            Self::Telemetry(_) => {
+                "check `telemetry.otlp-endpoint`, such as `http://127.0.0.1:4318`".into()
+            }
+            Self::Argument { .. } => return None,
+            Self::Missing(_) => {
+                "for example `orchestrator execute \"Add a health check\"`, or `orchestrator execute \
+                 --task-type audit`"
+                    .into()
+            }
+            Self::Internal(_) => "this is a bug: please report it with the command that you typed".into(),
+        })
+    }
+
+    /// The places that are wrong, where files or inputs are; empty for other errors.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::Invalid { diagnostics, .. } => diagnostics,
+            _ => &[],
+        }
+    }
+
+    /// How a front-end ends because of it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Invalid { .. } if matches!(self.code(), "ORC-0504" | "ORC-0516" | "ORC-0517") => {
+                Exit::Auth
+            }
+            Self::Invalid { .. }
+            | Self::SetUpAlready(_)
+            | Self::NoSuchTemplate { .. }
+            | Self::NoSuchAgent { .. }
+            | Self::NobodyFor { .. }
+            | Self::ModelNeeded(_)
+            | Self::NoSuchRun(_)
+            | Self::AmbiguousRun { .. }
+            | Self::NoRuns
+            | Self::NoSuchTask { .. }
+            | Self::RunOver { .. }
+            | Self::Driven { .. }
+            | Self::DrivenElsewhere { .. }
+            | Self::NoSuchArtifact { .. }
+            | Self::TaskOver { .. }
+            | Self::NotAtWork(_)
+            | Self::NobodyAsked { .. }
+            | Self::Refused { .. }
+            | Self::Import { .. }
+            | Self::RunHere(_)
+            | Self::WorkflowHere { .. }
+            | Self::NotAgain { .. }
+            | Self::Project { .. }
+            | Self::PathNotUtf8(_)
+            | Self::Argument { .. }
+            | Self::Missing(_) => Exit::Usage,
+            Self::Store { error, .. } => store::exit(error),
+            Self::State { .. } | Self::Blob(_) => Exit::Unreachable,
+            Self::SettingsUnwritable { .. }
+            | Self::Platform(_)
+            | Self::Engine(_)
+            | Self::Telemetry(_)
+            | Self::Internal(_) => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! How many attempts may be under way at once, over all runs.
+
+use super::Roster;
+use crate::config::Settings;
+use orchestrator_core::{id::ProviderName, schedule::LimitPolicy};
+
+impl Roster {
+    /// The limits that `settings` set: for everything, for each project, for each provider that
+    /// bounds its requests, and for each agent that bounds its attempts.
+    pub(crate) fn limits(&self, settings: &Settings) -> LimitPolicy {
+        let providers = settings.providers.iter().filter_map(|(name, provider)| {
+            Some((ProviderName::new(name).ok()?, provider.limits.concurrent?))
+        });
+        let agents = self
+            .members
+            .iter()
+            .filter_map(|(name, member)| Some((name.clone(), member.spec.max_parallel?)));
+        LimitPolicy {
+            global: settings.limits.concurrent,
+            per_project: settings.limits.per_project,
+            providers: providers.collect(),
+            agents: agents.collect(),
+        }
+    }
+}
