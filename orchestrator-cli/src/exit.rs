@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Auth,
     /// The budget stopped it.
     Budget,
+    /// It waits for a person, and there is nobody at a terminal.
+    Waiting,
     /// The store cannot be reached.
     Unreachable,
     /// Interrupted; the run is safe to resume.
@@ -24,15 +26,15 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// Each way to end with its code, in the order of the codes. 6 (waits for a person) belongs
-    /// to approvals, which no workflow can ask for yet.
-    const CODES: [(Self, u8); 8] = [
+    /// Each way to end with its code, in the order of the codes.
+    const CODES: [(Self, u8); 9] = [
         (Self::Done, 0),
         (Self::Failed, 1),
         (Self::Usage, 2),
         (Self::Cancelled, 3),
         (Self::Auth, 4),
         (Self::Budget, 5),
+        (Self::Waiting, 6),
         (Self::Unreachable, 7),
         (Self::Interrupted, 130),
     ];
@@ -44,13 +46,20 @@ impl Exit {
 }
 
 impl Exit {
+    /// How another process of this program ended; none when a signal ended it.
+    pub(crate) fn of_process(code: Option<i32>) -> Self {
+        let known = Self::CODES.into_iter().find(|(_, own)| Some(i32::from(*own)) == code);
+        known.map_or(Self::Failed, |(exit, _)| exit)
+    }
+
     /// How a drive of a run ends: by the status that the run has then, and the class of the failure
     /// that ended it.
     pub(crate) fn of_run(status: &str, class: Option<&str>) -> Self {
         match (status, class) {
             ("succeeded", _) => Self::Done,
             ("cancelled" | "cancelling", _) => Self::Cancelled,
-            ("interrupted" | "running", _) => Self::Interrupted,
+            ("waiting", _) => Self::Waiting,
+            ("interrupted" | "running" | "paused", _) => Self::Interrupted,
             (_, Some("auth" | "billing")) => Self::Auth,
             (_, Some("over_budget")) => Self::Budget,
             _ => Self::Failed,
@@ -90,6 +99,7 @@ mod tests {
             (Exit::Cancelled, 3),
             (Exit::Auth, 4),
             (Exit::Budget, 5),
+            (Exit::Waiting, 6),
             (Exit::Unreachable, 7),
             (Exit::Interrupted, 130),
         ] {
@@ -104,9 +114,11 @@ mod tests {
             ("failed", Some("over_budget"), Exit::Budget),
             ("cancelled", None, Exit::Cancelled),
             ("interrupted", None, Exit::Interrupted),
+            ("paused", None, Exit::Interrupted),
+            ("waiting", Some("billing"), Exit::Waiting),
         ] {
             assert_eq!(Exit::of_run(status, class), exit, "{status} {class:?}");
         }
-        assert_eq!(Exit::CODES.len(), 8, "a code of its own for every way to end");
+        assert_eq!(Exit::CODES.len(), 9, "a code of its own for every way to end");
     }
 }

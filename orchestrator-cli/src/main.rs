@@ -7,6 +7,7 @@
 mod arguments;
 mod commands;
 mod context;
+mod detach;
 mod exit;
 mod interrupt;
 mod output;

@@ -7,15 +7,24 @@ use orchestrator_core::time::parse_duration;
 use orchestrator_service::views::CleanView;
 use std::time::Duration;
 
+/// How old a run is that is removed when nothing else is said.
+const USUAL_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Remove old runs that have ended, and what only they used
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator clean --dry-run
-  orchestrator clean --older-than 90d --yes")]
+  orchestrator clean --older-than 90d --yes
+  orchestrator clean --cache --older-than 1h")]
 pub(crate) struct Clean {
-    /// Only runs that were created longer ago than this, such as `12h` or `90d`
-    #[arg(long, value_name = "D", default_value = "30d", value_parser = parse_duration)]
-    older_than: Duration,
+    /// Only runs that were created longer ago than this, such as `12h` or `90d`; without it `30d`
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    older_than: Option<Duration>,
+
+    /// Forget results that are kept to be used again, in place of removing runs; all of them when
+    /// `--older-than` is not given
+    #[arg(long)]
+    cache: bool,
 
     /// Only say what would be removed
     #[arg(long)]
@@ -30,8 +39,19 @@ impl Clean {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
         let service = context.service()?;
-        let clean =
-            |dry_run| runtime::ask(async { Ok(service.clean(self.older_than, dry_run).await?) });
+        if self.cache {
+            let age = self.older_than.unwrap_or_default();
+            let done = runtime::ask(async { Ok(service.forget_cached(age, self.dry_run).await?) })?;
+            if console.json {
+                console.document(&done)?;
+            } else {
+                let verb = if done.dry_run { "would forget" } else { "forgot" };
+                console.data(&format!("{verb} {}", text::counted(done.cached, "cached result")))?;
+            }
+            return Ok(Exit::Done);
+        }
+        let age = self.older_than.unwrap_or(USUAL_AGE);
+        let clean = |dry_run| runtime::ask(async { Ok(service.clean(age, dry_run).await?) });
         if !self.dry_run && !self.yes && confirm::can_ask(console) {
             let would = clean(true)?;
             if !would.runs.is_empty() && !confirm::ask(&format!("remove {}?", said(&would))) {

@@ -2,11 +2,16 @@
 
 use super::{confirm, plan};
 use crate::{
-    context::Context, exit::Exit, interrupt::Interrupts, problem::Failure, progress, runtime,
+    context::Context,
+    detach::{self, Detach},
+    exit::Exit,
+    interrupt::Interrupts,
+    problem::Failure,
+    progress, runtime,
 };
 use clap::{Args, ValueEnum};
 use orchestrator_core::{money::MicroUsd, workflow};
-use orchestrator_service::{ExecuteRequest, OrchestratorService, What};
+use orchestrator_service::{ExecuteRequest, What, views::PlanView};
 
 /// A run that may cost more than this is asked about first, when there is somebody to ask.
 const ASK_ABOVE: MicroUsd = MicroUsd(1_000_000);
@@ -17,7 +22,8 @@ const ASK_ABOVE: MicroUsd = MicroUsd(1_000_000);
   orchestrator execute --task-type audit
   orchestrator execute --task-type audit --dry-run
   orchestrator execute \"add a --json flag to ls\" --agent dev=dev-cheap --budget 0.50
-  orchestrator execute --workflow release.yaml --input version=1.4.0 --json")]
+  orchestrator execute --workflow release.yaml --input version=1.4.0 --json
+  orchestrator execute --workflow nightly.yaml --detach")]
 pub(crate) struct Execute {
     /// What is to be done: the input called `prompt`
     #[arg(value_name = "PROMPT")]
@@ -58,6 +64,9 @@ pub(crate) struct Execute {
     /// Do not ask before spending
     #[arg(short, long)]
     yes: bool,
+
+    #[command(flatten)]
+    detach: Detach,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -81,7 +90,7 @@ impl From<Mode> for workflow::Mode {
 }
 
 /// Reads `KEY=VALUE`.
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.to_owned()))
@@ -94,7 +103,7 @@ impl Execute {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
         let service = context.driving_service()?;
-        let (dry_run, yes) = (self.dry_run, self.yes);
+        let (dry_run, yes, detach) = (self.dry_run, self.yes, self.detach.clone());
         let request = self.request();
         if dry_run {
             let plan = runtime::ask(async { Ok(service.plan(&request).await?) })?;
@@ -105,14 +114,26 @@ impl Execute {
             }
             return Ok(Exit::Done);
         }
+        if detach.detach {
+            // All that can be refused is refused here, where somebody sees it.
+            let plan = runtime::ask(async { Ok(service.plan(&request).await?) })?;
+            if !yes && confirm::can_ask(console) && !agreed(&plan) {
+                console.say("nothing was started or spent");
+                return Ok(Exit::Cancelled);
+            }
+            return detach::start(console, &service);
+        }
+        detach.begin();
         runtime::drive(async {
-            if !yes && confirm::can_ask(console) && !agreed(&service, &request).await? {
+            if !yes && confirm::can_ask(console) && !agreed(&service.plan(&request).await?) {
                 console.say("nothing was started or spent");
                 return Ok(Exit::Cancelled);
             }
             let interrupts = Interrupts::listen()?;
             let execution = service.execute(request).await?;
-            progress::drive(console, &service, interrupts, execution, None).await
+            detach.announce(execution.run().as_str())?;
+            let waits = detach.waits_for_people(console);
+            progress::drive(console, &service, interrupts, execution, None, waits).await
         })
     }
 
@@ -134,13 +155,12 @@ impl Execute {
 }
 
 /// Whether the person at the terminal agrees to what it may cost.
-async fn agreed(service: &OrchestratorService, request: &ExecuteRequest) -> Result<bool, Failure> {
-    let view = service.plan(request).await?;
+fn agreed(view: &PlanView) -> bool {
     if !view.calls_models || view.estimate.most_usd.is_some_and(|most| most <= ASK_ABOVE) {
-        return Ok(true);
+        return true;
     }
     let cost = plan::cost(&view.estimate, true);
-    Ok(confirm::ask(&format!("`{}` calls models; cost: {cost}. Go on?", view.workflow)))
+    confirm::ask(&format!("`{}` calls models; cost: {cost}. Go on?", view.workflow))
 }
 
 #[cfg(test)]

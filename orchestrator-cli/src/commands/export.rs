@@ -5,10 +5,12 @@ use clap::{Args, ValueEnum};
 use orchestrator_service::ExportFormat;
 use std::{io::Write, path::PathBuf};
 
-/// One run as one file: everything as JSON, or its tasks as CSV
+/// One run as one file: everything as JSON for `import`, its tasks as CSV, or a page as HTML
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator export latest --output run.json
+  orchestrator export latest --children --output run.json
+  orchestrator export latest --format html --output run.html
   orchestrator export r_01 --format csv | column -s, -t")]
 pub(crate) struct Export {
     /// An id, the start of one, or `latest`
@@ -19,6 +21,10 @@ pub(crate) struct Export {
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     format: Format,
 
+    /// The runs that it started and waited for as well; with JSON only
+    #[arg(long)]
+    children: bool,
+
     /// Write to this file in place of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -26,10 +32,12 @@ pub(crate) struct Export {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// Everything: rows, events and the text of blobs
+    /// Everything, to be read by programs and by `import`
     Json,
     /// Its tasks, one a line
     Csv,
+    /// One page for people
+    Html,
 }
 
 impl Export {
@@ -37,8 +45,9 @@ impl Export {
         let console = &context.console;
         let service = context.service()?;
         let format = match self.format {
-            Format::Json => ExportFormat::Json,
+            Format::Json => ExportFormat::Json { children: self.children },
             Format::Csv => ExportFormat::Csv,
+            Format::Html => ExportFormat::Html,
         };
         let exported = runtime::ask(async { Ok(service.export(&self.run, format).await?) })?;
         let Some(path) = &self.output else {

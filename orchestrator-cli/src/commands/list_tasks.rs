@@ -64,15 +64,31 @@ impl ListTasks {
             return Ok(Exit::Done);
         }
         if !tasks.items.is_empty() {
-            console.table(&table(&tasks.items))?;
+            console.table(&table(tasks.items.iter()))?;
         }
         listing::tail(console, "tasks", tasks.items.is_empty(), tasks.next.as_deref());
         Ok(Exit::Done)
     }
 }
 
+/// The tasks of a run that are shown to people: of the items of a task, those that have not ended
+/// well, and of these only some.
+pub(super) fn shown(tasks: &[TaskView]) -> impl Iterator<Item = &TaskView> {
+    const ITEMS: usize = 20;
+    let mut items = 0;
+    tasks.iter().filter(move |task| {
+        let item = task.name.rsplit_once(':').is_some_and(|(_, at)| at.parse::<u32>().is_ok());
+        if !item {
+            return true;
+        }
+        let notable = !matches!(&*task.status, "succeeded" | "pending" | "ready" | "skipped");
+        items += usize::from(notable);
+        notable && items <= ITEMS
+    })
+}
+
 /// Tasks as a table.
-pub(super) fn table(tasks: &[TaskView]) -> Table {
+pub(super) fn table<'t>(tasks: impl IntoIterator<Item = &'t TaskView>) -> Table {
     let mut table = Table::new(&[
         ("TASK", Align::Left),
         ("STATUS", Align::Left),
@@ -81,7 +97,7 @@ pub(super) fn table(tasks: &[TaskView]) -> Table {
         ("TIME", Align::Right),
         ("TOKENS", Align::Right),
         ("COST", Align::Right),
-        ("ERROR", Align::Left),
+        ("REMARK", Align::Left),
     ]);
     for task in tasks {
         table.row(vec![
@@ -92,8 +108,25 @@ pub(super) fn table(tasks: &[TaskView]) -> Table {
             text::elapsed(Duration::from_millis(task.elapsed_ms)).into(),
             text::thousands(task.spent.tokens()).into(),
             task.spent.cost().to_string().into(),
-            task.error.as_ref().map(|e| text::first_line(&e.message)).unwrap_or_default().into(),
+            remark(task).into(),
         ]);
     }
     table
+}
+
+/// What there is to say about a task: what it asks, what holds it up, how its items stand, why it
+/// failed.
+fn remark(task: &TaskView) -> String {
+    if let Some(ask) = &task.ask {
+        return format!("asks: {}", text::first_line(&ask.message));
+    }
+    if let Some(held_up) = &task.held_up {
+        return text::first_line(&held_up.reason);
+    }
+    if let Some(counts) = &task.item_counts {
+        let failed =
+            if counts.failed > 0 { format!(", {} failed", counts.failed) } else { String::new() };
+        return format!("{} of {} items{failed}", counts.ended, counts.total);
+    }
+    task.error.as_ref().map(|error| text::first_line(&error.message)).unwrap_or_default()
 }

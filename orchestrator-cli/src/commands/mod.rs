@@ -1,16 +1,24 @@
 //! The commands, one a file.
 
+mod again;
 mod agent_details;
+mod answer;
+mod approve;
 mod cancel;
 mod clean;
+mod compare;
 mod completions;
 mod config;
 mod confirm;
+mod control;
 mod cost_report;
 mod doctor;
 mod execute;
 mod export;
+mod fork;
+mod import;
 mod init;
+mod kill;
 mod list_agents;
 mod list_runs;
 mod list_tasks;
@@ -18,12 +26,16 @@ mod list_templates;
 mod listing;
 mod logs;
 mod markdown_help;
+mod pause;
 mod plan;
+mod reject;
 mod resume;
+mod retry;
 mod run_details;
 mod sheet;
 mod status;
 mod task_details;
+mod why;
 
 use crate::{context::Context, exit::Exit, problem::Failure};
 use clap::Subcommand;
@@ -43,10 +55,20 @@ pub(crate) enum Command {
     TaskDetails(task_details::TaskDetails),
     AgentDetails(agent_details::AgentDetails),
     Logs(logs::Logs),
-    Cancel(cancel::Cancel),
+    Why(why::Why),
+    Approve(approve::Approve),
+    Reject(reject::Reject),
+    Answer(answer::Answer),
+    Pause(pause::Pause),
     Resume(resume::Resume),
+    Cancel(cancel::Cancel),
+    Kill(kill::Kill),
+    Retry(retry::Retry),
+    Fork(fork::Fork),
+    Compare(compare::Compare),
     CostReport(cost_report::CostReport),
     Export(export::Export),
+    Import(import::Import),
     Clean(clean::Clean),
     Config(config::Config),
     Completions(completions::Completions),
@@ -73,10 +95,20 @@ impl Command {
             Self::TaskDetails(command) => command.run(context),
             Self::AgentDetails(command) => command.run(context),
             Self::Logs(command) => command.run(context),
-            Self::Cancel(command) => command.run(context),
+            Self::Why(command) => command.run(context),
+            Self::Approve(command) => command.run(context),
+            Self::Reject(command) => command.run(context),
+            Self::Answer(command) => command.run(context),
+            Self::Pause(command) => command.run(context),
             Self::Resume(command) => command.run(context),
+            Self::Cancel(command) => command.run(context),
+            Self::Kill(command) => command.run(context),
+            Self::Retry(command) => command.run(context),
+            Self::Fork(command) => command.run(context),
+            Self::Compare(command) => command.run(context),
             Self::CostReport(command) => command.run(context),
             Self::Export(command) => command.run(context),
+            Self::Import(command) => command.run(context),
             Self::Clean(command) => command.run(context),
             Self::Config(command) => command.run(context),
             Self::Completions(command) => command.run(context),

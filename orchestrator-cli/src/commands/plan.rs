@@ -9,7 +9,7 @@ use crate::{
     },
     problem::Failure,
 };
-use orchestrator_service::views::{Estimate, PlanView};
+use orchestrator_service::views::{Estimate, PlanView, PlannedTask};
 
 /// Prints a plan for people.
 ///
@@ -28,6 +28,21 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
         sheet.value(&plan.inputs);
     }
     sheet.section("Tasks");
+    sheet.lines(table(&plan.items).lines(console.paint(), console.columns()));
+    for other in &plan.workflows {
+        let version = format!("{} {}", other.workflow, other.version);
+        let called =
+            if other.key == other.workflow { version } else { format!("{}: {version}", other.key) };
+        sheet.section(&format!("Workflow {called}"));
+        sheet.lines(table(&other.items).lines(console.paint(), console.columns()));
+    }
+    sheet.print(console)?;
+    console.hint("nothing was started or spent");
+    Ok(())
+}
+
+/// Planned tasks as a table.
+fn table(items: &[PlannedTask]) -> Table {
     let mut table = Table::new(&[
         ("LAYER", Align::Right),
         ("TASK", Align::Left),
@@ -36,25 +51,24 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
         ("LEAST", Align::Right),
         ("NEEDS", Align::Left),
     ]);
-    for task in &plan.items {
-        let runs_on = match &task.model {
-            Some(model) => format!("{} {model}", task.provider),
-            None => task.provider.clone(),
+    for task in items {
+        let runs_on = match (&task.model, &task.workflow) {
+            (Some(model), _) => format!("{} {model}", task.provider),
+            (None, Some(workflow)) => format!("workflow {workflow}"),
+            (None, None) => task.provider.clone(),
         };
         let least = task.estimate.least_usd.map_or("unknown".into(), |usd| format!("${usd}"));
+        let each = if task.for_each.is_some() { " (each)" } else { "" };
         table.row(vec![
             (task.layer + 1).to_string().into(),
-            task.name.as_str().into(),
+            format!("{}{each}", task.name).into(),
             task.agents.first().map_or("-", String::as_str).into(),
             runs_on.into(),
             least.into(),
             task.needs.join(", ").into(),
         ]);
     }
-    sheet.lines(table.lines(console.paint(), console.columns()));
-    sheet.print(console)?;
-    console.hint("nothing was started or spent");
-    Ok(())
+    table
 }
 
 /// What can be said about the cost, in a line.

@@ -1,30 +1,42 @@
 //! `orchestrator resume`
 
+use super::control;
 use crate::{
-    context::Context, exit::Exit, interrupt::Interrupts, problem::Failure, progress, runtime,
+    context::Context,
+    detach::{self, Detach},
+    exit::Exit,
+    problem::Failure,
+    runtime,
 };
 use clap::Args;
 
-/// Take up a run that was interrupted or cut off; what has ended is not done again
+/// Take up a run that was interrupted, paused or cut off; what has ended is not done again
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator resume
-  orchestrator resume r_01 --json")]
+  orchestrator resume r_01 --json
+  orchestrator resume latest --detach")]
 pub(crate) struct Resume {
     /// An id, the start of one, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     run: String,
+
+    #[command(flatten)]
+    detach: Detach,
 }
 
 impl Resume {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
         let service = context.driving_service()?;
-        runtime::drive(async {
-            let before = service.run(&self.run).await?;
-            let interrupts = Interrupts::listen()?;
-            let execution = service.resume(&before.run.id).await?;
-            progress::drive(console, &service, interrupts, execution, Some(&before)).await
-        })
+        if self.detach.detach {
+            // One that a living process drives is told here and now.
+            let run = runtime::ask(async { Ok(service.run(&self.run).await?) })?;
+            if run.run.status != "paused" || run.driver.is_none() {
+                return detach::start(console, &service);
+            }
+        }
+        self.detach.begin();
+        runtime::drive(control::go_on(console, &service, &self.run, &self.detach))
     }
 }

@@ -59,6 +59,7 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
     sheet.field("from", run.source.clone());
     sheet.field("mode", format!("{}, at most {} at once", details.mode, details.max_parallel));
     sheet.field("parent", run.parent.clone());
+    sheet.field("origin", run.origin.as_ref().map(origin));
     sheet.field("created", run.created_at.clone());
     sheet.field("ended", run.ended_at.clone());
     sheet.field("time", text::elapsed(Duration::from_millis(run.elapsed_ms)));
@@ -72,12 +73,44 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
         sheet.value(&details.inputs);
     }
     sheet.section("Tasks");
-    sheet.lines(list_tasks::table(&details.items).lines(console.paint(), console.columns()));
+    let shown = list_tasks::shown(&details.items);
+    sheet.lines(list_tasks::table(shown).lines(console.paint(), console.columns()));
     sheet.print(console)?;
-    if run.status == "interrupted" {
-        console.hint(&format!("go on with: orchestrator resume {}", run.id));
-    }
+    next_steps(details).iter().for_each(|line| console.hint(line));
     Ok(())
+}
+
+/// What to type so that the run goes on, when it waits for somebody.
+pub(super) fn next_steps(details: &views::RunDetails) -> Vec<String> {
+    let run = &details.run;
+    let mut lines: Vec<String> = details
+        .items
+        .iter()
+        .filter_map(|task| {
+            let ask = task.ask.as_ref()?;
+            let how = match ask.kind {
+                "question" => format!("orchestrator answer {} TEXT", task.id),
+                _ => format!("orchestrator approve {0}, or orchestrator reject {0}", task.id),
+            };
+            Some(format!(
+                "{} waits for a person: {}; {how}",
+                task.name,
+                text::first_line(&ask.message)
+            ))
+        })
+        .collect();
+    let idle = details.driver.is_none();
+    if run.status == "paused" || (idle && matches!(&*run.status, "interrupted" | "waiting")) {
+        lines.push(format!("go on with: orchestrator resume {}", run.id));
+    }
+    lines
+}
+
+/// `fork of r_01 at event 12`.
+fn origin(origin: &views::OriginView) -> String {
+    let of = origin.run.as_ref().map(|run| format!(" of {run}")).unwrap_or_default();
+    let at = origin.at.map(|at| format!(" at event {at}")).unwrap_or_default();
+    format!("{}{of}{at}", origin.how)
 }
 
 /// `1,204 in (200 cached), 310 out (120 reasoning)`, or nothing when nothing was used.

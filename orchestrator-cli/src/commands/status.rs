@@ -40,10 +40,9 @@ impl Status {
             let name = paint.tone(Tone::Strong, &run.id);
             let state = paint.status(&run.status);
             lines.push(format!("{name}  {state}  {}  {}", run.workflow, run.spent.cost()));
-            lines.extend(list_tasks::table(&open.items).lines(paint, console.columns()));
-            if run.status == "interrupted" {
-                lines.push(format!("go on with: orchestrator resume {}", run.id));
-            }
+            let shown = list_tasks::shown(&open.items);
+            lines.extend(list_tasks::table(shown).lines(paint, console.columns()));
+            lines.extend(run_details::next_steps(open));
             lines.push(String::new());
         }
         if status.open.is_empty() {

@@ -68,6 +68,17 @@ fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure>
     sheet.field("tokens", tokens(&task.spent));
     sheet.field("cost", task.spent.cost().to_string());
     sheet.field("error", task.error.as_ref().map(failure));
+    sheet.field("asks", task.ask.as_ref().map(|ask| asked(&task.id, ask)));
+    sheet.field("held up", task.held_up.as_ref().map(|held_up| held_up.reason.clone()));
+    let items = task.item_counts.map(|counts| {
+        format!("{} of {} ended, {} not well", counts.ended, counts.total, counts.failed)
+    });
+    sheet.field("items", items);
+    sheet.field("child", details.child.clone());
+    sheet.field("session", details.session.clone());
+    sheet.field("turns", (details.turns > 0).then(|| details.turns.to_string()));
+    let made = details.cached.as_ref();
+    sheet.field("cached", made.map(|made| format!("by {}.{} at {}", made.run, made.task, made.at)));
     sheet.section("Asked for");
     sheet.value(&details.asks);
     if !details.items.is_empty() {
@@ -84,6 +95,13 @@ fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure>
 /// `rate_limited: too many requests`.
 fn failure(failure: &views::FailureView) -> String {
     format!("{}: {}", failure.class, text::harmless(&failure.message, false))
+}
+
+/// What is asked, until when, and how to answer.
+fn asked(id: &str, ask: &views::AskView) -> String {
+    let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
+    let how = if ask.kind == "question" { "answer" } else { "approve" };
+    format!("{}{until}: orchestrator {how} {id}", text::harmless(&ask.message, false))
 }
 
 /// An attempt with the files that it made.

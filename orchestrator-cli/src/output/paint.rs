@@ -100,8 +100,10 @@ impl Paint {
         match RunStatus::from_name(name) {
             Some(RunStatus::Succeeded) => Tone::Good,
             Some(RunStatus::Failed) => Tone::Bad,
-            Some(RunStatus::Running) => Tone::Live,
-            Some(RunStatus::Cancelled | RunStatus::Cancelling) | None => Tone::Warn,
+            Some(RunStatus::Running | RunStatus::Waiting) => Tone::Live,
+            Some(RunStatus::Paused | RunStatus::Cancelled | RunStatus::Cancelling) | None => {
+                Tone::Warn
+            }
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::{
     },
     problem::Failure,
 };
-use orchestrator_service::{OrchestratorService, views::ResultView};
+use orchestrator_service::{
+    OrchestratorService,
+    views::{AskedView, ResultView},
+};
 use std::time::Duration;
 
 /// The most lines of a report that are put before a person at once.
@@ -25,7 +28,10 @@ pub(super) async fn close(
     result: &ResultView,
 ) -> Result<Exit, Failure> {
     let class = result.failure.as_ref().map(|failure| failure.class.as_str());
-    let exit = Exit::of_run(&result.status, class);
+    let exit = match result.asks.is_empty() {
+        true => Exit::of_run(&result.status, class),
+        false => Exit::Waiting,
+    };
     let told = tell(console, service, result).await;
     match told {
         // The work is done, whether or not somebody reads about it.
@@ -66,12 +72,34 @@ async fn tell(
         text::thousands(result.spent.tokens()),
         result.spent.cost(),
     ));
-    if result.status == "interrupted" {
+    // Without an answer nothing goes on, so this is more than talk.
+    questions(&result.asks).iter().for_each(|line| console.insist(line));
+    if matches!(result.status.as_str(), "interrupted" | "paused" | "waiting") {
         console.hint(&format!("go on with: orchestrator resume {}", result.run));
     } else {
         console.hint(&format!("more: orchestrator run-details {}", result.run));
     }
     Ok(())
+}
+
+/// What people are asked, and how they answer.
+pub(super) fn questions(asks: &[AskedView]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for asked in asks {
+        let AskedView { id, ask, .. } = asked;
+        let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
+        let message = text::harmless(&ask.message, true);
+        lines.push(format!("{id} waits for a person{until}: {message}"));
+        lines.push(match ask.kind {
+            "question" => format!("  orchestrator answer {id} TEXT"),
+            "outcome" => format!(
+                "  orchestrator approve {id}   to do it again, orchestrator answer {id} RESULT, or \
+                 orchestrator reject {id}"
+            ),
+            _ => format!("  orchestrator approve {id}   or: orchestrator reject {id}"),
+        });
+    }
+    lines
 }
 
 /// Prints what the run has to say: what its last tasks left, else the last report on the way.
@@ -87,7 +115,7 @@ async fn tell_report(
         ),
         None => format!("orchestrator run-details {} --report", result.run),
     };
-    if result.status == "interrupted" {
+    if matches!(result.status.as_str(), "interrupted" | "paused" | "waiting") {
         return Ok(());
     }
     if let Some(text) = service.report(&result.run).await? {

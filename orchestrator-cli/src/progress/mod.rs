@@ -3,6 +3,7 @@
 mod board;
 mod closing;
 mod plain;
+mod row;
 #[cfg(test)]
 mod sample;
 mod screen;
@@ -16,13 +17,19 @@ use crate::{
 };
 use board::Board;
 use orchestrator_core::{id::RunId, time::Timestamp};
-use orchestrator_service::{Execution, Happening, OrchestratorService, views::RunDetails};
+use orchestrator_service::{
+    Execution, Happening, OrchestratorService,
+    views::{AskedView, RunDetails},
+};
 use screen::Screen;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::MissedTickBehavior;
 
 /// The time between two frames of the tree.
 const FRAME: Duration = Duration::from_millis(100);
+
+/// How long nothing happens before it is looked whether nobody but people is waited for.
+const QUIET: Duration = Duration::from_millis(150);
 
 /// How what happens is shown.
 #[derive(Debug)]
@@ -52,7 +59,8 @@ struct Show<'a> {
 /// Sees `execution` through to its end, or to the wish to stop, and says how to exit.
 ///
 /// `interrupts` have been listened for since before the run was started, so that none is lost;
-/// `before` is the run as it stood, when it is taken up again.
+/// `before` is the run as it stood, when it is taken up again. When nobody but people is waited for,
+/// it is said what they are asked; without `waits`, the run is put down then.
 ///
 /// # Errors
 /// What kept the engine from driving it.
@@ -62,12 +70,14 @@ pub(crate) async fn drive(
     mut interrupts: Interrupts,
     mut execution: Execution,
     before: Option<&RunDetails>,
+    waits: bool,
 ) -> Result<Exit, Failure> {
     let control = execution.control();
     let mut show = Show::new(console, execution.run(), before);
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked = false;
+    let mut people = People { look: Some(tokio::time::Instant::now() + QUIET), told: Vec::new() };
     loop {
         tokio::select! {
             biased;
@@ -81,9 +91,25 @@ pub(crate) async fn drive(
             }
             _ = frames.tick(), if show.moves() => show.draw(),
             happening = execution.next() => match happening {
-                Some(happening) => show.take(&happening),
+                Some(happening) => {
+                    show.take(&happening);
+                    if people.look.is_some() || show.board.asks() {
+                        people.look = Some(tokio::time::Instant::now() + QUIET);
+                    }
+                }
                 None => break,
             },
+            () = people.quiet(), if people.look.is_some() => {
+                people.look = None;
+                let asks = execution.asked().await?;
+                if !asks.is_empty() && asks != people.told {
+                    show.ask(&asks, waits);
+                    people.told = asks;
+                    if !waits {
+                        control.interrupt();
+                    }
+                }
+            }
         }
     }
     let result = tokio::select! {
@@ -92,7 +118,15 @@ pub(crate) async fn drive(
     };
     show.close();
     match result {
-        Ok(result) => {
+        Ok(mut result) => {
+            if !waits && !asked && !people.told.is_empty() {
+                // It was put down only because nobody is here to answer; one that has ended has
+                // started another that waits.
+                if result.status == "interrupted" {
+                    result.status = "waiting".into();
+                }
+                result.asks = people.told;
+            }
             let exit = closing::close(console, service, &result).await?;
             match show.deaf {
                 // The result may have come through again, but lines before it are lost.
@@ -104,6 +138,22 @@ pub(crate) async fn drive(
             // What is recorded is safe, whatever kept the engine from going on.
             show.console.hint(&format!("go on with: orchestrator resume {}", show.run));
             Err(error.into())
+        }
+    }
+}
+
+/// What people are asked, as far as they have been told.
+#[derive(Debug)]
+struct People {
+    /// When to look whether nobody but them is waited for.
+    look: Option<tokio::time::Instant>,
+    told: Vec<AskedView>,
+}
+
+impl People {
+    async fn quiet(&self) {
+        if let Some(look) = self.look {
+            tokio::time::sleep_until(look).await;
         }
     }
 }
@@ -134,21 +184,21 @@ impl<'a> Show<'a> {
     /// Shows something that was said.
     fn take(&mut self, happening: &Happening) {
         match happening {
-            Happening::Recorded(recorded) => {
-                self.board.record(recorded);
+            Happening::Recorded { run, recorded } => {
+                self.board.record(run, recorded);
                 if matches!(self.form, Form::Lines) {
-                    for line in plain::line(&self.board, recorded, self.console.verbose > 0) {
+                    for line in plain::line(&self.board, run, recorded, self.console.verbose > 0) {
                         self.console.say(&line);
                     }
                 }
             }
-            Happening::Progress { task, progress, .. } => {
-                self.board.progress(task.as_str(), progress.clone());
+            Happening::Progress { run, task, progress, .. } => {
+                self.board.progress(run, task.as_str(), progress.clone());
             }
         }
         if matches!(self.form, Form::Json)
             && self.deaf.is_none()
-            && let Some(event) = happening.to_json(&self.run)
+            && let Some(event) = happening.to_json()
         {
             self.deaf = self.console.document_line(&event).err();
         }
@@ -177,6 +227,17 @@ impl<'a> Show<'a> {
             screen.clear(terminal::size().0);
         }
         self.console.say(text);
+    }
+
+    /// Says what people are asked and how they answer.
+    fn ask(&mut self, asks: &[AskedView], waits: bool) {
+        if self.console.json || !waits {
+            // It is said with how the drive ended.
+            return;
+        }
+        for line in closing::questions(asks) {
+            self.say(&line);
+        }
     }
 
     /// Leaves the whole tree, however long, where it is.

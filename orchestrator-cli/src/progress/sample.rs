@@ -3,7 +3,7 @@
 use super::board::Board;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
-    event::{Content, Event, NextAttempt, Recorded, RunCreated, SkipReason},
+    event::{Ask, AskKind, Content, Event, Recorded, RunCreated, SkipReason},
     id::{AgentName, AttemptNumber, Epoch, ProviderName, RunId, Sequence, TaskName},
     money::MicroUsd,
     time::Timestamp,
@@ -15,8 +15,13 @@ use std::sync::Arc;
 
 pub(super) const START: Timestamp = Timestamp(1_000);
 
-fn task(name: &str) -> TaskName {
+pub(super) fn task(name: &str) -> TaskName {
     TaskName::new(name).expect("a name")
+}
+
+/// The id of the run.
+pub(super) fn run() -> RunId {
+    RunId::new("r_1").expect("an id")
 }
 
 /// The creation of a run with tasks of these names.
@@ -26,7 +31,7 @@ pub(super) fn created(names: &[&str]) -> Event {
         workflow = workflow.task(name, "dev", "do it", &[]).expect("a name");
     }
     Event::RunCreated(Box::new(RunCreated {
-        run: RunId::new("r_1").expect("an id"),
+        run: run(),
         tenant: Default::default(),
         project: Default::default(),
         directory: "/p".into(),
@@ -38,6 +43,10 @@ pub(super) fn created(names: &[&str]) -> Event {
         budget: None,
         max_parallel: 4,
         parent: None,
+        origin: None,
+        library: Default::default(),
+        takes_over: Default::default(),
+        behaviour: Default::default(),
     }))
 }
 
@@ -47,6 +56,7 @@ pub(super) fn started(name: &str, attempt: u32) -> Event {
         attempt: AttemptNumber(attempt),
         epoch: Epoch(1),
         agent: AgentName::new("dev").expect("a name"),
+        child: None,
     }
 }
 
@@ -65,21 +75,39 @@ pub(super) fn succeeded(name: &str) -> Event {
         output: Content::Inline(Value::Null),
         spend: vec![spend],
         artifacts: Vec::new(),
+        cached: None,
     }
 }
 
 pub(super) fn failed(name: &str, next: Option<u64>) -> Event {
+    let next = next.map(|at| {
+        let next = json!({ "at": at, "agent": 0 });
+        serde_json::from_value(next).expect("a next attempt")
+    });
     Event::AttemptFailed {
         task: task(name),
         attempt: AttemptNumber(1),
         failure: Failure::new(ErrorClass::Transient, "the line broke\x1b[2J\nand more"),
-        next: next.map(|at| NextAttempt { at: Timestamp(at), agent: 0 }),
+        next,
+        ask: None,
     }
 }
 
 pub(super) fn skipped(name: &str, because: &str) -> Event {
     let reason = SkipReason::Needs { task: task(because) };
     Event::TaskSkipped { task: task(name), reason }
+}
+
+/// A person is asked for an approval.
+pub(super) fn approval(name: &str) -> Event {
+    let ask =
+        Ask { kind: AskKind::Approval, message: "Land it?".into(), expires: None, turn: None };
+    Event::PersonAsked { task: task(name), ask: Box::new(ask) }
+}
+
+/// The list of a `for-each` task is known.
+pub(super) fn expanded(name: &str, count: u32) -> Event {
+    Event::TaskExpanded { task: task(name), count, items: Content::Inline(Value::Null) }
 }
 
 /// `event` as the `seq`th, one second after the one before.
@@ -91,7 +119,7 @@ pub(super) fn recorded(seq: u64, event: Event) -> Recorded {
 pub(super) fn board(events: Vec<Event>) -> Board {
     let mut board = Board::new("r_1", START);
     for (seq, event) in (0..).zip(events) {
-        board.record(&recorded(seq, event));
+        board.record(&run(), &recorded(seq, event));
     }
     board
 }

@@ -1,6 +1,6 @@
 //! The run as a tree of lines that fit the terminal.
 
-use super::board::{Board, Row};
+use super::{board::Board, row::Row};
 use crate::output::{
     paint::{Paint, Tone},
     text,
@@ -28,15 +28,29 @@ struct Shown {
     cost: bool,
 }
 
+/// The most items of one task that have lines of their own.
+const ITEMS: usize = 5;
+
+/// A line for a task, or below it for one of its items.
+#[derive(Debug, Clone, Copy)]
+struct Entry<'b> {
+    row: &'b Row,
+    item: bool,
+}
+
 /// The lines of the tree: the run, its tasks, the total.
 pub(super) fn lines(board: &Board, paint: Paint, frame: Frame) -> Vec<String> {
     let mut lines = vec![title(board, paint, frame)];
     // The run, the total, and the line below, where the cursor rests.
     let room = frame.rows.map_or(usize::MAX, |rows| rows.saturating_sub(3));
-    let (shown, hidden) = choose(&board.rows, room);
-    let layout = Layout::new(&board.rows, paint, frame);
-    let branch = paint.glyph("├─", "|-");
-    lines.extend(shown.iter().map(|row| layout.line(branch, row)));
+    let entries: Vec<Entry<'_>> = board.rows.iter().flat_map(entries).collect();
+    let (shown, hidden) = choose(&entries, room);
+    let layout = Layout::new(&entries, paint, frame);
+    let (branch, item) = (paint.glyph("├─", "|-"), paint.glyph("│    ", "|    "));
+    lines.extend(shown.iter().map(|entry| {
+        let remark = remark(board, entry.row, frame.now);
+        layout.line(if entry.item { item } else { branch }, entry, &remark)
+    }));
     if !hidden.is_empty() && room > 0 {
         let bar = paint.glyph("│ ", "| ");
         let dots = paint.glyph("…", "...");
@@ -75,13 +89,51 @@ fn total(board: &Board, paint: Paint, frame: Frame) -> String {
     text::cut(&line, frame.columns, paint.unicode).into_owned()
 }
 
+/// The line of a task, and those of its items that are under way: some, when they are many.
+fn entries(row: &Row) -> impl Iterator<Item = Entry<'_>> {
+    let items = row.items.iter().flat_map(|items| items.under_way());
+    let items = items.filter(|item| item.is_at_work() || item.ask.is_some()).take(ITEMS);
+    let items = items.map(|row| Entry { row, item: true });
+    std::iter::once(Entry { row, item: false }).chain(items)
+}
+
+/// What a task does, or what there is to say about it.
+fn remark(board: &Board, row: &Row, now: Timestamp) -> String {
+    if let Some(ask) = &row.ask {
+        return format!("waits for you: {ask}");
+    }
+    if let Some(items) = &row.items {
+        return items.told();
+    }
+    if let Some(child) = &row.child {
+        let Some(other) = board.other(child) else { return format!("run {child}") };
+        let mut told = format!("run {child}: {}/{} tasks", other.ended(), other.rows.len());
+        if other.asks() {
+            told += ", waits for you";
+        } else if let Some(running) = other.rows.iter().find(|row| row.is_at_work()) {
+            told += &format!(", {}", running.name);
+        }
+        return told;
+    }
+    match row.until.filter(|until| row.status == TaskStatus::Waiting && *until > now) {
+        Some(until) => {
+            let wait = text::elapsed(until.since(now));
+            let note = if row.note.is_empty() { String::new() } else { format!(": {}", row.note) };
+            format!("waits another {wait}{note}")
+        }
+        None if row.note.is_empty() => row.live.doing.clone(),
+        None => row.note.clone(),
+    }
+}
+
 /// The rows that fit, in their order, and those that do not. What runs comes first, then what
 /// failed, then what is next; what has ended well is the first to go.
-fn choose(rows: &[Row], room: usize) -> (Vec<&Row>, Vec<&Row>) {
+fn choose<'e>(rows: &'e [Entry<'e>], room: usize) -> (Vec<&'e Entry<'e>>, Vec<&'e Entry<'e>>) {
     if rows.len() <= room {
         return (rows.iter().collect(), Vec::new());
     }
-    let rank = |row: &Row| match row.status {
+    let rank = |entry: &Entry<'_>| match entry.row.status {
+        _ if entry.row.ask.is_some() => 0,
         TaskStatus::Running => 0,
         TaskStatus::Failed => 1,
         TaskStatus::Waiting => 2,
@@ -101,11 +153,11 @@ fn choose(rows: &[Row], room: usize) -> (Vec<&Row>, Vec<&Row>) {
 }
 
 /// `8 succeeded, 4 pending`.
-fn tally(rows: &[&Row]) -> String {
+fn tally(rows: &[&Entry<'_>]) -> String {
     let parts: Vec<String> = TaskStatus::ALL
         .into_iter()
         .filter_map(|status| {
-            let count = rows.iter().filter(|row| row.status == status).count();
+            let count = rows.iter().filter(|entry| entry.row.status == status).count();
             (count > 0).then(|| format!("{count} {status}"))
         })
         .collect();
@@ -130,9 +182,11 @@ const TIME: usize = 9;
 const TOKENS: usize = 11;
 
 impl Layout {
-    fn new(rows: &[Row], paint: Paint, frame: Frame) -> Self {
-        let widest = |of: &dyn Fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
-        let name = widest(&|row| text::width(&row.name));
+    fn new(rows: &[Entry<'_>], paint: Paint, frame: Frame) -> Self {
+        let widest =
+            |of: &dyn Fn(&Row) -> usize| rows.iter().map(|entry| of(entry.row)).max().unwrap_or(0);
+        let indent = |entry: &Entry<'_>| text::width(&entry.row.name) + 3 * usize::from(entry.item);
+        let name = rows.iter().map(indent).max().unwrap_or(0);
         let agent = widest(&|row| text::width(&row.agent));
         let cost = widest(&|row| text::width(&cost(row.cost()))).max(7);
         let mut shown = Shown { agent: true, tokens: true, cost: true };
@@ -156,11 +210,13 @@ impl Layout {
         Self { paint, frame, shown, name, agent, cost }
     }
 
-    fn line(&self, branch: &str, row: &Row) -> String {
+    fn line(&self, branch: &str, entry: &Entry<'_>, remark: &str) -> String {
         let Self { paint, frame, shown, .. } = *self;
+        let row = entry.row;
         let (glyph, tone) = paint.task(row.status, frame.turn);
-        let name = text::cut(&row.name, self.name, paint.unicode);
-        let pad = self.name.saturating_sub(text::width(&name));
+        let width = self.name.saturating_sub(3 * usize::from(entry.item));
+        let name = text::cut(&row.name, width, paint.unicode);
+        let pad = width.saturating_sub(text::width(&name));
         let mut line = format!("{branch} {} {name}{}", paint.tone(tone, glyph), " ".repeat(pad));
         let mut used = LEAD + self.name;
         let mut column = |text: String, tone: Tone, width: usize| {
@@ -182,7 +238,7 @@ impl Layout {
             column(format!("  {:>1$}", cost(row.cost()), self.cost), Tone::Plain, self.cost + 2);
         }
         let room = frame.columns.saturating_sub(used + 2);
-        let mut remark = row.remark().to_owned();
+        let mut remark = remark.to_owned();
         if row.attempts > 1 {
             remark = format!("attempt {}  {remark}", row.attempts);
         }
@@ -203,7 +259,9 @@ fn cost(cost: Cost) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{board, created, failed, skipped, started, succeeded};
+    use super::super::sample::{
+        approval, board, created, expanded, failed, skipped, started, succeeded,
+    };
     use super::*;
 
     fn drawn(board: &Board, columns: usize, rows: Option<usize>) -> Vec<String> {
@@ -234,6 +292,39 @@ mod tests {
                 "`- 3/4 tasks - 9.5s - $0.25 - 1,000 tokens",
             ]
         );
+    }
+
+    #[test]
+    fn items_are_one_line_and_those_at_work_below_it() {
+        let mut events = vec![created(&["build", "land"]), expanded("build", 10)];
+        for index in 0..10 {
+            let name = format!("build:{index}");
+            match index {
+                0..3 => events.extend([started(&name, 1), succeeded(&name)]),
+                3 => events.extend([started(&name, 1), failed(&name, None)]),
+                4 | 5 => events.push(started(&name, 1)),
+                _ => {}
+            }
+        }
+        events.push(approval("land"));
+        let lines: Vec<String> = drawn(&board(events), 100, None)
+            .into_iter()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert!(lines[1].ends_with("$0.75 3 done, 2 running, 1 failed of 10"), "{lines:#?}");
+        assert!(lines[2].starts_with("| | build:4 dev"), "{lines:#?}");
+        assert!(lines[3].starts_with("| | build:5 dev"), "{lines:#?}");
+        assert!(lines[4].starts_with("|- w land") && lines[4].ends_with("waits for you: Land it?"));
+        assert!(lines[5].contains("0/2 tasks"), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_hundred_thousand_items_take_a_few_lines() {
+        let mut events = vec![created(&["build"]), expanded("build", 100_000)];
+        events.extend((0..200).map(|index| started(&format!("build:{index}"), 1)));
+        let lines = drawn(&board(events), 100, Some(30));
+        assert_eq!(lines.len(), 3 + ITEMS, "{lines:#?}");
+        assert!(lines[1].contains("200 running of 100000"), "{lines:#?}");
     }
 
     #[test]

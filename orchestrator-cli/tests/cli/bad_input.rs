@@ -32,7 +32,7 @@ fn words_that_cannot_be_understood() {
         (&["execute", "--mode", "paralel"], "parallel"),
         (&["execute", "--max-parallel", "0"], "1..=1000"),
         (&["execute", "--task-type", "audit", "--workflow", "x"], "cannot be used with"),
-        (&["execute", "--detach", "x"], "--detach"),
+        (&["execute", "--detached", "x"], "--detach"),
         (&["clean", "--older-than", "soon"], "not a duration"),
         (&["run-details"], "<RUN>"),
         (&["completions", "tcsh"], "bash"),

@@ -1,9 +1,12 @@
 //! Kill it at any moment: what was done is not done again, and the rest gets done.
 
-use crate::harness::{Project, eventually};
+use crate::harness::{Project, binary, eventually};
+use orchestrator_testkit::process::{Failure, Product, fault, fault::Kind, kill, select};
 use rustix::process::Signal;
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 /// Fourteen tasks that leave a mark each time that they are run.
 fn marks() -> String {
@@ -31,70 +34,67 @@ fn counts(project: &Project) -> BTreeMap<String, usize> {
     counts
 }
 
-/// The task that `event` says has succeeded, and with which attempt.
-fn succeeded(event: &Value) -> Option<(String, u64)> {
-    let (task, attempt) = (event["task"].as_str()?, event["attempt"].as_u64()?);
-    (event["type"] == "attempt-succeeded").then(|| (task.to_owned(), attempt))
+/// The program, and the directory in which what harms it is compiled.
+fn victim() -> (Product, PathBuf) {
+    (Product::new(binary()), Path::new(env!("CARGO_TARGET_TMPDIR")).join("prove"))
 }
 
-/// Reads at most `lines` lines of events, then kills; the tasks that had durably ended by then.
-fn kill_after(project: &Project, arguments: &[&str], lines: u64) -> BTreeMap<String, u64> {
-    let mut running = project.start(arguments);
-    let mut done = BTreeMap::new();
-    for _ in 0..lines {
-        let Some(line) = running.line() else { break };
-        let event: Value = serde_json::from_str(&line).expect("a JSON line");
-        done.extend(succeeded(&event));
-    }
-    running.kill();
-    done
+/// Fails with every failure of a proof, each with the command that repeats it.
+fn expect_none(failures: &[Failure]) {
+    let said = |failure: &Failure| format!("{}\nagain: prove {}", failure.broken, failure.again);
+    assert!(failures.is_empty(), "{}", failures.iter().map(said).collect::<Vec<_>>().join("\n"));
+}
+
+/// The short form of `cargo xtask prove kill`.
+#[test]
+fn kill_nine_at_drawn_times_loses_nothing_and_repeats_nothing_that_ended() {
+    let plan = kill::Plan {
+        product: victim().0,
+        flows: select(&[]).expect("all workflows"),
+        rounds: 16,
+        seed: 1,
+        talks: false,
+    };
+    let (figures, failures) = kill::prove(&plan).expect("the workflows run undisturbed");
+    expect_none(&failures);
+    assert_eq!(figures.rounds, 16);
+    assert!(figures.kills > 8 && figures.acknowledged > 100, "{figures:?}");
+}
+
+/// The short form of `cargo xtask prove disk|fsync|power`: some places of two workflows.
+fn harm(kind: Kind, flows: &[&str], places: u64) {
+    let (product, work) = victim();
+    let plan = fault::Plan {
+        product,
+        kind,
+        flows: select(&flows.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+            .expect("flows"),
+        places: Some(places),
+        only: None,
+        lasts: None,
+        seed: 1,
+        work,
+        talks: false,
+    };
+    let (figures, failures) = fault::prove(&plan).expect("the workflows run undisturbed");
+    expect_none(&failures);
+    assert!(figures.faults >= places, "{figures:?}");
+    assert!(figures.refused + figures.cut > 0 && figures.resumed > 0, "{figures:?}");
 }
 
 #[test]
-fn kill_nine_at_random_moments_loses_nothing_and_repeats_nothing_that_ended() {
-    let seed = std::process::id();
-    println!("seed {seed}");
-    let mut random = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut draw = |below: u64| {
-        // Xorshift: enough to hit different moments.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % below
-    };
-    for round in 0..10 {
-        let project = Project::with_flow(&marks());
-        let execute = ["execute", "--workflow", "flow.yaml", "--json"];
-        let mut done = kill_after(&project, &execute, 1 + draw(28));
-        let run = project.json(&["list-runs"])["items"][0].clone();
-        let id = run["id"].as_str().expect("an id").to_owned();
-        if run["status"] == "succeeded" {
-            continue;
-        }
-        assert_eq!(run["status"], "interrupted", "round {round}");
-        // Half of the time the resumed run is killed as well.
-        if draw(2) == 0 {
-            done.extend(kill_after(&project, &["resume", &id, "--json"], 1 + draw(12)));
-        }
-        if project.json(&["run-details", &id])["status"] == "interrupted" {
-            let ran = project.ok(&["resume", &id, "--json"]);
-            assert_eq!(ran.last()["status"], "succeeded", "round {round}");
-        }
-        let tasks = project.json(&["list-tasks", "--run", &id]);
-        let tasks = tasks["items"].as_array().expect("items");
-        let counts = counts(&project);
-        assert_eq!((tasks.len(), counts.len()), (14, 14), "round {round}: {counts:?}");
-        for task in tasks {
-            let name = task["name"].as_str().expect("a name");
-            assert_eq!(task["status"], "succeeded", "round {round}: {task}");
-            // What was cut off may have left its mark; what had ended is not begun again.
-            let attempts = task["attempts"].as_u64().expect("a number");
-            assert!(counts[name] as u64 <= attempts, "round {round}: {task} left {counts:?}");
-            if let Some(attempt) = done.get(name) {
-                assert_eq!(attempts, *attempt, "round {round}: `{name}` had ended and ran again");
-            }
-        }
-    }
+fn a_full_disk_is_named_and_what_was_acknowledged_stays() {
+    harm(Kind::Room, &["chain"], 5);
+}
+
+#[test]
+fn a_failed_synchronisation_is_never_taken_for_one_that_worked() {
+    harm(Kind::Sync, &["all"], 5);
+}
+
+#[test]
+fn a_power_cut_takes_nothing_that_was_acknowledged() {
+    harm(Kind::Power, &["nested"], 5);
 }
 
 #[test]

@@ -3,8 +3,11 @@
 
 mod bad_input;
 mod commands;
+mod constructs;
+mod control;
 mod durability;
 mod harness;
+mod history;
 mod models;
 mod schemas;
 mod streams;

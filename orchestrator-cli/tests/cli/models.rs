@@ -104,13 +104,14 @@ fn a_plan_bounds_the_cost_and_calls_nobody() {
 }
 
 #[test]
-fn a_refused_key_exits_with_4() {
+fn a_refused_key_waits_for_a_person_and_exits_with_6() {
     let server = ModelServer::start().expect("a server");
     server.otherwise(Reply::error(401, "authentication_error", "invalid x-api-key"));
     let project = project(&server, "anthropic", "claude-sonnet-4-5");
     let arguments = ["execute", "add a flag", "--task-type", "quick-implementation"];
-    let ran = project.run(&arguments).expect(4);
-    assert!(ran.stderr.contains("implement failed (auth)"), "{}", ran.stderr);
+    let ran = project.run(&arguments).expect(6);
+    assert!(ran.stderr.contains("(auth)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("implement waits for a person"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("sk-test-0123456789"), "{}", ran.stderr);
 }
 

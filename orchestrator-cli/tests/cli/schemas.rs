@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 /// The file that describes documents of this `schema`.
 fn file(schema: &str) -> PathBuf {
-    let name = schema.strip_prefix("orchestrator.").and_then(|rest| rest.strip_suffix("/v1"));
+    let name = schema.strip_prefix("orchestrator.").and_then(|rest| rest.rsplit_once("/v"));
+    let name = name.map(|(name, _)| name);
     let name = name.unwrap_or_else(|| panic!("`{schema}` is no schema of ours"));
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas").join(format!("{name}.json"))
 }

@@ -277,3 +277,37 @@ fn json_is_a_line_an_event_on_a_terminal_too() {
         assert!(event.is_ok_and(|event| event["schema"].is_string()), "{line}");
     }
 }
+
+#[test]
+fn a_person_at_the_terminal_is_told_how_to_answer_and_waited_for() {
+    let project = Project::with_flow(
+        "name: ask\ntasks:\n  build: { command: [echo, v1] }\n  sign-off: { needs: [build], approval: { message: Land it? } }\n  land: { needs: [sign-off], command: [echo, landed] }\n",
+    );
+    let arguments = ["execute", "--workflow", "flow.yaml"];
+    let mut terminal = Terminal::open(&project, (120, 30), &arguments);
+    let screen =
+        terminal.until(|s| s.contains("orchestrator approve r_") && s.contains("◷ sign-off"));
+    assert!(screen.contains("waits for you: Land it?"), "{screen}");
+    let pause = project.json(&["pause", "latest"]);
+    assert_eq!(pause["items"][0]["driven"], true, "{pause}");
+    terminal.until(|s| s.contains("paused"));
+    project.ok(&["resume"]);
+    project.ok(&["approve", "sign-off"]);
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("✔ land") && text.contains("landed"), "{text}");
+}
+
+#[test]
+fn many_items_take_one_line_at_the_end() {
+    let project = Project::with_flow(
+        "name: many\ntasks:\n  list: { command: [echo, \"[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\"], output: { type: array } }\n  each: { needs: [list], for-each: tasks.list.output, command: [echo, \"{{ item }}\"] }\n",
+    );
+    let terminal = Terminal::open(&project, (100, 30), &["execute", "--workflow", "flow.yaml"]);
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("10 done of 10") && text.contains("2/2 tasks"), "{text}");
+    assert!(!text.contains("each:3"), "{text}");
+    let table = project.ok(&["run-details", "latest"]).stdout;
+    assert!(table.contains("10 of 10 items") && !table.contains("each:3"), "{table}");
+}
