@@ -1,81 +1,71 @@
-//! Whole runs of tasks that do nothing, in memory and durable, beside as many bare commits.
+//! Whole runs of tasks that do nothing: in memory beside the same work on bare tokio, durable beside
+//! as many bare commits.
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use orchestrator_benches::{Noop, Shape, workflow};
+use orchestrator_benches::{
+    Goal, Noop, Row, Shape, bare_chain, bare_join, commits, compare, database, durable, rounds,
+    run_on, scratch, since, workflow,
+};
 use orchestrator_core::prelude::*;
-use orchestrator_store::LocalStore;
-use rusqlite::Connection;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::runtime::Runtime;
 
-fn engine(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let mut group = criterion.benchmark_group("engine");
-    group.sample_size(15);
-    let samples = [
-        ("1,000 chained tasks", Shape::Chain, 1_000),
-        ("1,000 tasks and a join", Shape::Join, 1_001),
-    ];
+const TASKS: usize = 1_000;
 
+fn main() {
+    let runtime = Runtime::new().expect("a runtime");
+    let (chain, join) = (workflow(Shape::Chain, TASKS), workflow(Shape::Join, TASKS + 1));
+    let bare = |work: fn(usize) -> _| {
+        let runtime = &runtime;
+        move || since(|| runtime.block_on(runtime.spawn(work(TASKS))).expect("it ends"))
+    };
     let memory = Engine::builder().own_agent("noop", Noop).expect("letters").build();
-    for (name, shape, count) in samples {
-        let sample = workflow(shape, count);
-        group.bench_function(format!("{name}, in memory"), |bench| {
-            bench.iter(|| run(&runtime, &memory, &sample));
-        });
-    }
+    let in_memory = |sample| {
+        let (runtime, memory) = (&runtime, &memory);
+        move || since(|| run_on(runtime, memory, sample))
+    };
+    let (chained, joined) =
+        ("limit: bare tokio, 1,000 chained", "limit: bare tokio, 1,000 and a join");
+    compare(
+        "in memory",
+        rounds(31),
+        vec![
+            Row::new(chained, bare(|count| Box::pin(bare_chain(count)) as Work)),
+            Row::new("1,000 chained tasks", in_memory(&chain))
+                .against(chained)
+                .goal(Goal::Millis(18.0)),
+            Row::new(joined, bare(|count| Box::pin(bare_join(count)) as Work)),
+            Row::new("1,000 tasks and a join", in_memory(&join))
+                .against(joined)
+                .goal(Goal::Millis(15.0)),
+        ],
+    );
 
-    // A new directory for each run, so that no run pays for the pages of those before it.
-    for (name, shape, count) in samples {
-        let sample = workflow(shape, count);
-        group.bench_function(format!("{name}, durable"), |bench| {
-            bench.iter_batched(
-                || {
-                    let dir = tempfile::tempdir().expect("a directory");
-                    let store = Arc::new(LocalStore::open(dir.path()).expect("a new store"));
-                    let engine = Engine::builder()
-                        .store(store)
-                        .own_agent("noop", Noop)
-                        .expect("letters")
-                        .build();
-                    (engine, dir)
-                },
-                |(engine, dir)| {
-                    run(&runtime, &engine, &sample);
-                    (engine, dir)
-                },
-                BatchSize::PerIteration,
-            );
-        });
-    }
-    group.bench_function("limit: 1,000 bare commits of one row", |bench| {
-        bench.iter_batched(
-            || {
-                let dir = tempfile::tempdir().expect("a directory");
-                let db = Connection::open(dir.path().join("bare.db")).expect("a new database");
-                db.pragma_update(None, "journal_mode", "wal").expect("WAL");
-                db.pragma_update(None, "synchronous", "full").expect("FULL");
-                db.execute_batch("create table t (a integer primary key, b text)")
-                    .expect("a table");
-                (db, dir)
-            },
-            |(db, dir)| {
-                for _ in 0..1_000 {
-                    db.execute("insert into t (b) values ('x')", []).expect("a row");
-                }
-                (db, dir)
-            },
-            BatchSize::PerIteration,
-        );
-    });
-    group.finish();
+    let limit = "limit: 1,000 bare commits of one row";
+    compare(
+        "durable: SQLite, WAL, synchronous=FULL",
+        rounds(15),
+        vec![
+            Row::new(limit, || {
+                let directory = scratch();
+                let db = database(directory.path());
+                since(|| commits(&db, TASKS))
+            }),
+            Row::new("1,000 chained tasks", || on_disk(&runtime, &chain))
+                .against(limit)
+                .goal(Goal::Times(1.5)),
+            Row::new("1,000 tasks and a join", || on_disk(&runtime, &join))
+                .against(limit)
+                .goal(Goal::Millis(50.0)),
+        ],
+    );
 }
 
-fn run(runtime: &tokio::runtime::Runtime, engine: &Engine, sample: &Arc<Workflow>) {
-    let report = runtime
-        .block_on(async { engine.start(StartRun::new(sample.clone())).await?.wait().await })
-        .expect("the run ends");
-    assert_eq!(report.status, RunStatus::Succeeded);
-}
+type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-criterion_group!(benches, engine);
-criterion_main!(benches);
+/// In a new directory, so that no run pays for the pages of those before it.
+fn on_disk(runtime: &Runtime, sample: &Arc<Workflow>) -> Duration {
+    let directory = scratch();
+    let store = durable(directory.path());
+    let engine = Engine::builder().store(store).own_agent("noop", Noop).expect("letters").build();
+    since(|| run_on(runtime, &engine, sample))
+}
