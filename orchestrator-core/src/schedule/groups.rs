@@ -36,11 +36,12 @@ enum State {
     Free,
     /// The store is asked for this claimant, of that urgency.
     Asked(i128, Claimant),
-    /// A task of this engine has it. Until its attempt has started it must go on wanting it.
+    /// A task of this engine has it. Until its attempt has started it must go on wanting it, as one
+    /// of these kinds of attempts at least.
     Held {
         by: Claimant,
         started: bool,
-        wanted: bool,
+        wanted: Vec<usize>,
     },
     /// The store says that this task has it.
     Busy(Claimant),
@@ -74,7 +75,8 @@ fn split(claim: &GroupClaim) -> (Key, Claimant) {
 }
 
 impl Groups {
-    /// Whether the claimant has the group; it waits for it otherwise.
+    /// Whether the claimant has the group, and goes on wanting it as that kind of attempt; it waits
+    /// for it otherwise.
     ///
     /// # Errors
     /// Who has it, when that is known.
@@ -82,6 +84,7 @@ impl Groups {
         &mut self,
         claim: &GroupClaim,
         urgency: i128,
+        kind: usize,
     ) -> Result<(), Option<Claimant>> {
         let (key, claimant) = split(claim);
         let group = self
@@ -90,7 +93,9 @@ impl Groups {
             .or_insert_with(|| Group { state: State::Free, waiting: BTreeSet::new() });
         let holder = match &mut group.state {
             State::Held { by, wanted, .. } if *by == claimant => {
-                *wanted = true;
+                if !wanted.contains(&kind) {
+                    wanted.push(kind);
+                }
                 return Ok(());
             }
             State::Asked(_, by) if *by == claimant => return Err(None),
@@ -116,14 +121,14 @@ impl Groups {
         }
     }
 
-    /// The claimant cannot start now for another reason. Unless it wants the group again before
-    /// [`pass`](Self::pass), with another agent say, others may have it first.
-    pub(super) fn put_off(&mut self, claim: &GroupClaim) {
+    /// The claimant cannot start as that kind of attempt for another reason, which may last. Unless
+    /// it wants the group as another kind, with another agent say, others may have it first.
+    pub(super) fn put_off(&mut self, claim: &GroupClaim, kind: usize) {
         let (key, claimant) = split(claim);
         if let Some(Group { state: State::Held { by, wanted, .. }, .. }) = self.groups.get_mut(&key)
             && *by == claimant
         {
-            *wanted = false;
+            wanted.retain(|wanted| *wanted != kind);
         }
     }
 
@@ -156,7 +161,7 @@ impl Groups {
         match hold {
             GroupHold::Held => {
                 let run = claimant.0.clone();
-                group.state = State::Held { by: claimant, started: false, wanted: false };
+                group.state = State::Held { by: claimant, started: false, wanted: Vec::new() };
                 self.unstarted.entry(run.clone()).or_default().insert(key);
                 Some(run)
             }
@@ -195,7 +200,7 @@ impl Groups {
         for key in self.unstarted.get(run).into_iter().flatten() {
             if let Some(Group { state: State::Held { wanted, .. }, .. }) = self.groups.get_mut(key)
             {
-                *wanted = false;
+                wanted.clear();
             }
         }
     }
@@ -204,8 +209,8 @@ impl Groups {
     pub(super) fn pass(&mut self, run: &RunId) {
         let keys: Vec<Key> = self.unstarted.get(run).into_iter().flatten().cloned().collect();
         for key in keys {
-            if let Some(Group { state: State::Held { by, wanted: false, .. }, .. }) =
-                self.groups.get(&key)
+            if let Some(Group { state: State::Held { by, wanted, .. }, .. }) = self.groups.get(&key)
+                && wanted.is_empty()
             {
                 let claim = claim_of(&key, by);
                 self.give_back(&claim);

@@ -122,13 +122,13 @@ impl Limits {
         if let Some(until) = self.kinds.refused_until(kind, self.now) {
             // It may take long: others of the group come first.
             if let Some(claim) = &claim {
-                self.groups.put_off(claim);
+                self.groups.put_off(claim, kind);
             }
             self.wait(want, kind);
             return Err(HeldUp::Breaker { provider: want.provider.clone(), until });
         }
         if let Some(claim) = &claim
-            && let Err(holder) = self.groups.want(claim, want.urgency)
+            && let Err(holder) = self.groups.want(claim, want.urgency, kind)
         {
             let (run, task) = holder.unzip();
             return Err(HeldUp::Group { group: claim.group.clone(), run, task });

@@ -253,6 +253,32 @@ fn a_group_is_kept_for_another_agent_but_not_for_a_stopped_account() {
 }
 
 #[test]
+fn who_is_let_in_soon_keeps_its_group_whatever_its_other_agent_is_told() {
+    // `v` is half open and its one probe is promised to another run; `w`, the account of the other
+    // agent, is stopped. Were the group given back because of `w`, runs with groups of their own
+    // would hand the probe and their groups round for ever.
+    let mut limits = Limits::new(LimitPolicy::default(), BreakerPolicy::default());
+    let v: ProviderName = id("v");
+    limits.stop_account(&id("w"));
+    (0..5).for_each(|_| drop(limits.failed(&v, ErrorClass::Overloaded, T0)));
+    let first = Ask { group: Some("g"), ..of("r1", "a") };
+    let other = Ask { provider: "w", ..first };
+    assert!(admit(&mut limits, of("r2", "a")).is_err());
+    let until = limits.next_probe().unwrap();
+    assert_eq!(limits.probe(until), runs(&["r2"]));
+    assert!(matches!(admit_at(&mut limits, first, until), Err(HeldUp::Group { .. })));
+    let claims = limits.wanted_groups();
+    assert_eq!(limits.grant_group(&claims[0], GroupHold::Held), runs(&["r1"]));
+    let promised = HeldUp::Breaker { provider: v.clone(), until };
+    assert_eq!(admit_at(&mut limits, first, until), Err(promised));
+    assert!(admit_at(&mut limits, other, until).is_err());
+    assert_eq!(limits.pass(&id("r1")), []);
+    assert_eq!(limits.idle_groups(), [], "it is about to start");
+    assert_eq!(limits.pass(&id("r2")), runs(&["r1"]));
+    assert_eq!(admit_at(&mut limits, first, until), Ok(()));
+}
+
+#[test]
 fn who_needs_two_places_is_not_passed_over_for_ever() {
     // Project `x` and provider `v` have one place each. `w` needs both; others, always newer, need
     // one or the other, and at no instant would both be free by themselves.
