@@ -70,7 +70,7 @@ pub enum Command {
         /// Files that it made.
         artifacts: Vec<ArtifactRef>,
         /// Where the result was made, when it was taken from the cache.
-        cached: Option<CacheHit>,
+        cached: Option<Box<CacheHit>>,
         /// Tasks that it adds to the run.
         added: Option<Box<Added>>,
     },

@@ -116,7 +116,7 @@ pub enum Event {
         artifacts: Vec<ArtifactRef>,
         /// Where the result was made, when it was taken from the cache.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cached: Option<CacheHit>,
+        cached: Option<Box<CacheHit>>,
     },
     /// The attempt failed. With neither `next` nor `ask` the task has failed with it.
     AttemptFailed {
@@ -128,7 +128,7 @@ pub enum Event {
         failure: Failure,
         /// When and with whom it is tried again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        next: Option<NextAttempt>,
+        next: Option<Box<NextAttempt>>,
         /// What a person is asked before anything follows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ask: Option<Box<Ask>>,
@@ -331,7 +331,7 @@ pub struct RunCreated {
     /// The inputs: an object.
     pub inputs: Arc<Value>,
     /// Who may do what, best first.
-    pub bindings: Vec<Binding>,
+    pub bindings: Arc<[Binding]>,
     /// The agents that the bindings name, as they were.
     pub agents: Vec<AgentSpec>,
     /// The most that it may cost.

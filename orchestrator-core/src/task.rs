@@ -146,7 +146,7 @@ pub enum TaskKind {
         workflow: String,
         /// The child's inputs. Texts may hold `{{ }}`; a text that is nothing but one gives the
         /// value itself, whatever its type.
-        with: Map<String, Value>,
+        with: Box<Map<String, Value>>,
     },
     /// A person says yes or no.
     Approval {

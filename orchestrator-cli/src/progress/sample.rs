@@ -38,7 +38,7 @@ pub(super) fn created(names: &[&str]) -> Event {
         workflow: Arc::new(workflow),
         source: "demo.yaml".into(),
         inputs: Arc::new(json!({})),
-        bindings: Vec::new(),
+        bindings: Arc::default(),
         agents: Vec::new(),
         budget: None,
         max_parallel: 4,

@@ -98,7 +98,7 @@ impl Hit {
             output,
             spend: Vec::new(),
             artifacts,
-            cached: Some(CacheHit { key, run, task, at }),
+            cached: Some(Box::new(CacheHit { key, run, task, at })),
             added: None,
         }
     }

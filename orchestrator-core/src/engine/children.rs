@@ -143,7 +143,7 @@ pub(super) struct Errand {
 impl Errand {
     pub(super) fn new(run: &Run, ward: &Ward) -> Self {
         let (workflow, with) = match &run.spec(ward.place).kind {
-            TaskKind::Workflow { workflow, with } => (workflow.clone(), with.clone()),
+            TaskKind::Workflow { workflow, with } => (workflow.clone(), (**with).clone()),
             TaskKind::Agent { .. } | TaskKind::Command { .. } | TaskKind::Approval { .. } => {
                 (String::new(), Map::new())
             }

@@ -29,10 +29,10 @@ impl Driver {
                 Input::Done(commands) => {
                     self.pending -= 1;
                     while self.aside.try_join_next().is_some() {}
-                    self.orders.extend(commands?.into_iter().map(Order::from));
+                    self.orders.extend((*commands)?.into_iter().map(Order::from));
                 }
                 Input::BroughtUp(child) => self.brought_up(&child),
-                Input::Unkept(error) => return Err(error.into()),
+                Input::Unkept(error) => return Err((*error).into()),
                 Input::Mail => self.mail = true,
                 Input::Wake => {
                     self.woken = true;

@@ -47,7 +47,7 @@ pub(super) const CROWD: usize = 256;
 /// The most commands that are made durable together.
 pub(super) const BATCH: usize = 1_024;
 
-/// What reaches a driver.
+/// What reaches a driver. Small, since an inbox has room for thirty-two of them from the start.
 #[derive(Debug)]
 pub(super) enum Input {
     /// An attempt ended.
@@ -57,11 +57,11 @@ pub(super) enum Input {
     /// A command from elsewhere.
     Command(Box<Command>),
     /// What was done aside is done; these commands follow from it.
-    Done(Result<Vec<Command>, StoreError>),
+    Done(Box<Result<Vec<Command>, StoreError>>),
     /// A child exists, or cannot: signals to it need not be withheld.
     BroughtUp(RunId),
     /// What was made cannot be kept, or the lease is lost: the run has to be put down.
-    Unkept(StoreError),
+    Unkept(Box<StoreError>),
     /// Something is in the run's inbox.
     Mail,
     /// Something that was held up may start.
@@ -245,8 +245,8 @@ impl Driver {
                 Ok(_) => Input::Wake,
                 Err(_) if lost => Input::Wake,
                 // A child that cannot go on would be waited for without an end.
-                Err(EngineError::Store(error)) => Input::Unkept(error.clone()),
-                Err(error) => Input::Unkept(StoreError::Damaged(error.to_string())),
+                Err(EngineError::Store(error)) => Input::Unkept(Box::new(error.clone())),
+                Err(error) => Input::Unkept(Box::new(StoreError::Damaged(error.to_string()))),
             };
             self.shared.deliver(parent, input);
         }

@@ -78,7 +78,7 @@ impl Driver {
         self.pending += 1;
         let inbox = self.inbox.clone();
         self.aside.spawn(async move {
-            let _ = inbox.send(Input::Done(work.await));
+            let _ = inbox.send(Input::Done(Box::new(work.await)));
         });
     }
 
@@ -220,7 +220,7 @@ impl Driver {
         let work = async move {
             let input = match plan.perform(host).await {
                 Ok(ended) => Input::Ended(Box::new(ended)),
-                Err(error) => Input::Unkept(error),
+                Err(error) => Input::Unkept(Box::new(error)),
             };
             // A driver that is gone has written what it could.
             let _ = inbox.send(input);

@@ -168,7 +168,7 @@ impl AttemptHost for Host {
             Err(error) => {
                 let failure = Failure::new(ErrorClass::Transient, error.to_string()).spent(spend);
                 // The run is put down: going on would ask for what was paid for again.
-                let _ = self.inbox.send(Input::Unkept(error));
+                let _ = self.inbox.send(Input::Unkept(Box::new(error)));
                 Err(failure)
             }
         };

@@ -145,7 +145,7 @@ async fn renew(shared: Arc<Shared>, expires: Timestamp) {
                     // Not created yet, or gone in between.
                     Ok(()) | Err(StoreError::NoSuchRun(_)) => {}
                     Err(error @ StoreError::Fenced { .. }) => {
-                        shared.deliver(&run, Input::Unkept(error));
+                        shared.deliver(&run, Input::Unkept(Box::new(error)));
                     }
                     // The next time is soon enough: a lease lasts three of them.
                     Err(error) => tracing::warn!(%run, %error, "a lease could not be renewed"),

@@ -193,6 +193,9 @@ impl Registry {
             return false;
         };
         entry.seat = Seat::Parked { due, wards: wards.into() };
+        // Whoever stopped waiting for its end takes no room for it.
+        entry.waiters.retain(|waiter| !waiter.is_closed());
+        entry.waiters.shrink_to_fit();
         table.driven -= 1;
         if let Some(at) = due {
             table.due.insert((at, run.clone()));

@@ -132,7 +132,7 @@ impl Run {
         self.made.push(made);
         self.tasks.push(state);
         self.open += 1;
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
         place
     }
 }

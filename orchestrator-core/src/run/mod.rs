@@ -6,6 +6,7 @@
 
 mod behaviour;
 mod carry;
+mod changed;
 mod decide;
 mod fold;
 mod made;
@@ -36,6 +37,7 @@ use crate::{
     time::Timestamp,
     usage::{Cost, Usage},
 };
+use changed::Changed;
 use state::TaskState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -144,13 +146,6 @@ struct Lane {
     queue: ReadyQueue,
     /// What held its first task up when it was last tried, and which one that was.
     held: Option<(usize, HeldUp)>,
-}
-
-/// What has changed since the rows were last taken.
-#[derive(Debug, Clone, Default)]
-struct Changed {
-    rows: Rows,
-    tasks: BTreeSet<usize>,
 }
 
 impl Run {
@@ -288,9 +283,7 @@ impl Run {
     /// # Errors
     /// [`ReplayError`] when the events are not the log of a run.
     pub fn replay(events: &[Recorded]) -> Result<Self, ReplayError> {
-        let mut run = Self::fold(events)?;
-        run.forget_changes();
-        Ok(run)
+        Self::fold(events, Changed::muted())
     }
 
     /// Folds stored events as [`Run::replay`] does, and gives the rows that follow from them.
@@ -298,17 +291,18 @@ impl Run {
     /// # Errors
     /// As for [`Run::replay`].
     pub fn rebuild(events: &[Recorded]) -> Result<(Self, Rows), ReplayError> {
-        let mut run = Self::fold(events)?;
+        let mut run = Self::fold(events, Changed::default())?;
         let rows = run.take_rows();
         Ok((run, rows))
     }
 
-    fn fold(events: &[Recorded]) -> Result<Self, ReplayError> {
-        let mut run = fold::first(events)?;
+    fn fold(events: &[Recorded], changed: Changed) -> Result<Self, ReplayError> {
+        let mut run = fold::first(events, changed)?;
         for event in &events[1..] {
             run.replay_one(event)?;
         }
         run.settle_replayed();
+        run.changed.unmute();
         Ok(run)
     }
 

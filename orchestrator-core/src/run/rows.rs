@@ -1,6 +1,6 @@
 //! The rows that lists and details are made of, derived from the state.
 
-use super::{Changed, Run};
+use super::Run;
 use crate::{
     port::{ItemCounts, Rows, RunRow, TaskRow},
     task::{OnFailure, TaskStatus},
@@ -9,7 +9,7 @@ use crate::{
 impl Run {
     /// Takes the rows that changed since the last call, the run's own always among them.
     pub fn take_rows(&mut self) -> Rows {
-        let Changed { mut rows, tasks } = std::mem::take(&mut self.changed);
+        let (mut rows, tasks) = self.changed.take();
         rows.tasks = tasks.into_iter().filter_map(|place| self.task_row(place)).collect();
         rows.run = Some(self.run_row());
         rows
@@ -69,10 +69,6 @@ impl Run {
         })
     }
 
-    pub(super) fn forget_changes(&mut self) {
-        self.changed = Changed::default();
-    }
-
     /// How many tasks count: those that are not retired.
     fn counted(&self) -> usize {
         self.tasks.len() - self.retired
@@ -82,7 +78,7 @@ impl Run {
     pub fn publish_held_up(&mut self) -> bool {
         let places: Vec<usize> =
             self.lanes.iter().filter_map(|lane| Some(lane.held.as_ref()?.0)).collect();
-        self.changed.tasks.extend(&places);
+        places.iter().for_each(|place| self.changed.note(*place));
         !places.is_empty()
     }
 

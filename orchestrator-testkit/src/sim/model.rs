@@ -143,7 +143,7 @@ impl LogModel {
             }
             Event::AttemptFailed { task, attempt, failure, next, ask } => {
                 self.under_way(task, *attempt);
-                self.fails(task, failure, next.as_ref(), ask.is_some());
+                self.fails(task, failure, next.as_deref(), ask.is_some());
             }
             Event::TaskExpanded { task, count, .. } => {
                 self.ready(task);

@@ -155,7 +155,7 @@ impl Driver {
             workflow: Arc::new(Workflow::new("audit").expect("a name")),
             source: self.row.source.clone(),
             inputs: Arc::new(json!({ "prompt": "do it" })),
-            bindings: Vec::new(),
+            bindings: Arc::default(),
             agents: vec![AgentSpec::new(
                 agent("dev"),
                 Role::Dev,

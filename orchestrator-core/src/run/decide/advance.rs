@@ -184,7 +184,7 @@ impl Run {
         if state.status == TaskStatus::Pending {
             state.status = TaskStatus::Ready;
             self.ready += 1;
-            self.changed.tasks.insert(place);
+            self.changed.note(place);
         }
         let priority = self.spec(place).priority;
         let since = since.unwrap_or(self.created_at);

@@ -59,7 +59,7 @@ impl Run {
         output: Content,
         spend: Vec<Spend>,
         artifacts: Vec<ArtifactRef>,
-        cached: Option<CacheHit>,
+        cached: Option<Box<CacheHit>>,
         added: Option<Box<Added>>,
         to: &mut Deciding<'_>,
     ) {
@@ -134,6 +134,7 @@ impl Run {
             false => self.after_failure(place, &failure, to),
         };
         let AttemptKey { task, attempt, .. } = attempt;
+        let next = next.map(Box::new);
         self.record(to, Event::AttemptFailed { task, attempt, failure, next, ask });
     }
 
@@ -154,7 +155,7 @@ impl Run {
                 .record(to, Event::AttemptFailed { task, attempt, failure, next: None, ask });
         }
         let again = self.goes_on() && !stopping;
-        let next = again.then(|| self.next(place, to.now));
+        let next = again.then(|| Box::new(self.next(place, to.now)));
         self.record(to, Event::AttemptFailed { task, attempt, failure, next, ask: None });
     }
 

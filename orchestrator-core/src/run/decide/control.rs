@@ -241,7 +241,10 @@ impl Run {
             false => self.after_failure(place, &failure, to),
         };
         let (task, attempt) = (key.task, key.attempt);
-        self.record(to, Event::AttemptFailed { task, attempt, failure, next, ask });
+        self.record(
+            to,
+            Event::AttemptFailed { task, attempt, failure, next: next.map(Box::new), ask },
+        );
     }
 
     /// Judgements that a crash may have kept from being made: nothing has followed from them yet.

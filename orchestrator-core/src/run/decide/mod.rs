@@ -9,7 +9,7 @@ mod undo;
 
 pub use evaluate::{Found, find_out};
 
-use super::{Behaviour, Run, RunStatus};
+use super::{Behaviour, Changed, Run, RunStatus};
 use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command, Moment, Rejected},
@@ -111,7 +111,7 @@ impl Run {
             workflow: start.workflow,
             source: start.source,
             inputs: Arc::new(start.inputs),
-            bindings,
+            bindings: bindings.into(),
             agents,
             budget: start.budget,
             max_parallel: start.max_parallel.max(1),
@@ -121,7 +121,7 @@ impl Run {
             takes_over: start.takes_over,
             behaviour: Behaviour::CURRENT,
         };
-        let mut this = Self::begin(created.clone(), moment.now)?;
+        let mut this = Self::begin(created.clone(), moment.now, Changed::default())?;
         let first =
             Recorded { seq: this.seq, at: moment.now, event: Event::RunCreated(Box::new(created)) };
         let Moment { now, draw } = moment;

@@ -55,7 +55,7 @@ impl Run {
                     failure: None,
                     spend,
                     artifacts,
-                    cached: cached.as_ref(),
+                    cached: cached.as_deref(),
                 };
                 self.note_end(place, &current, at, &end);
                 let state = &mut self.tasks[place];
@@ -76,7 +76,7 @@ impl Run {
             }
             Event::AttemptFailed { task, attempt, failure, next, ask } => {
                 let place = self.find(task)?;
-                self.attempt_failed(place, *attempt, failure, next.as_ref(), ask.as_deref(), at)
+                self.attempt_failed(place, *attempt, failure, next.as_deref(), ask.as_deref(), at)
             }
             _ => Err("that is no event of an attempt".into()),
         }
@@ -153,7 +153,7 @@ impl Run {
             state.more_mut().deadline = Some(deadline);
             self.clocks.insert((deadline, place, super::super::Clock::Deadline));
         }
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
         self.note_running(place);
         Ok(())
     }
@@ -189,7 +189,7 @@ impl Run {
         more.journal.push(Turn { spend: Vec::new(), ..turn.clone() });
         self.note_spend(&name, attempt, &agent, &turn.spend, at);
         if !turn.spend.is_empty() {
-            self.changed.tasks.insert(place);
+            self.changed.note(place);
         }
         self.note_running(place);
         Ok(())
@@ -287,7 +287,7 @@ impl Run {
         if let Some(expires) = ask.expires {
             self.clocks.insert((expires, place, super::super::Clock::Ask));
         }
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
     }
 
     /// A question of an attempt whose journal is forgotten is nobody's any more.
@@ -303,6 +303,9 @@ impl Run {
 
     /// What was made elsewhere is shown like an attempt, with its files and at no cost.
     pub(super) fn note_carried(&mut self, place: usize, at: Timestamp) {
+        if self.changed.is_muted() {
+            return;
+        }
         let state = &self.tasks[place];
         let agent = state.last_agent.clone();
         let current = Current {
@@ -321,12 +324,15 @@ impl Run {
             ..self.attempt_row(place, state, &current)
         };
         if state.items().is_none() && state.attempts > 0 {
-            self.changed.rows.attempts.push(row);
+            self.changed.attempt(row);
         }
     }
 
     /// The row of the attempt under way has changed.
     fn note_running(&mut self, place: usize) {
+        if self.changed.is_muted() {
+            return;
+        }
         let state = &self.tasks[place];
         if let Some(current) = &state.current {
             let row = AttemptRow {
@@ -335,7 +341,7 @@ impl Run {
                 cost: current.cost,
                 ..self.attempt_row(place, state, current)
             };
-            self.changed.rows.attempts.push(row);
+            self.changed.attempt(row);
         }
     }
 
@@ -367,7 +373,10 @@ impl Run {
         let state = &mut self.tasks[place];
         state.usage += usage;
         end.spend.iter().for_each(|line| state.cost.add(line));
-        self.changed.tasks.insert(place);
+        if self.changed.is_muted() {
+            return;
+        }
+        self.changed.note(place);
         let mut cost = current.cost;
         end.spend.iter().for_each(|line| cost.add(line));
         let row = AttemptRow {
@@ -381,7 +390,7 @@ impl Run {
             ..self.attempt_row(place, &self.tasks[place], current)
         };
         self.note_spend(&row.task, current.attempt, &current.agent, end.spend, at);
-        self.changed.rows.attempts.push(row);
+        self.changed.attempt(row);
     }
 
     fn note_spend(
@@ -393,7 +402,7 @@ impl Run {
         at: Timestamp,
     ) {
         let run = &self.created.run;
-        self.changed.rows.spend.extend(spend.iter().map(|line| SpendRow {
+        self.changed.spend(spend.iter().map(|line| SpendRow {
             run: run.clone(),
             task: task.clone(),
             attempt,

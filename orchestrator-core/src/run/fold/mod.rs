@@ -15,7 +15,7 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The run that the first event of a log creates.
-pub(super) fn first(events: &[Recorded]) -> Result<Run, ReplayError> {
+pub(super) fn first(events: &[Recorded], changed: Changed) -> Result<Run, ReplayError> {
     let first = events.first().ok_or(ReplayError::Empty)?;
     let Event::RunCreated(created) = &first.event else {
         return Err(ReplayError::NoCreation);
@@ -23,13 +23,17 @@ pub(super) fn first(events: &[Recorded]) -> Result<Run, ReplayError> {
     if first.seq != Sequence(1) {
         return Err(ReplayError::Gap { expected: Sequence(1), found: first.seq });
     }
-    Run::begin((**created).clone(), first.at)
+    Run::begin((**created).clone(), first.at, changed)
         .map_err(|reason| ReplayError::Mismatch { seq: first.seq, reason })
 }
 
 impl Run {
     /// The state right after creation.
-    pub(super) fn begin(created: RunCreated, at: Timestamp) -> Result<Self, String> {
+    pub(super) fn begin(
+        created: RunCreated,
+        at: Timestamp,
+        mut changed: Changed,
+    ) -> Result<Self, String> {
         let graph = Graph::of(&created.workflow).map_err(|cycle| cycle.to_string())?;
         let tasks: Vec<TaskState> = (0..graph.len())
             .map(|place| {
@@ -40,8 +44,7 @@ impl Run {
             created.workflow.tasks.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
         // They are taken from the end, so that the first of the file comes first.
         let settled = (0..tasks.len()).rev().filter(|&place| tasks[place].unmet == 0).collect();
-        let mut changed = Changed::default();
-        changed.tasks.extend(0..tasks.len());
+        (0..tasks.len()).for_each(|place| changed.note(place));
         Ok(Self {
             open: tasks.len(),
             created,
@@ -191,7 +194,7 @@ impl Run {
         state.forget_journal();
         self.open -= 1;
         self.asked.remove(&place);
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
         self.ended.push(place);
         if let Some(group) = self.group_of(place) {
             let ended_well = status == TaskStatus::Succeeded;
@@ -200,7 +203,7 @@ impl Run {
                 items.failed += u32::from(!ended_well);
             }
             // Its numbers are in the row of the group.
-            self.changed.tasks.insert(group);
+            self.changed.note(group);
             return;
         }
         self.failed += u32::from(status == TaskStatus::Failed);

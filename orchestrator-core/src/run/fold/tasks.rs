@@ -45,7 +45,7 @@ impl Run {
                 state.more_mut().delayed = true;
                 state.more_mut().due = Some(*until);
                 self.waiting.insert((*until, place));
-                self.changed.tasks.insert(place);
+                self.changed.note(place);
                 Ok(())
             }
             Event::PersonAsked { task, ask } => {
@@ -174,7 +174,7 @@ impl Run {
         let kept: Vec<_> = (0..count).map(attempts).collect();
         if let Some(before) = &before {
             let name = self.name(place);
-            self.changed.rows.gone.extend((count..before.count).map(|index| name.item(index)));
+            self.changed.gone((count..before.count).map(|index| name.item(index)));
         }
         let first = self.tasks.len();
         self.graph.grow_alone(count as usize);
@@ -199,7 +199,7 @@ impl Run {
             more.deadline = Some(deadline);
             self.clocks.insert((deadline, place, super::super::Clock::Deadline));
         }
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
         if count == 0 {
             self.ended.push(place);
         }
@@ -258,7 +258,7 @@ impl Run {
         if let Some(expires) = ask.expires {
             self.clocks.remove(&(expires, place, super::super::Clock::Ask));
         }
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
         let more = self.tasks[place].more_mut();
         more.asked_at = None;
         match (ask.kind, &reply.verdict) {
@@ -353,7 +353,7 @@ impl Run {
         self.failed -= u32::from(self.tasks[place].status == TaskStatus::Failed);
         self.tasks[place].status = TaskStatus::Pending;
         self.tasks[place].ended_at = None;
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
         let dependents: Vec<usize> = self.graph.dependents(place).collect();
         for dependent in dependents {
             self.tasks[dependent].unmet += 1;
@@ -384,7 +384,7 @@ impl Run {
                 if self.tasks[item].status == TaskStatus::Ready {
                     self.unready(item);
                     self.tasks[item].status = TaskStatus::Pending;
-                    self.changed.tasks.insert(item);
+                    self.changed.note(item);
                 }
             }
             return;
@@ -403,7 +403,7 @@ impl Run {
             more.delayed = false;
         }
         self.asked.remove(&place);
-        self.changed.tasks.insert(place);
+        self.changed.note(place);
     }
 
     fn undo(&mut self, tasks: &[TaskName]) -> Result<(), String> {

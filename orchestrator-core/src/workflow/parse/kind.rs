@@ -61,7 +61,7 @@ pub(super) fn read_kind(
         "command" => read_command(task, problems),
         "workflow" => {
             let workflow = task.text("workflow", problems)?.to_owned();
-            Some(TaskKind::Workflow { workflow, with: read_with(task, problems) })
+            Some(TaskKind::Workflow { workflow, with: Box::new(read_with(task, problems)) })
         }
         _ => read_approval(task, problems),
     }

@@ -59,7 +59,7 @@ fn a_child_takes_inputs_of_any_shape() {
     let with = json!({ "a": "{{ inputs.prompt }}", "b": [1, { "c": null }] });
     let child = task(json!({ "workflow": "child", "with": with }));
     let TaskKind::Workflow { workflow, with: read } = child.kind else { panic!("a child") };
-    assert_eq!((workflow.as_str(), Value::Object(read)), ("child", with));
+    assert_eq!((workflow.as_str(), Value::Object(*read)), ("child", with));
 }
 
 #[test]
