@@ -32,7 +32,11 @@ impl Driver {
                     self.orders.extend((*commands)?.into_iter().map(Order::from));
                 }
                 Input::BroughtUp(child) => self.brought_up(&child),
-                Input::Unkept(error) => return Err((*error).into()),
+                // The run has ended, and has given its lease back by that.
+                Input::Unkept(error) => match *error {
+                    StoreError::Fenced { .. } if self.run.status().is_final() => {}
+                    error => return Err(error.into()),
+                },
                 Input::Mail => self.mail = true,
                 Input::Wake => {
                     self.woken = true;

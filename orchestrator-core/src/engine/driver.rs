@@ -228,8 +228,9 @@ impl Driver {
         self.attempts.clear();
         self.aside.abort_all();
         let lost = matches!(&finish, Err(EngineError::Store(StoreError::Fenced { .. })));
-        // A lease that cannot be given back lapses by itself.
-        if !lost && let Err(error) = self.shared.store.release(self.run.id(), self.epoch).await {
+        // The last event of a run gives the lease back. One that cannot be given back lapses.
+        let given = lost || self.run.status().is_final() && finish.is_ok();
+        if !given && let Err(error) = self.shared.store.release(self.run.id(), self.epoch).await {
             tracing::warn!(%error, "the lease could not be given back");
         }
         if finish.is_err() {

@@ -61,6 +61,9 @@ impl Stored {
     pub(super) fn write(&mut self, events: Vec<Recorded>, rows: Rows) {
         self.log.extend(events);
         if let Some(row) = rows.run {
+            if row.status.is_final() && !self.row.status.is_final() {
+                self.lease = None;
+            }
             self.row = row;
         }
         for name in &rows.gone {

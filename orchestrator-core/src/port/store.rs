@@ -234,7 +234,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError::RunExists`], or any failure of the storage.
     async fn create(&self, first: Append, lease: Lease) -> Result<(), StoreError>;
 
-    /// Appends events and changes rows in one transaction, durable on return.
+    /// Appends events and changes rows in one transaction, durable on return. With the row of a
+    /// run that ends by it, the lease is given back.
     ///
     /// It is shared so that the writer can try again after [`StoreError::Unavailable`] without a
     /// copy; a store must not rely on being its only owner.

@@ -8,7 +8,7 @@ use crate::{
 };
 use orchestrator_core::{
     id::Sequence,
-    port::{Lease, SpendRow, StoreError},
+    port::{AttemptRow, AttemptStatus, Lease, SpendRow, StoreError},
 };
 use rusqlite::{Connection, params};
 
@@ -90,7 +90,8 @@ pub(crate) fn append(conn: &Connection, append: &Prepared) -> Result<(), Fault> 
             if !same {
                 conn.prepare_cached(
                     "UPDATE runs SET tenant = ?2, project = ?3, status = ?4, created_at = ?5, \
-                     parent = ?6 WHERE n = ?1",
+                     parent = ?6, owner = iif(?7, NULL, owner), expires = iif(?7, NULL, expires) \
+                     WHERE n = ?1",
                 )?
                 .execute(params![
                     head.n,
@@ -99,6 +100,7 @@ pub(crate) fn append(conn: &Connection, append: &Prepared) -> Result<(), Fault> 
                     row.status.as_str(),
                     at,
                     row.parent.as_ref().map(|parent| parent.as_str()),
+                    row.status.is_final(),
                 ])?;
             }
         }
@@ -144,6 +146,7 @@ fn add_events(conn: &Connection, head: &Head, append: &Prepared) -> Result<(), F
 }
 
 fn add_tasks(conn: &Connection, head: &Head, append: &Prepared) -> Result<(), Fault> {
+    let is_first = head.seq == 0;
     for name in &append.asked().rows.gone {
         conn.prepare_cached("DELETE FROM tasks WHERE run = ?1 AND name = ?2")?
             .execute(params![head.n, name.as_str()])?;
@@ -152,23 +155,36 @@ fn add_tasks(conn: &Connection, head: &Head, append: &Prepared) -> Result<(), Fa
     if tasks.peek().is_none() {
         return Ok(());
     }
-    let mut upsert = conn.prepare_cached(
-        "INSERT INTO tasks (run, name, tenant, project, position, status, agent, body, output_seq) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (run, name) DO UPDATE SET \
-         position = excluded.position, status = excluded.status, agent = excluded.agent, \
-         body = excluded.body, output_seq = excluded.output_seq",
+    // Hardly ever is a row new after the run's first append, and a change that leaves the key alone
+    // is the cheaper one: nothing is looked up twice.
+    let mut update = conn.prepare_cached(
+        "UPDATE tasks SET position = ?3, status = ?4, agent = ?5, body = ?6, output_seq = ?7 \
+         WHERE run = ?1 AND name = ?2",
+    )?;
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO tasks (run, name, position, status, agent, body, output_seq, tenant, project) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     for (row, body) in tasks {
-        upsert.execute(params![
+        let (name, status) = (row.name.as_str(), row.status.as_str());
+        let agent = row.agent.as_ref().map(|agent| agent.as_str());
+        let seq = body.output_seq.map(u64::cast_signed);
+        if !is_first {
+            let values = params![head.n, name, row.position, status, agent, body.text, seq];
+            if update.execute(values)? > 0 {
+                continue;
+            }
+        }
+        insert.execute(params![
             head.n,
-            row.name.as_str(),
+            name,
+            row.position,
+            status,
+            agent,
+            body.text,
+            seq,
             head.tenant,
             head.project,
-            row.position,
-            row.status.as_str(),
-            row.agent.as_ref().map(|agent| agent.as_str()),
-            body.text,
-            body.output_seq.map(u64::cast_signed),
         ])?;
     }
     Ok(())
@@ -180,42 +196,44 @@ fn add_attempts(conn: &Connection, head: &Head, append: &Prepared) -> Result<(),
         return Ok(());
     }
     let first_seq = append.asked().expected.0.saturating_add(1).cast_signed();
-    // The index hangs on `agent` and `started_at`, which stay what they were in all but a repaired
-    // row: the first statement leaves the index alone.
+    // A row is new when its attempt starts, and changed by whatever comes later.
+    let mut update = conn.prepare_cached(
+        "UPDATE attempts SET body = ?6 \
+         WHERE run = ?1 AND task = ?2 AND number = ?3 AND agent = ?4 AND started_at = ?5",
+    )?;
     let mut upsert = conn.prepare_cached(
-        "INSERT INTO attempts (run, task, number, tenant, project, agent, started_at, first_seq, \
-         body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-         ON CONFLICT (run, task, number) DO UPDATE SET body = excluded.body \
-         WHERE agent = excluded.agent AND started_at = excluded.started_at",
+        "INSERT INTO attempts (run, task, number, agent, started_at, body, tenant, project, \
+         first_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (run, task, number) DO UPDATE SET agent = excluded.agent, \
+         started_at = excluded.started_at, body = excluded.body",
     )?;
     for (row, body) in attempts {
-        let changed = upsert.execute(params![
+        let (task, agent) = (row.task.as_str(), row.agent.as_str());
+        let (number, started_at) = (row.number.0, instant(row.started_at));
+        if !is_new(row) {
+            let values = params![head.n, task, number, agent, started_at, body];
+            if update.execute(values)? > 0 {
+                continue;
+            }
+        }
+        upsert.execute(params![
             head.n,
-            row.task.as_str(),
-            row.number.0,
+            task,
+            number,
+            agent,
+            started_at,
+            body,
             head.tenant,
             head.project,
-            row.agent.as_str(),
-            instant(row.started_at),
             first_seq,
-            body,
         ])?;
-        if changed == 0 {
-            conn.prepare_cached(
-                "UPDATE attempts SET agent = ?4, started_at = ?5, body = ?6 \
-                 WHERE run = ?1 AND task = ?2 AND number = ?3",
-            )?
-            .execute(params![
-                head.n,
-                row.task.as_str(),
-                row.number.0,
-                row.agent.as_str(),
-                instant(row.started_at),
-                body,
-            ])?;
-        }
     }
     Ok(())
+}
+
+/// Whether the row says nothing yet but that the attempt has started.
+fn is_new(row: &AttemptRow) -> bool {
+    row.status == AttemptStatus::Running && row.turns == 0 && row.session.is_none()
 }
 
 fn add_spend(conn: &Connection, head: &Head, lines: &[SpendRow]) -> Result<(), Fault> {

@@ -1,9 +1,10 @@
 //! Leases: who drives a run.
 
-use super::fixture::{Driver, Subject, ended, owner, run_id};
+use super::fixture::{Driver, Subject, ended, owner, run_id, started};
 use orchestrator_core::{
     id::Epoch,
     port::{Lease, Rows, StoreError},
+    run::RunStatus,
     time::Timestamp,
 };
 
@@ -99,4 +100,16 @@ pub(super) async fn a_released_lease_is_free(subject: Subject) {
     assert_eq!(store.release(&run, Epoch(1)).await, Ok(()), "twice is harmless");
     let next = store.claim(&run, &owner("owner-2"), Timestamp(1), Timestamp(2), None).await;
     assert_eq!(next, Ok(lease("owner-2", 2, 2)), "epochs go on growing");
+}
+
+pub(super) async fn the_last_append_gives_the_lease_back(subject: Subject) {
+    let store = &*subject.store;
+    let mut driver = Driver::created(store, "a", 100).await;
+    driver.append(store, vec![started("plan", 1)], Rows::default()).await.expect("append");
+    assert_eq!(store.lease(&driver.run).await, Ok(Some(driver.lease())), "it goes on");
+    driver.end(store, RunStatus::Succeeded).await;
+    assert_eq!(store.lease(&driver.run).await, Ok(None));
+    assert_eq!(store.release(&driver.run, driver.epoch).await, Ok(()), "once more is harmless");
+    let claim = store.claim(&driver.run, &owner("owner-2"), Timestamp(1), Timestamp(9), None).await;
+    assert_eq!(claim, Ok(lease("owner-2", 2, 9)), "epochs go on growing");
 }

@@ -75,6 +75,7 @@ where
     leases::a_dead_holder_is_taken_over_by_its_epoch(fresh().await).await;
     leases::renewing_moves_the_expiry(fresh().await).await;
     leases::a_released_lease_is_free(fresh().await).await;
+    leases::the_last_append_gives_the_lease_back(fresh().await).await;
     signals::signals_are_numbered_and_read_in_parts(fresh().await).await;
     signals::every_kind_of_signal_comes_back(fresh().await).await;
     signals::mail_names_who_was_signalled_since(fresh().await).await;
