@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod blobs;
 mod body;
 mod clean;

@@ -132,7 +132,7 @@ fn configure(conn: &Connection) -> Result<(), rusqlite::Error> {
     // large when it is needed, keeps a commit of many runs from spilling. The write-ahead log is
     // folded in at 16 MB; the size limit gives back what a large clean-up made of it.
     conn.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; \
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; \
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
     )
 }

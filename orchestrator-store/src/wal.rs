@@ -14,11 +14,11 @@
 
 use std::{fs, io, path::Path};
 
-const HEADER: usize = 32;
-const FRAME: usize = 24;
+pub(crate) const HEADER: usize = 32;
+pub(crate) const FRAME: usize = 24;
 
 /// The page size of the databases here, SQLite's own choice.
-const PAGE: usize = 4_096;
+pub(crate) const PAGE: usize = 4_096;
 
 /// The two magic numbers differ in this bit: it says how the words of the checksums are read.
 const MAGIC: u32 = 0x377f_0682;

@@ -7,6 +7,7 @@
 //! and each is tried alone, so that only the one at fault fails.
 
 use crate::{
+    ahead::Ahead,
     error::{Fault, from_sqlite},
     open,
 };
@@ -26,7 +27,7 @@ const GROUP: usize = 1_024;
 
 /// How long the thread looks for more before it sleeps. Whoever waits for one commit before the
 /// next is usually back within this time, and waking a thread takes about as long.
-const LINGER: Duration = Duration::from_micros(50);
+const LINGER: Duration = Duration::from_micros(150);
 
 /// The sending side of the thread that writes. Dropping it waits until all is written and the
 /// connection is closed, which also folds the write-ahead log into the database.
@@ -89,9 +90,10 @@ impl Writer {
         patience: Duration,
     ) -> std::io::Result<Self> {
         let (queue, requests) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("orchestrator-store".into())
-            .spawn(move || serve(&Target { conn, file, patience }, &requests))?;
+        let thread = thread::Builder::new().name("orchestrator-store".into()).spawn(move || {
+            let ahead = Ahead::of(&file);
+            serve(&mut Target { conn, file, patience, ahead }, &requests);
+        })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -131,10 +133,11 @@ struct Target {
     conn: Connection,
     file: PathBuf,
     patience: Duration,
+    ahead: Ahead,
 }
 
 /// Serves requests until no sender is left and the queue is empty.
-fn serve(target: &Target, requests: &Receiver<Box<dyn Job>>) {
+fn serve(target: &mut Target, requests: &Receiver<Box<dyn Job>>) {
     let mut next = requests.recv();
     while let Ok(first) = next {
         let mut group = vec![first];
@@ -156,9 +159,9 @@ fn soon(requests: &Receiver<Box<dyn Job>>) -> Result<Box<dyn Job>, TryRecvError>
 }
 
 /// Does all of `group` in one transaction and answers, or finds the one that cannot be done.
-fn settle(target: &Target, mut group: Vec<Box<dyn Job>>) {
-    let conn = &target.conn;
+fn settle(target: &mut Target, mut group: Vec<Box<dyn Job>>) {
     let result = attempt(target, &mut group);
+    let conn = &target.conn;
     if result.is_err() && !conn.is_autocommit() {
         // SQLite undoes most failed transactions by itself; what it kept open ends here.
         if let Err(error) = conn.execute_batch("ROLLBACK") {
@@ -184,11 +187,12 @@ struct Failed {
     by_a_request: bool,
 }
 
-fn attempt(target: &Target, group: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+fn attempt(target: &mut Target, group: &mut [Box<dyn Job>]) -> Result<(), Failed> {
     let conn = &target.conn;
     let outside = |error| Failed { error, by_a_request: false };
     let statement = |sql| conn.prepare_cached(sql)?.execute([]).map(drop);
     open::patient(target.patience, || statement("BEGIN IMMEDIATE")).map_err(outside)?;
+    target.ahead.keep();
     for job in group.iter_mut() {
         job.run(conn).map_err(|error| Failed { error, by_a_request: true })?;
     }
