@@ -131,9 +131,10 @@ async fn start(engine: &Engine, sample: &Arc<Workflow>, count: usize) {
     }
 }
 
-/// Waits until so many runs are parked.
+/// Waits until so many runs are parked, and until what was needed for it is given back.
 async fn settle(engine: &Engine, parked: usize) {
     while engine.runs().1 < parked {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    tokio::time::sleep(Duration::from_secs(2)).await;
 }

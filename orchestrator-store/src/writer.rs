@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use std::{
     fmt,
     path::PathBuf,
-    sync::mpsc::{self, Receiver, Sender, TryRecvError},
+    sync::mpsc::{self, Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -28,6 +28,10 @@ const GROUP: usize = 1_024;
 /// How long the thread looks for more before it sleeps. Whoever waits for one commit before the
 /// next is usually back within this time, and waking a thread takes about as long.
 const LINGER: Duration = Duration::from_micros(150);
+
+/// After how long without work the pages of the database are given back that are kept in memory: who
+/// only waits for people or for time needs none.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// The sending side of the thread that writes. Dropping it waits until all is written and the
 /// connection is closed, which also folds the write-ahead log into the database.
@@ -143,7 +147,21 @@ fn serve(target: &mut Target, requests: &Receiver<Box<dyn Job>>) {
         let mut group = vec![first];
         group.extend(requests.try_iter().take(GROUP - 1));
         settle(target, group);
-        next = soon(requests).or_else(|_| requests.recv());
+        next = soon(requests).or_else(|_| later(target, requests));
+    }
+}
+
+/// What comes after a while.
+fn later(target: &Target, requests: &Receiver<Box<dyn Job>>) -> Result<Box<dyn Job>, RecvError> {
+    match requests.recv_timeout(IDLE) {
+        Ok(request) => Ok(request),
+        Err(RecvTimeoutError::Disconnected) => Err(RecvError),
+        Err(RecvTimeoutError::Timeout) => {
+            if let Err(error) = target.conn.execute_batch("PRAGMA shrink_memory") {
+                tracing::debug!(%error, "the pages in memory could not be given back");
+            }
+            requests.recv()
+        }
     }
 }
 
