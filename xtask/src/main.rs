@@ -15,6 +15,7 @@ mod cli_reference;
 mod layers;
 mod markdown;
 mod pages;
+mod properties;
 mod prove;
 mod summary;
 mod targets;

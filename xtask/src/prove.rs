@@ -1,7 +1,7 @@
 //! `cargo xtask prove WHAT`: the long forms of the proofs, each by one command.
 //!
-//! A proof is an example of the crate that it proves something about, built for release; what
-//! follows its name on the command line is its own. `docs/reliability.md` says what each shows.
+//! A proof is an example of the crate that it proves something about, built for release, or its
+//! properties with more cases; what follows its name on the command line is its own. `docs/reliability.md` says what each shows.
 
 use crate::tree::Tree;
 use anyhow::{Context as _, Result, bail};
@@ -85,6 +85,9 @@ pub(crate) fn run(tree: &Tree, arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
         bail!("which proof?\n{}", help());
     };
+    if name == "properties" {
+        return crate::properties::run(tree, rest);
+    }
     let Some(proof) = PROOFS.iter().find(|proof| proof.name == name) else {
         bail!("there is no proof `{name}`\n{}", help());
     };
@@ -112,6 +115,8 @@ fn finish(mut command: Command, what: &str) -> Result<()> {
 }
 
 fn help() -> String {
-    let lines = PROOFS.iter().map(|proof| format!("  {:<7} {}", proof.name, proof.does));
-    format!("cargo xtask prove WHAT [--json]\n{}", lines.collect::<Vec<_>>().join("\n"))
+    let lines = PROOFS.iter().map(|proof| format!("  {:<10}  {}", proof.name, proof.does));
+    let properties = "  properties  the properties over random histories [--cases N] [--seed S]";
+    let lines: Vec<String> = lines.chain([properties.to_owned()]).collect();
+    format!("cargo xtask prove WHAT [--json]\n{}", lines.join("\n"))
 }

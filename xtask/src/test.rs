@@ -1,6 +1,7 @@
 //! `cargo xtask test`: installs what the tests need, runs every test and doctest, counts them.
 
 use crate::{
+    properties,
     summary::{self, Count},
     tree::Tree,
 };
@@ -140,6 +141,10 @@ fn doctests(tree: &Tree, scope: &Scope) -> Result<Count> {
 
 /// Runs a test command, shows what it prints as it comes, and counts.
 fn counted(command: &mut Command) -> Result<Count> {
+    // The same cases of every property each time: `cargo xtask prove properties` looks for others.
+    if std::env::var_os(properties::SEED).is_none() {
+        command.env(properties::SEED, "1");
+    }
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     if colour {
         command.env("CARGO_TERM_COLOR", "always");

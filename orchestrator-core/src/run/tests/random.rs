@@ -127,8 +127,16 @@ const CLASSES: [ErrorClass; 8] = [
     ErrorClass::NoProgress,
 ];
 
+/// So many cases, unless the environment says how many.
+fn cases(usual: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(usual),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(cases(150))]
 
     /// Whatever happens: no dependent starts before its needs, the limit holds, replay equals live
     /// at every step, and every run ends.
