@@ -193,11 +193,7 @@ impl Run {
             // A child has tried again what it could.
             return (None, None);
         }
-        let spec = self.spec(place);
-        if matches!(spec.kind, TaskKind::Command { .. })
-            && failure.class == ErrorClass::ToolFailed
-            && !spec.retry.declared
-        {
+        if self.is_final_undeclared(place, failure.class) {
             return (None, None);
         }
         let fresh = policy::Tally::default();
@@ -242,6 +238,15 @@ impl Run {
             }
             Decision::GiveUp => (None, None),
         }
+    }
+
+    /// Whether a failure of `class` ends the task at `place` because nothing says that its program
+    /// may be run again.
+    pub(in super::super) fn is_final_undeclared(&self, place: usize, class: ErrorClass) -> bool {
+        let spec = self.spec(place);
+        matches!(spec.kind, TaskKind::Command { .. })
+            && class == ErrorClass::ToolFailed
+            && !spec.retry.declared
     }
 
     pub(super) fn end_child(

@@ -151,6 +151,13 @@ fn a_failure_says_of_what_how_often_and_by_which_rule() {
         driven.fail("a", class);
         check(&driven.run, driven.now, "a", "a:failed", rule);
     }
+    let mut driven = Driven::new(json!({ "a": { "command": ["false"] } }));
+    driven.fail("a", ErrorClass::ToolFailed);
+    check(&driven.run, driven.now, "a", "a:failed", "only where `retry` is declared");
+    let mut driven = Driven::new(json!({ "a":
+        { "command": ["false"], "retry": { "max-attempts": 1 } } }));
+    driven.fail("a", ErrorClass::ToolFailed);
+    check(&driven.run, driven.now, "a", "a:failed", "`retry.max-attempts` allows 1");
     let mut driven = Driven::new(json!({ "each": { "agent": "x", "prompt": "x", "for-each": "[1]",
         "retry": { "max-attempts": 1 } }, "join": task(&["each"]) }));
     driven.fail("each:0", ErrorClass::Refused);

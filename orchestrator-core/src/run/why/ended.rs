@@ -92,6 +92,9 @@ impl Run {
         if spec.retry.never_repeat {
             return Rule::NeverRepeat {};
         }
+        if self.is_final_undeclared(place, class) {
+            return Rule::Undeclared {};
+        }
         let most = spec.retry.max_attempts;
         let agents = u32::try_from(self.agents_for(place).len()).unwrap_or(u32::MAX);
         match class.remedy() {

@@ -223,6 +223,8 @@ pub enum Rule {
         /// How often that is, with each agent.
         most: u32,
     },
+    /// A program that fails is run again only where `retry` is declared.
+    Undeclared {},
     /// `retry: never-repeat` does not allow another.
     NeverRepeat {},
     /// `task-timeout` was over.
@@ -260,6 +262,9 @@ impl Rule {
                 format!("limits and quotas are waited for at most {most} times")
             }
             Self::Repairs { most } => format!("an output is repaired at most {most} times"),
+            Self::Undeclared {} => {
+                "a program that fails is run again only where `retry` is declared".into()
+            }
             Self::NeverRepeat {} => "`retry: never-repeat` allows no other attempt".into(),
             Self::TaskTimeout {} => "`task-timeout` was over".into(),
             Self::Revisions { most } => format!("`revise.max` allows {most} revisions"),
