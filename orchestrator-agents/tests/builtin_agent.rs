@@ -142,7 +142,7 @@ fn upstream_outputs_that_are_no_reports_do_no_harm() {
         ("c", json!([1, {"schema": "orchestrator.report/v1"}])),
         ("d", json!({"schema": "orchestrator.report/v1", "analyst": 3})),
     ] {
-        let upstream = Upstream { status: TaskStatus::Succeeded, output };
+        let upstream = Upstream { status: TaskStatus::Succeeded, output: output.into() };
         assignment.needs.insert(TaskName::new(name).unwrap(), upstream);
     }
     assert!(perform(&agent, &assignment, &Host::default()).is_ok());

@@ -201,7 +201,7 @@ fn is_true(input: Option<&Value>) -> bool {
 fn others(assignment: &Assignment) -> Vec<Report> {
     let mut reports = Vec::new();
     for upstream in assignment.needs.values() {
-        match &upstream.output {
+        match &*upstream.output {
             Value::Array(outputs) => reports.extend(outputs.iter().filter_map(Report::from_value)),
             Value::String(text) => reports
                 .extend(serde_json::from_str(text).ok().as_ref().and_then(Report::from_value)),

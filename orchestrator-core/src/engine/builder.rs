@@ -1,7 +1,8 @@
 //! Putting an engine together.
 
 use super::{
-    Engine, MAIL, REVIVALS, Shared, SystemClock, SystemIds, gate::SharedGate, registry::Registry,
+    Engine, MAIL, REVIVALS, Shared, SystemClock, SystemIds, content::Values, gate::SharedGate,
+    registry::Registry,
 };
 use crate::{
     agent::{AgentSpec, Role},
@@ -156,6 +157,7 @@ impl EngineBuilder {
         let shared = Shared {
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
             blobs: self.blobs.unwrap_or_else(|| Arc::new(MemoryBlobs::default())),
+            values: Values::default(),
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             ids,
             owner,

@@ -7,7 +7,7 @@ use crate::{
     event::{Content, Event, Origin},
     expr,
     id::{ProjectId, RunId, Sequence, TaskName, TenantId},
-    port::{Signal, StoreError},
+    port::{Signal, StoreError, Upstream},
     run::{Run, RunStatus, Sight, StartRun},
     task::{TaskKind, TaskStatus, Then, ThenOn},
     workflow::{Problem, Workflow},
@@ -271,9 +271,13 @@ impl Shared {
         let mut parts =
             sight.needs(&loaded).map_err(|reason| Failure::new(ErrorClass::Internal, reason))?;
         if parts.len() == 1 {
-            return Ok(parts.pop_first().map(|(_, left)| left.output).unwrap_or_default());
+            return Ok(parts
+                .pop_first()
+                .map(|(_, left)| Arc::unwrap_or_clone(left.output))
+                .unwrap_or_default());
         }
-        Ok(parts.into_iter().map(|(name, left)| (name.to_string(), left.output)).collect())
+        let part = |left: Upstream| Arc::unwrap_or_clone(left.output);
+        Ok(parts.into_iter().map(|(name, left)| (name.to_string(), part(left))).collect())
     }
 
     /// Tells the parent of `child` that it has ended: here at once, elsewhere by its inbox. When

@@ -9,11 +9,52 @@ use crate::{
     run::Loaded,
 };
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// How often a blob is tried to be kept or fetched, and how long is waited before each further try.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How many values are kept for whoever needs them next, and the longest of these as JSON in bytes.
+const KEPT: usize = 4;
+const KEPT_BYTES: usize = 8 << 20;
+
+/// A value, once it is read. Whoever reads it holds the lock, so that it is read once.
+type Slot = Arc<tokio::sync::Mutex<Option<Arc<Value>>>>;
+
+/// The values of blobs that were needed of late: the items of one list share it, instead of each
+/// reading it anew.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    /// The one that was needed last comes last; with each, whether it was since the last look.
+    recent: Mutex<Vec<(BlobId, Slot, bool)>>,
+}
+
+impl Values {
+    fn of(&self, id: &BlobId) -> Slot {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = recent.iter().position(|(known, ..)| known == id);
+        let slot = known.map(|at| recent.remove(at).1).unwrap_or_default();
+        if recent.len() == KEPT {
+            recent.remove(0);
+        }
+        recent.push((id.clone(), slot.clone(), true));
+        slot
+    }
+
+    /// Forgets what nobody has needed since the last call.
+    pub(super) fn forget_unused(&self) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain_mut(|(.., needed)| std::mem::take(needed));
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
 
 impl Shared {
     /// The values of `blobs`.
@@ -24,7 +65,7 @@ impl Shared {
         let mut loaded = Loaded::new();
         for id in blobs {
             let value = self.load_blob(&id).await?;
-            loaded.insert(id, Arc::new(value));
+            loaded.insert(id, value);
         }
         Ok(loaded)
     }
@@ -36,11 +77,26 @@ impl Shared {
     pub(super) async fn load_content(&self, content: Content) -> Result<Value, Failure> {
         match content {
             Content::Inline(value) => Ok(value),
-            Content::Blob { id, .. } => self.load_blob(&id).await,
+            Content::Blob { id, .. } => self.load_blob(&id).await.map(Arc::unwrap_or_clone),
         }
     }
 
-    async fn load_blob(&self, id: &BlobId) -> Result<Value, Failure> {
+    async fn load_blob(&self, id: &BlobId) -> Result<Arc<Value>, Failure> {
+        let slot = self.values.of(id);
+        let mut slot = slot.lock().await;
+        if let Some(value) = &*slot {
+            return Ok(value.clone());
+        }
+        let (value, bytes) = self.read_blob(id).await?;
+        let value = Arc::new(value);
+        if bytes <= KEPT_BYTES {
+            *slot = Some(value.clone());
+        }
+        Ok(value)
+    }
+
+    /// The value of a blob, and its length as JSON.
+    async fn read_blob(&self, id: &BlobId) -> Result<(Value, usize), Failure> {
         let mut tries = 1;
         let bytes = loop {
             match self.blobs.get(id).await {
@@ -55,9 +111,10 @@ impl Shared {
                 }
             }
         };
-        serde_json::from_slice(&bytes).map_err(|error| {
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
             Failure::new(ErrorClass::Internal, format!("blob {id} is not JSON: {error}"))
-        })
+        })?;
+        Ok((value, bytes.len()))
     }
 
     /// `value` as the log keeps it: in a blob when it is large.

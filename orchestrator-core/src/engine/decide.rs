@@ -31,6 +31,13 @@ impl Driver {
                     while self.aside.try_join_next().is_some() {}
                     self.orders.extend((*commands)?.into_iter().map(Order::from));
                 }
+                Input::Solved(commands) => {
+                    self.pending -= 1;
+                    self.solving -= 1;
+                    while self.aside.try_join_next().is_some() {}
+                    self.solve();
+                    self.orders.extend((*commands)?.into_iter().map(Order::from));
+                }
                 Input::BroughtUp(child) => self.brought_up(&child),
                 // The run has ended, and has given its lease back by that.
                 Input::Unkept(error) => match *error {

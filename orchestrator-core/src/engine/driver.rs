@@ -14,6 +14,7 @@ use super::{
 use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command},
+    effect::Question,
     error::Failure,
     id::{AgentName, Epoch, RunId, TaskName},
     port::{Agent, CachedResult, Signal, StoreError},
@@ -21,7 +22,11 @@ use crate::{
     schedule::HeldUp,
     time::Timestamp,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{AbortHandle, JoinSet},
@@ -47,6 +52,10 @@ pub(super) const CROWD: usize = 256;
 /// The most commands that are made durable together.
 pub(super) const BATCH: usize = 1_024;
 
+/// How many questions are found out at once: each may hold large values, and the items of one list
+/// may ask a hundred thousand in one moment.
+pub(super) const RIDDLES: usize = 64;
+
 /// What reaches a driver. Small, since an inbox has room for thirty-two of them from the start.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -58,6 +67,8 @@ pub(super) enum Input {
     Command(Box<Command>),
     /// What was done aside is done; these commands follow from it.
     Done(Box<Result<Vec<Command>, StoreError>>),
+    /// A question was found out; these commands follow from it.
+    Solved(Box<Result<Vec<Command>, StoreError>>),
     /// A child exists, or cannot: signals to it need not be withheld.
     BroughtUp(RunId),
     /// What was made cannot be kept, or the lease is lost: the run has to be put down.
@@ -111,6 +122,9 @@ pub(super) struct Driver {
     /// What is done aside, and how much of it has not said what follows.
     pub(super) aside: JoinSet<()>,
     pub(super) pending: usize,
+    /// What is still to be found out, and how much of it is being found out.
+    pub(super) riddles: VecDeque<(usize, Question)>,
+    pub(super) solving: usize,
     /// The children whose ends are waited for.
     pub(super) wards: Vec<Ward>,
     /// Signals to children that are being brought up, until they are.
@@ -171,6 +185,8 @@ impl Driver {
             orders: Vec::new(),
             aside: JoinSet::new(),
             pending: 0,
+            riddles: VecDeque::new(),
+            solving: 0,
             withheld: BTreeMap::new(),
             mail: false,
             woken: false,

@@ -4,7 +4,7 @@ use super::{
     attempt::Plan,
     children::{self, Ward},
     desk::{Desk, Stop},
-    driver::{Driver, Input, Supervised},
+    driver::{Driver, Input, RIDDLES, Supervised},
     evaluate::Riddle,
     gate::Counted,
     host::{Host, Turns},
@@ -57,9 +57,8 @@ impl Driver {
                 }
                 Effect::Send { run, signal } => self.send(run, signal),
                 Effect::Evaluate { place, question } => {
-                    let riddle = Riddle::new(&self.run, place, question);
-                    let shared = self.shared.clone();
-                    self.aside(async move { riddle.solve(&shared).await });
+                    self.riddles.push_back((place, question));
+                    self.solve();
                 }
                 Effect::StartChain { run, workflow, with, task } => {
                     let chain = children::Chain::new(&self.run, run, workflow, with, task);
@@ -80,6 +79,21 @@ impl Driver {
         self.aside.spawn(async move {
             let _ = inbox.send(Input::Done(Box::new(work.await)));
         });
+    }
+
+    /// Finds out what is to be found out, some of it at a time.
+    pub(super) fn solve(&mut self) {
+        while self.solving < RIDDLES
+            && let Some((place, question)) = self.riddles.pop_front()
+        {
+            let riddle = Riddle::new(&self.run, place, question);
+            let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
+            self.solving += 1;
+            self.pending += 1;
+            self.aside.spawn(async move {
+                let _ = inbox.send(Input::Solved(Box::new(riddle.solve(&shared).await)));
+            });
+        }
     }
 
     /// Brings a child up, or looks what has become of it.

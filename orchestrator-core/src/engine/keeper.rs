@@ -19,6 +19,9 @@ use tokio::task::JoinHandle;
 /// How often groups are asked for that another engine has.
 const GROUPS: Duration = Duration::from_millis(200);
 
+/// For how long, at least, a large value is kept that nobody needs.
+const VALUES: Duration = Duration::from_secs(1);
+
 /// How many leases are renewed at once.
 const AT_ONCE: usize = 64;
 
@@ -36,6 +39,7 @@ struct Keeper {
     mail_at: Timestamp,
     renew_at: Timestamp,
     groups_at: Timestamp,
+    values_at: Timestamp,
     /// The renewal under way, if the store is slow.
     renewal: Option<JoinHandle<()>>,
     /// Whether parked runs were told that the engine goes down.
@@ -49,6 +53,7 @@ impl Keeper {
             mail_at: now,
             renew_at: now.after(LEASE_TTL / 3),
             groups_at: now.after(GROUPS),
+            values_at: now.after(VALUES),
             renewal: None,
             told: false,
             shared,
@@ -57,7 +62,7 @@ impl Keeper {
 
     async fn work(mut self) {
         let mut interrupted = self.shared.interrupted.subscribe();
-        while !self.shared.runs.dismiss_keeper() {
+        while !self.dismissed() {
             let now = self.shared.clock.now();
             let goes_down = *interrupted.borrow_and_update();
             if goes_down && !self.told {
@@ -83,6 +88,10 @@ impl Keeper {
             if probe.is_some_and(|at| at <= now) {
                 self.shared.probe(now);
             }
+            if now >= self.values_at {
+                self.values_at = now.after(VALUES);
+                self.shared.values.forget_unused();
+            }
             if now >= self.groups_at {
                 self.groups_at = now.after(GROUPS);
                 self.shared.settle_groups(true).await;
@@ -98,6 +107,15 @@ impl Keeper {
                 () = self.shared.clock.until(next) => {}
             }
         }
+    }
+
+    /// Whether nothing is left to keep.
+    fn dismissed(&self) -> bool {
+        let dismissed = self.shared.runs.dismiss_keeper();
+        if dismissed {
+            self.shared.values.forget_all();
+        }
+        dismissed
     }
 
     async fn look_for_mail(&self) {

@@ -79,6 +79,7 @@ type Judge = Box<dyn Fn(&Lease) -> bool + Send + Sync>;
 pub(crate) struct Shared {
     store: Arc<dyn Store>,
     blobs: Arc<dyn Blobs>,
+    values: content::Values,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     owner: OwnerId,

@@ -135,8 +135,8 @@ pub struct Item {
 pub struct Upstream {
     /// How it ended.
     pub status: TaskStatus,
-    /// Its output; null when it left none.
-    pub output: Value,
+    /// Its output; null when it left none. Shared, since many may need it.
+    pub output: Arc<Value>,
 }
 
 /// Why an earlier attempt was not accepted.

@@ -13,7 +13,10 @@ use crate::{
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What the texts and conditions of a task may see: pure data, taken at one moment.
 ///
@@ -35,6 +38,8 @@ struct Seen {
     name: TaskName,
     /// Whether the task needs it directly.
     need: bool,
+    /// Whether its texts and conditions may speak of it.
+    told: bool,
     status: TaskStatus,
     left: Left,
 }
@@ -94,19 +99,23 @@ impl Facts {
         }
     }
 
-    fn output(&self, loaded: &Loaded) -> Result<Value, String> {
+    fn shared(&self, loaded: &Loaded) -> Result<Arc<Value>, String> {
         match &self.output {
-            None => Ok(Value::Null),
+            None => Ok(Arc::default()),
             Some(content) => value_of(content, loaded),
         }
     }
+
+    fn output(&self, loaded: &Loaded) -> Result<Value, String> {
+        self.shared(loaded).map(Arc::unwrap_or_clone)
+    }
 }
 
-fn value_of(content: &Content, loaded: &Loaded) -> Result<Value, String> {
+fn value_of(content: &Content, loaded: &Loaded) -> Result<Arc<Value>, String> {
     match content {
-        Content::Inline(value) => Ok(value.clone()),
+        Content::Inline(value) => Ok(Arc::new(value.clone())),
         Content::Blob { id, .. } => match loaded.get(id) {
-            Some(value) => Ok((**value).clone()),
+            Some(value) => Ok(value.clone()),
             None => Err(format!("blob {id} is not at hand")),
         },
     }
@@ -137,7 +146,7 @@ impl Sight {
     /// In words, which blob is missing or what else is wrong.
     pub fn scope(&self, loaded: &Loaded) -> Result<Value, String> {
         let mut tasks = Map::new();
-        for seen in &self.tasks {
+        for seen in self.tasks.iter().filter(|seen| seen.told) {
             let value = match &seen.left {
                 Left::One(facts) => json!({
                     "output": facts.output(loaded)?,
@@ -188,10 +197,10 @@ impl Sight {
         direct
             .map(|seen| {
                 let output = match &seen.left {
-                    Left::One(facts) => facts.output(loaded)?,
-                    Left::Each(all) => Value::Array(
+                    Left::One(facts) => facts.shared(loaded)?,
+                    Left::Each(all) => Arc::new(Value::Array(
                         all.iter().map(|facts| facts.output(loaded)).collect::<Result<_, _>>()?,
-                    ),
+                    )),
                 };
                 Ok((seen.name.clone(), Upstream { status: seen.status, output }))
             })
@@ -239,23 +248,34 @@ impl Run {
         let mut places: Vec<usize> = self.graph.needs(owner).collect();
         let needs = places.len();
         let mut names = Vec::new();
-        referred(self.spec(owner), &mut names);
-        if place != owner {
-            referred(self.spec(place), &mut names);
+        let is_item = matches!(self.made(place), Some(Made::Item { .. }));
+        if is_item {
+            // Its conditions were those of the list. There may be very many items, so that what
+            // their texts do not speak of is not copied for each.
+            in_texts(self.spec(place), &mut names);
+        } else {
+            referred(self.spec(owner), &mut names);
+            if place != owner {
+                referred(self.spec(place), &mut names);
+            }
         }
         if self.is_undo(place) {
             // What is undone may name itself.
             places.push(owner);
         }
+        let mut told = BTreeSet::new();
         for name in names {
-            if let Some(place) = self.places.get(name.as_str()).copied()
-                && !places.contains(&place)
-            {
-                places.push(place);
+            if let Some(place) = self.places.get(name.as_str()).copied() {
+                told.insert(place);
+                if !places.contains(&place) {
+                    places.push(place);
+                }
             }
         }
-        let seen = places.into_iter().enumerate().map(|(n, at)| self.seen(at, n < needs));
-        let tasks = seen.collect();
+        let tells = |at: &usize| !is_item || told.contains(at);
+        let seen = places.into_iter().enumerate();
+        let tasks = seen.map(|(n, at)| Seen { told: tells(&at), ..self.seen(at, n < needs) });
+        let tasks = tasks.collect();
         Sight { item: self.seen_item(place), ..self.sight_of(tasks) }
     }
 
@@ -298,7 +318,7 @@ impl Run {
                     .collect(),
             ),
         };
-        Seen { name: self.name(place), need, status: state.status, left }
+        Seen { name: self.name(place), need, told: true, status: state.status, left }
     }
 
     fn seen_item(&self, place: usize) -> Option<SeenItem> {
@@ -359,7 +379,7 @@ impl Run {
 
 /// Adds the names of the tasks that the texts and conditions of `task` refer to.
 fn referred(task: &TaskSpec, names: &mut Vec<String>) {
-    in_kind(&task.kind, names);
+    in_texts(task, names);
     if let Some(compensate) = &task.compensate {
         in_kind(compensate, names);
     }
@@ -368,6 +388,11 @@ fn referred(task: &TaskSpec, names: &mut Vec<String>) {
     for condition in conditions.into_iter().flatten().chain(unless) {
         names.extend(expr::tasks_in(condition));
     }
+}
+
+/// Adds the names of the tasks that the texts of `task` refer to.
+fn in_texts(task: &TaskSpec, names: &mut Vec<String>) {
+    in_kind(&task.kind, names);
     if let Some(key) = task.cache.as_ref().and_then(|cache| cache.key.as_deref()) {
         in_text(key, names);
     }

@@ -7,6 +7,7 @@ mod faults;
 mod journal;
 mod rest;
 mod shared;
+mod values;
 
 use super::*;
 use crate::{
