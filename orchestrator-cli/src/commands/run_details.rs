@@ -6,6 +6,7 @@ use crate::{
     exit::Exit,
     output::{Console, text},
     problem::Failure,
+    progress::closing::{QUESTIONS, unshown},
     runtime,
 };
 use clap::Args;
@@ -83,22 +84,16 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
 /// What to type so that the run goes on, when it waits for somebody.
 pub(super) fn next_steps(details: &views::RunDetails) -> Vec<String> {
     let run = &details.run;
-    let mut lines: Vec<String> = details
-        .items
-        .iter()
-        .filter_map(|task| {
-            let ask = task.ask.as_ref()?;
-            let how = match ask.kind {
-                "question" => format!("orchestrator answer {} TEXT", task.id),
-                _ => format!("orchestrator approve {0}, or orchestrator reject {0}", task.id),
-            };
-            Some(format!(
-                "{} waits for a person: {}; {how}",
-                task.name,
-                text::first_line(&ask.message)
-            ))
-        })
-        .collect();
+    let asked = details.items.iter().filter_map(|task| Some((task, task.ask.as_ref()?)));
+    let asked: Vec<_> = asked.collect();
+    let told = asked.iter().take(QUESTIONS).map(|(task, ask)| {
+        let how = match ask.kind {
+            "question" => format!("orchestrator answer {} TEXT", task.id),
+            _ => format!("orchestrator approve {0}, or orchestrator reject {0}", task.id),
+        };
+        format!("{} waits for a person: {}; {how}", task.name, text::first_line(&ask.message))
+    });
+    let mut lines: Vec<String> = told.chain(unshown(asked.len())).collect();
     let idle = details.driver.is_none();
     if run.status == "paused" || (idle && matches!(&*run.status, "interrupted" | "waiting")) {
         lines.push(format!("go on with: orchestrator resume {}", run.id));

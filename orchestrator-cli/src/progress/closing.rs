@@ -82,10 +82,20 @@ async fn tell(
     Ok(())
 }
 
+/// How many questions are shown: the items of one list may ask a hundred thousand.
+pub(crate) const QUESTIONS: usize = 20;
+
+/// Says how many questions of so many are not shown, and where they are.
+pub(crate) fn unshown(questions: usize) -> Option<String> {
+    let more = questions.checked_sub(QUESTIONS).filter(|more| *more > 0)?;
+    let more = text::thousands(more as u64);
+    Some(format!("{more} more wait for a person: orchestrator list-tasks --status waiting"))
+}
+
 /// What people are asked, and how they answer.
 pub(super) fn questions(asks: &[AskedView]) -> Vec<String> {
     let mut lines = Vec::new();
-    for asked in asks {
+    for asked in asks.iter().take(QUESTIONS) {
         let AskedView { id, ask, .. } = asked;
         let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
         let message = text::harmless(&ask.message, true);
@@ -99,6 +109,7 @@ pub(super) fn questions(asks: &[AskedView]) -> Vec<String> {
             _ => format!("  orchestrator approve {id}   or: orchestrator reject {id}"),
         });
     }
+    lines.extend(unshown(asks.len()));
     lines
 }
 
@@ -151,4 +162,30 @@ fn show(console: &Console, bytes: &[u8], more: &str) -> Result<(), Failure> {
         console.hint(&format!("{} more lines: {more}", lines.len() - shown));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orchestrator_service::views::AskView;
+
+    #[test]
+    fn the_first_questions_are_shown_and_the_rest_are_counted() {
+        let check = |count: usize, lines: usize, last: &str| {
+            let ask = AskView { kind: "approval", message: "fine?".into(), expires: None };
+            let asked = |n: usize| AskedView {
+                id: format!("r_1.ask:{n}"),
+                run: "r_1".into(),
+                task: format!("ask:{n}"),
+                ask: ask.clone(),
+            };
+            let told = questions(&(0..count).map(asked).collect::<Vec<_>>());
+            assert_eq!(told.len(), lines, "{count} questions");
+            assert!(told.last().is_none_or(|line| line.contains(last)), "{told:?}");
+        };
+        check(0, 0, "");
+        check(QUESTIONS, 2 * QUESTIONS, "orchestrator approve");
+        check(QUESTIONS + 1, 2 * QUESTIONS + 1, "1 more wait for a person");
+        check(100_000, 2 * QUESTIONS + 1, "99,980 more wait for a person");
+    }
 }

@@ -1,7 +1,7 @@
 //! Seeing a run through: what happens is shown as it happens, and a wish to stop is heard.
 
 mod board;
-mod closing;
+pub(crate) mod closing;
 mod plain;
 mod row;
 #[cfg(test)]
