@@ -85,6 +85,10 @@ pub(crate) fn run(tree: &Tree, arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
         bail!("which proof?\n{}", help());
     };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        println!("{}", help());
+        return Ok(());
+    }
     if name == "properties" {
         return crate::properties::run(tree, rest);
     }
