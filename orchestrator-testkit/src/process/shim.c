@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -224,7 +225,15 @@ static int is_lost(int place) {
     return (int)(mixed >> 63);
 }
 
+static void stand_still(int signal) {
+    (void)signal;
+    for (;;) pause();
+}
+
 __attribute__((noreturn)) static void cut(void) {
+    /* Another thread may look at a mapped file that is cut short here; it is to end with the power. */
+    struct sigaction still = { .sa_handler = stand_still };
+    sigaction(SIGBUS, &still, NULL);
     for (struct file *file = files; file; file = file->next)
         if (is_lost(file->place)) lose(file);
     if (!(seed & 1)) {
