@@ -31,6 +31,14 @@ impl Run {
             }
         }
         self.sweep();
+        if self.open > 0 && self.running == 0 && !self.goes_on() {
+            // A task that manages may have added some after the run was cancelled or out of time.
+            let open = self.open;
+            self.leave_out(to);
+            if self.open < open {
+                return self.advance(to);
+            }
+        }
         if self.open == 0 && self.compensating.is_some() && !self.undo_planned && self.goes_on() {
             self.plan_undo(to);
             if self.open > 0 {

@@ -5,7 +5,7 @@ use crate::{
     command::Rejected,
     effect::Effect,
     error::{ErrorClass, Failure},
-    event::Event,
+    event::{Event, SkipReason},
     id::{Epoch, TaskName},
     port::Signal,
     task::TaskStatus,
@@ -97,6 +97,14 @@ impl Run {
         self.record(to, Event::CancelRequested { reason });
         self.cancel_idle(to);
         self.stop_running();
+    }
+
+    /// The run does not go on: whatever has not begun never will.
+    pub(super) fn leave_out(&mut self, to: &mut Deciding<'_>) {
+        match self.cancelled {
+            Some(_) => self.cancel_idle(to),
+            None => self.skip_idle(&SkipReason::TimedOut, to),
+        }
     }
 
     fn cancel_idle(&mut self, to: &mut Deciding<'_>) {

@@ -215,6 +215,22 @@ fn a_managing_task_adds_tasks_that_fit() {
     let mut driven = Driven::with(document.clone(), &["one"]);
     finish(&mut driven, vec![added("p", &[]), added("q", &["p", "boss"])]);
     driven.check("boss:succeeded z:running p:running q:pending");
+    // It answers after the run was stopped: what it adds never begins, and the run ends.
+    let mut driven = Driven::with(document.clone(), &["one"]);
+    driven.tell(Command::Cancel { reason: "enough".into() }).unwrap();
+    finish(&mut driven, vec![added("p", &[]), added("q", &["p"])]);
+    driven.check("boss:succeeded z:cancelled p:cancelled q:cancelled");
+    assert_eq!(driven.run.status(), RunStatus::Cancelled);
+    driven.check_replay();
+    let mut limited = document.clone();
+    limited["timeout"] = json!("1m");
+    let mut driven = Driven::with(limited, &["one"]);
+    driven.now = driven.run.next_wake().unwrap().0;
+    driven.tell(Command::Tick).unwrap();
+    finish(&mut driven, vec![added("p", &[])]);
+    driven.check("boss:succeeded z:skipped p:skipped");
+    assert_eq!(driven.run.status(), RunStatus::Failed);
+    driven.check_replay();
     for bad in [
         vec![added("z", &[])],
         vec![added("p", &["nobody"])],
