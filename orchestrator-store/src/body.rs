@@ -288,11 +288,16 @@ pub(crate) fn of_attempt(row: &AttemptRow) -> Result<String, StoreError> {
     to_json(&body, format_args!("the row of an attempt at task `{task}`"))
 }
 
-/// The columns of an attempt's row, for [`attempt`].
+/// The columns of an attempt that is kept by itself, for [`attempt`].
 pub(crate) const ATTEMPT: &str = "r.id AS id, a.task AS task, a.number AS number, \
-     a.agent AS agent, a.started_at AS started_at, a.body AS body";
+     a.agent AS agent, a.started_at AS started_at, a.first_seq AS first_seq, a.body AS body";
 
-/// An attempt's row from [`ATTEMPT`].
+/// The same of one that stands beside its task's row.
+pub(crate) const LAST_ATTEMPT: &str = "r.id AS id, t.name AS task, t.attempt AS number, \
+     t.attempt_agent AS agent, t.attempt_at AS started_at, t.attempt_seq AS first_seq, \
+     t.attempt_body AS body";
+
+/// An attempt's row from [`ATTEMPT`] or [`LAST_ATTEMPT`].
 pub(crate) fn attempt(row: &Row<'_>) -> Result<AttemptRow, Fault> {
     let (run, task): (String, String) = (row.get("id")?, row.get("task")?);
     let what = format!("an attempt of task `{task}` of run `{run}`");

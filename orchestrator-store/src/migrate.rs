@@ -19,6 +19,7 @@ use std::{
 pub(crate) const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0001-log-and-rows.sql")),
     M::up(include_str!("../migrations/0002-whole-port.sql")),
+    M::up(include_str!("../migrations/0003-last-attempt.sql")),
 ];
 
 /// What the first migration writes into every store.

@@ -1,12 +1,13 @@
 //! Stores that earlier versions made: each opens, is migrated after a copy, and its runs go on.
 //!
 //! `golden/v<N>.sqlite` is the database of a store of schema N: two runs that an engine drove, one
-//! that succeeded and one that failed, and two open ones with rows, blobs, spending and signals.
+//! that succeeded and one that failed, and two open ones with rows, blobs, spending and signals. The
+//! example `make-golden` makes the next one.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use orchestrator_core::{
-    event::{Content, Event},
+    event::{Content, Event, Recorded},
     id::{RunId, Sequence},
     port::{Catalog, Page, Rows, RunFilter, Signal, SpendGroup, Store, TaskFilter},
     run::{Run, RunStatus},
@@ -17,7 +18,7 @@ use orchestrator_testkit::store_contract::{Driver, ended, run_id};
 use std::{fs, path::Path};
 
 /// The schemas that have a file here: every one but the newest.
-const SCHEMAS: [u32; 1] = [1];
+const SCHEMAS: [u32; 2] = [1, 2];
 
 fn restored(schema: u32) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -65,7 +66,15 @@ async fn runs_of_every_schema_replay() {
             let stored: Vec<&Content> =
                 tasks.iter().filter_map(|row| row.output.as_ref()).collect();
             assert_eq!((tasks.len(), stored), (3, outputs), "{status}");
-            assert!(!store.attempts(&found[0].id, None).await.unwrap().is_empty());
+            let started = |event: &Recorded| match &event.event {
+                Event::AttemptStarted { task, attempt, .. } => Some((task.clone(), *attempt)),
+                _ => None,
+            };
+            let started: Vec<_> = events.iter().filter_map(started).collect();
+            let attempts = store.attempts(&found[0].id, None).await.unwrap();
+            let stored: Vec<_> =
+                attempts.iter().map(|row| (row.task.clone(), row.number)).collect();
+            assert_eq!(stored, started, "{status}");
         }
     }
 }

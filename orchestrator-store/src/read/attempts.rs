@@ -2,7 +2,7 @@
 
 use super::limit_of;
 use crate::{
-    body::{self, ATTEMPT},
+    body::{self, ATTEMPT, LAST_ATTEMPT},
     error::Fault,
 };
 use orchestrator_core::{
@@ -18,9 +18,11 @@ pub(crate) fn attempts(
     task: Option<&TaskName>,
 ) -> Result<Vec<AttemptRow>, Fault> {
     let sql = format!(
-        "SELECT {ATTEMPT} FROM attempts a JOIN runs r ON r.n = a.run \
-               WHERE r.id = ?1 AND (?2 IS NULL OR a.task = ?2) \
-               ORDER BY a.started_at, a.first_seq, a.task, a.number"
+        "SELECT {ATTEMPT} FROM runs r JOIN attempts a ON a.run = r.n \
+         WHERE r.id = ?1 AND (?2 IS NULL OR a.task = ?2) UNION ALL \
+         SELECT {LAST_ATTEMPT} FROM runs r JOIN tasks t ON t.run = r.n \
+         WHERE r.id = ?1 AND t.attempt IS NOT NULL AND (?2 IS NULL OR t.name = ?2) \
+         ORDER BY started_at, first_seq, task, number"
     );
     rows(conn, &sql, params![run.as_str(), task.map(TaskName::as_str)])
 }
@@ -31,12 +33,18 @@ pub(crate) fn attempts_of(
     agent: &AgentName,
     limit: usize,
 ) -> Result<Vec<AttemptRow>, Fault> {
-    let sql = format!(
-        "SELECT {ATTEMPT} FROM attempts a JOIN runs r ON r.n = a.run \
-               WHERE a.agent = ?1 \
-               ORDER BY a.started_at DESC, r.id DESC, a.first_seq DESC, a.number DESC LIMIT ?2"
-    );
-    rows(conn, &sql, params![agent.as_str(), limit_of(limit)])
+    rows(conn, &list_of(), params![agent.as_str(), limit_of(limit)])
+}
+
+/// The statement of an agent's attempts: each part follows its index, no further than the limit.
+pub(super) fn list_of() -> String {
+    let order = "ORDER BY started_at DESC, id DESC, first_seq DESC, number DESC LIMIT ?2";
+    format!(
+        "SELECT * FROM (SELECT {ATTEMPT} FROM attempts a JOIN runs r ON r.n = a.run \
+         WHERE a.agent = ?1 {order}) UNION ALL \
+         SELECT * FROM (SELECT {LAST_ATTEMPT} FROM tasks t JOIN runs r ON r.n = t.run \
+         WHERE t.attempt_agent = ?1 AND t.attempt IS NOT NULL {order}) {order}"
+    )
 }
 
 fn rows(conn: &Connection, sql: &str, values: impl Params) -> Result<Vec<AttemptRow>, Fault> {

@@ -55,6 +55,10 @@ fn every_list_follows_an_index() {
         check(tasks::list(&tasks, &page).unwrap(), "PRIMARY KEY");
     }
     check(runs::open_list(&Conditions::default(), 100), "runs_by_status");
+    let of_agent = (attempts::list_of(), vec![String::from("dev").into(), 20.into()]);
+    for index in ["a USING INDEX attempts_by_agent", "t USING INDEX tasks_by_agent"] {
+        check(of_agent.clone(), index);
+    }
     let mail = "SELECT s.number, r.id FROM signals s JOIN runs r ON r.n = s.place >> 32 \
                 WHERE s.number > ? ORDER BY s.number";
     check((mail.into(), vec![7.into()]), "SEARCH s USING INTEGER PRIMARY KEY");

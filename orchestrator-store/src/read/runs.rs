@@ -61,8 +61,9 @@ pub(super) fn list(filter: &RunFilter, page: &Page) -> Result<(String, Vec<Value
     }
     if let Some(agent) = &filter.agent {
         only.add(
-            "EXISTS (SELECT 1 FROM attempts a WHERE a.run = r.n AND a.agent = ?)",
-            [agent.to_string().into()],
+            "EXISTS (SELECT 1 FROM attempts a WHERE a.run = r.n AND a.agent = ?) \
+             OR EXISTS (SELECT 1 FROM tasks t WHERE t.run = r.n AND t.attempt_agent = ?)",
+            [agent.to_string().into(), agent.to_string().into()],
         );
     }
     if let Some(since) = filter.since {

@@ -6,6 +6,7 @@ mod groups;
 mod inbox;
 mod leases;
 mod remove;
+mod work;
 
 pub(crate) use append::{append, create};
 pub(crate) use cache::{forget, forget_expired};

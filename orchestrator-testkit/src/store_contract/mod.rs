@@ -99,6 +99,7 @@ where
     tasks::outputs_come_back_whole(fresh().await).await;
     tasks::task_filters_restrict(fresh().await).await;
     tasks::attempts_come_in_the_order_of_their_starts(fresh().await).await;
+    tasks::an_attempt_is_kept_once(fresh().await).await;
     spending::spending_is_summed_by_every_group(fresh().await).await;
     spending::large_sums_do_not_overflow(fresh().await).await;
     cleaning::only_ended_runs_before_the_date_go(fresh().await).await;

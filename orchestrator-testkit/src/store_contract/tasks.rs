@@ -1,10 +1,10 @@
 //! Lists of tasks and attempts.
 
-use super::fixture::{Driver, Subject, agent, name, started};
+use super::fixture::{Driver, Subject, agent, name, run_id, started};
 use orchestrator_core::{
     event::{Content, Event},
-    id::AttemptNumber,
-    port::{Catalog, ItemCounts, Page, Rows, TaskFilter},
+    id::{AttemptNumber, Sequence},
+    port::{AttemptRow, AttemptStatus, Catalog, ItemCounts, Page, Rows, TaskFilter},
     schedule::HeldUp,
     task::TaskStatus,
     time::Timestamp,
@@ -151,4 +151,78 @@ pub(super) async fn attempts_come_in_the_order_of_their_starts(subject: Subject)
     assert_eq!(dev, Ok(vec![third.clone(), apart.clone(), first]), "newest first");
     assert_eq!(catalog.attempts_of(&agent("dev"), 2).await, Ok(vec![third, apart]));
     assert_eq!(catalog.attempts_of(&agent("ghost"), 2).await, Ok(Vec::new()));
+}
+
+pub(super) async fn an_attempt_is_kept_once(subject: Subject) {
+    let (store, catalog) = (&*subject.store, &*subject.catalog);
+    let mut driver = Driver::new("a", 10);
+    let ended = |mut row: AttemptRow, at: u64| {
+        row.status = AttemptStatus::Failed;
+        row.ended_at = Some(Timestamp(at));
+        row
+    };
+    let plan = |driver: &Driver, status| driver.task("plan", 0, status);
+    // All that an append says of an attempt, in the order in which it says so.
+    let first = driver.attempt("plan", 1, "dev", 100);
+    let mut append = driver.first();
+    append.rows.tasks = vec![plan(&driver, TaskStatus::Running)];
+    append.rows.attempts = vec![first.clone(), ended(first.clone(), 101)];
+    store.create(append, driver.lease()).await.expect("create");
+    driver.seq = Sequence(1);
+    let check = async |expected: &[&AttemptRow]| {
+        let found = catalog.attempts(&run_id("a"), None).await.expect("attempts");
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+        let found = catalog.attempts_of(&agent("dev"), 10).await.expect("attempts");
+        assert_eq!(found.iter().rev().collect::<Vec<_>>(), expected);
+    };
+    let first = ended(first, 101);
+    check(&[&first]).await;
+
+    // The next one starts with its task's row, the one after it without.
+    let second = driver.attempt("plan", 2, "dev", 200);
+    let third = driver.attempt("plan", 3, "dev", 300);
+    for (attempt, with_task) in [(&second, true), (&third, false)] {
+        let tasks = if with_task { vec![plan(&driver, TaskStatus::Running)] } else { Vec::new() };
+        let rows = Rows { tasks, attempts: vec![attempt.clone()], ..Rows::default() };
+        driver.append(store, vec![started("plan", 2)], rows).await.expect("append");
+    }
+    check(&[&first, &second, &third]).await;
+    // An earlier one ends late, and the last one together with it.
+    let (second, third) = (ended(second, 301), ended(third, 302));
+    let rows = Rows {
+        tasks: vec![plan(&driver, TaskStatus::Failed)],
+        attempts: vec![third.clone(), second.clone()],
+        ..Rows::default()
+    };
+    driver.append(store, vec![started("plan", 3)], rows).await.expect("append");
+    check(&[&first, &second, &third]).await;
+
+    // A task's row goes and comes again: its attempts stay, and go on.
+    let rows = Rows { gone: vec![name("plan")], ..Rows::default() };
+    driver.append(store, vec![started("plan", 3)], rows).await.expect("append");
+    check(&[&first, &second, &third]).await;
+    let fourth = driver.attempt("plan", 4, "dev", 400);
+    let third = ended(third, 303);
+    let rows = Rows {
+        tasks: vec![plan(&driver, TaskStatus::Running)],
+        attempts: vec![third.clone()],
+        ..Rows::default()
+    };
+    driver.append(store, vec![started("plan", 3)], rows).await.expect("append");
+    check(&[&first, &second, &third]).await;
+    let rows = Rows {
+        tasks: vec![plan(&driver, TaskStatus::Running)],
+        attempts: vec![fourth.clone()],
+        ..Rows::default()
+    };
+    driver.append(store, vec![started("plan", 4)], rows).await.expect("append");
+    check(&[&first, &second, &third, &fourth]).await;
+    // Said again, it is still one.
+    let rows = Rows {
+        tasks: vec![plan(&driver, TaskStatus::Running)],
+        attempts: vec![third.clone(), fourth.clone()],
+        ..Rows::default()
+    };
+    driver.append(store, vec![started("plan", 4)], rows).await.expect("append");
+    check(&[&first, &second, &third, &fourth]).await;
 }
