@@ -12,6 +12,7 @@
 use crate::wal::{FRAME, HEADER, PAGE};
 use std::{
     fs::{File, OpenOptions},
+    io::IoSlice,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -66,7 +67,10 @@ impl Ahead {
         if found != salts {
             return Ok(());
         }
-        log.write_all_at(&vec![0; (ROOM * STEP) as usize], end)
+        let frame = [0; STEP as usize];
+        let zeros = [IoSlice::new(&frame); ROOM as usize];
+        rustix::io::pwritev(log, &zeros, end)?;
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use std::{
     fmt,
     path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
     sync::mpsc::{self, Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -29,6 +30,10 @@ const GROUP: usize = 1_024;
 /// next is usually back within this time, and waking a thread takes about as long.
 const LINGER: Duration = Duration::from_micros(150);
 
+/// How long whoever is alone looks for its answer before it sleeps: a disk that is quick has it by
+/// then, and waking a sleeper would take a good part of that time again.
+const LOOK: Duration = Duration::from_micros(500);
+
 /// After how long without work the pages of the database are given back that are kept in memory: who
 /// only waits for people or for time needs none.
 const IDLE: Duration = Duration::from_millis(500);
@@ -39,6 +44,8 @@ const IDLE: Duration = Duration::from_millis(500);
 pub(crate) struct Writer {
     queue: Option<Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    /// How many requests wait for their answer.
+    waiting: AtomicUsize,
 }
 
 /// Something to be done on the connection.
@@ -98,7 +105,7 @@ impl Writer {
             let ahead = Ahead::of(&file);
             serve(&mut Target { conn, file, patience, ahead }, &requests);
         })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), waiting: AtomicUsize::new(0) })
     }
 
     /// Runs `work` in a transaction with what else waits, and returns its value once that is
@@ -116,8 +123,10 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let request = Box::new(Request { action, work, outcome: None, reply });
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        let waiting = Waiting::on(&self.waiting);
         queue.send(request).map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        let answer = waiting.look_for(answer).await;
+        answer.map_err(|_| stopped())?
     }
 }
 
@@ -129,6 +138,35 @@ impl Drop for Writer {
         {
             tracing::error!("the store's writer panicked");
         }
+    }
+}
+
+/// One that waits for its answer, as long as this is not dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn on(all: &'a AtomicUsize) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all)
+    }
+
+    /// Waits for the answer, at first without sleep.
+    async fn look_for<T>(&self, mut answer: oneshot::Receiver<T>) -> Result<T, RecvError> {
+        let since = Instant::now();
+        while self.0.load(Ordering::Relaxed) == 1 && since.elapsed() < LOOK {
+            match answer.try_recv() {
+                Ok(answer) => return Ok(answer),
+                Err(oneshot::error::TryRecvError::Closed) => return Err(RecvError),
+                Err(oneshot::error::TryRecvError::Empty) => tokio::task::yield_now().await,
+            }
+        }
+        answer.await.map_err(|_| RecvError)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
