@@ -1,6 +1,7 @@
 //! What must hold between the parts of a workflow, however it was made.
 
 mod added;
+mod at;
 mod expression;
 mod library;
 mod sense;
@@ -14,6 +15,7 @@ use super::{
     problem::{self as code, Problem, did_you_mean, join},
 };
 use crate::{event::Content, graph::Graph, id::TaskName, task::TaskSpec};
+use at::At;
 use std::collections::HashSet;
 use view::Sight;
 
@@ -54,7 +56,7 @@ impl Workflow {
                 for (place, task) in self.tasks.iter().enumerate() {
                     expression::check_task(&sight, place, task, &mut problems);
                 }
-                expression::check_then(&sight, &self.then, "/then", None, &mut problems);
+                expression::check_then(&sight, &self.then, &At::Top("then"), None, &mut problems);
             }
         }
         problems

@@ -1,5 +1,6 @@
 //! What the expressions of a task can see.
 
+use super::at::At;
 use crate::{
     graph::Graph,
     task::TaskSpec,
@@ -133,8 +134,8 @@ impl View<'_, '_> {
     }
 
     /// What is wrong with a path in an expression, if anything.
-    pub(super) fn check_path(&self, at: &str, path: &[&str]) -> Option<Problem> {
-        let problem = |message: String| Problem::new(code::EXPRESSION, at, message);
+    pub(super) fn check_path(&self, at: &At<'_>, path: &[&str]) -> Option<Problem> {
+        let problem = |message: String| Problem::new(code::EXPRESSION, &at.pointer(), message);
         match path {
             ["inputs", name, ..] => self.check_input(at, name),
             ["inputs"] => None,
@@ -184,16 +185,19 @@ impl View<'_, '_> {
         .filter_map(|(is_known, name)| is_known.then_some(name))
     }
 
-    fn check_input(&self, at: &str, name: &str) -> Option<Problem> {
+    fn check_input(&self, at: &At<'_>, name: &str) -> Option<Problem> {
         let mut known = self.sight.inputs.iter().map(|input| input.name.as_str());
         if known.clone().any(|known| known == name) {
             return None;
         }
         let message = format!("the workflow has no input `{name}`");
-        Some(Problem::new(code::EXPRESSION, at, message).suggest(did_you_mean(name, &mut known)))
+        Some(
+            Problem::new(code::EXPRESSION, &at.pointer(), message)
+                .suggest(did_you_mean(name, &mut known)),
+        )
     }
 
-    fn check_task(&self, at: &str, name: &str) -> Option<Problem> {
+    fn check_task(&self, at: &At<'_>, name: &str) -> Option<Problem> {
         let message = match self.sight.place(name) {
             Some(place) if self.sees(place) => return None,
             Some(_) if matches!(self.tasks, Tasks::None) => {
@@ -204,7 +208,10 @@ impl View<'_, '_> {
             None => format!("no task is named `{name}`"),
         };
         let others = self.sight.places.keys().copied().filter(|known| *known != name);
-        Some(Problem::new(code::EXPRESSION, at, message).suggest(did_you_mean(name, others)))
+        Some(
+            Problem::new(code::EXPRESSION, &at.pointer(), message)
+                .suggest(did_you_mean(name, others)),
+        )
     }
 
     /// How to write a name with `-` that `expression` has after a dot, where CEL reads a minus.
