@@ -14,7 +14,7 @@ use crate::{
     id::{Sequence, TaskName},
     port::{Append, Rows, Signal, StoreError},
 };
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc};
 
 impl Driver {
     /// Turns inputs into commands; what an attempt said comes before how it ended.
@@ -163,7 +163,15 @@ impl Driver {
     ) -> Result<(), EngineError> {
         let (run, epoch) = (self.run.id().clone(), self.epoch);
         let append = Arc::new(Append { run, epoch, expected, rows, events });
-        self.shared.append(&append).await?;
+        let mut written = pin!(self.shared.append(&append));
+        let mut waits = false;
+        poll_fn(|context| {
+            let done = written.as_mut().poll(context);
+            waits |= done.is_pending();
+            done
+        })
+        .await?;
+        self.waits_for_commits = waits;
         if !append.events.is_empty() {
             self.shared.tell(self.run.id(), &append.events);
             self.mend_accounts(&append.events);

@@ -136,6 +136,8 @@ pub(super) struct Driver {
     pub(super) woken: bool,
     pub(super) beat_at: Timestamp,
     pub(super) publish_at: Option<Timestamp>,
+    /// Whether the last append was not durable at once.
+    pub(super) waits_for_commits: bool,
     /// What holds tasks up, as it was published last.
     pub(super) published: Vec<(TaskName, HeldUp)>,
     pub(super) idle_since: Timestamp,
@@ -191,6 +193,7 @@ impl Driver {
             mail: false,
             woken: false,
             publish_at: None,
+            waits_for_commits: false,
             published: Vec::new(),
         }
     }
@@ -327,10 +330,25 @@ impl Driver {
             };
             match woken {
                 Woken::Interrupted => {}
-                Woken::Inputs => self.take(&mut inputs)?,
+                Woken::Inputs => {
+                    self.gather(&mut inputs).await;
+                    self.take(&mut inputs)?;
+                }
                 Woken::Clock => self.orders.push(Command::Tick.into()),
             }
             self.beat().await?;
+        }
+    }
+    /// Lets whoever else is at its end right now come too, so that one commit serves all of them,
+    /// where commits take their time.
+    async fn gather(&mut self, inputs: &mut Vec<Input>) {
+        if self.waits_for_commits && self.attempts.len() > inputs.len() {
+            tokio::task::yield_now().await;
+            while inputs.len() < BATCH
+                && let Ok(input) = self.incoming.try_recv()
+            {
+                inputs.push(input);
+            }
         }
     }
 }
