@@ -11,6 +11,7 @@ use crate::{
     agent::{self, AgentSpec},
     command::{Command, Moment},
     event::Content,
+    graph::Graph,
     id::{AgentName, Epoch, RunId, Sequence},
     port::{Append, Lease, Signal, StoreError},
     run::{Run, RunStatus, StartRun},
@@ -82,15 +83,20 @@ impl Shared {
         id: Option<RunId>,
         start: StartRun,
     ) -> Result<Option<(RunId, Listener)>, EngineError> {
-        let mut problems = start.workflow.check();
+        let checked = start.workflow.checked();
+        let mut problems = Vec::new();
         if !Content::admits(&start.inputs) {
             let message =
                 format!("the inputs are nested deeper than {} levels", Content::MAX_DEPTH);
             problems.push(Problem::new(INPUT_TYPE, "/inputs", message));
         }
-        if !problems.is_empty() {
-            return Err(EngineError::Invalid(problems));
-        }
+        let graph = match checked {
+            Ok(graph) if problems.is_empty() => graph,
+            checked => {
+                problems.splice(..0, checked.err().unwrap_or_default());
+                return Err(EngineError::Invalid(problems));
+            }
+        };
         let Bound { bindings, agents } = self.bind(&start.workflow.tasks)?;
         let now = self.clock.now();
         let parent = start.parent.clone();
@@ -109,7 +115,7 @@ impl Shared {
                 .ok_or_else(|| EngineError::Internal("no new id could be made".into()))?,
         };
         let mut watched = Watched::new(self, &id);
-        let created = self.put_into_store(&id, start, bindings, agents).await;
+        let created = self.put_into_store(&id, start, graph, bindings, agents).await;
         let (run, epoch) = created.inspect_err(|error| watched.give_up(error))?;
         watched.relieve();
         let listener = self.drive(run, epoch, place)?;
@@ -120,6 +126,7 @@ impl Shared {
         self: &Arc<Self>,
         id: &RunId,
         start: StartRun,
+        graph: Graph,
         bindings: Vec<Binding>,
         agents: Vec<AgentSpec>,
     ) -> Result<(Run, Epoch), EngineError> {
@@ -128,7 +135,7 @@ impl Shared {
         self.runs.admit(id, epoch, start.parent.as_ref());
         let (mut run, events) = {
             let mut pass = self.gate.pass(moment.now);
-            Run::create(id.clone(), start, bindings, agents, moment, &mut pass)
+            Run::create_on(graph, id.clone(), start, bindings, agents, moment, &mut pass)
                 .map_err(EngineError::Internal)?
         };
         let expires = moment.now.after(LEASE_TTL);

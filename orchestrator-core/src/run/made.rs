@@ -34,6 +34,18 @@ impl Run {
         }
     }
 
+    /// Whether there is a task at `place`, of that name.
+    pub(super) fn is_named(&self, place: usize, name: &str) -> bool {
+        if place >= self.tasks.len() {
+            return false;
+        }
+        match self.made(place) {
+            // Their names are not kept, and making one takes as long as looking it up.
+            Some(Made::Item { .. }) => false,
+            _ => self.spec(place).name.as_str() == name,
+        }
+    }
+
     /// How the task at `place` came, unless the definition has it.
     pub(super) fn made(&self, place: usize) -> Option<&Made> {
         self.made.get(place.checked_sub(self.created.workflow.tasks.len())?)

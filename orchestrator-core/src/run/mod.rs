@@ -39,7 +39,31 @@ use crate::{
 };
 use changed::Changed;
 use state::TaskState;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// The place of the task that was named last. Events name their task, mostly several in a row the
+/// same one, and among very many tasks a name takes long to find.
+#[derive(Debug, Default)]
+struct Latest(AtomicUsize);
+
+impl Latest {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, place: usize) {
+        self.0.store(place, Ordering::Relaxed);
+    }
+}
+
+impl Clone for Latest {
+    fn clone(&self) -> Self {
+        Self(AtomicUsize::new(self.get()))
+    }
+}
 
 /// One execution of one workflow.
 ///
@@ -50,6 +74,7 @@ pub struct Run {
     graph: Graph,
     /// Every task but items, which are found through their group.
     places: HashMap<TaskName, usize>,
+    latest: Latest,
     /// The tasks beyond those of the definition, in the order in which they came.
     made: Vec<Made>,
     tasks: Vec<TaskState>,
@@ -228,6 +253,16 @@ impl Run {
 
     /// The place of the task of that name.
     pub fn place(&self, name: &str) -> Option<usize> {
+        let latest = self.latest.get();
+        if self.is_named(latest, name) {
+            return Some(latest);
+        }
+        let place = self.look_up(name)?;
+        self.latest.set(place);
+        Some(place)
+    }
+
+    fn look_up(&self, name: &str) -> Option<usize> {
         if let Some(place) = self.places.get(name) {
             return Some(*place);
         }

@@ -338,6 +338,7 @@ impl Run {
     }
 
     fn start(&mut self, place: usize, agent: AgentName, to: &mut Deciding<'_>) {
+        self.latest.set(place);
         let key = AttemptKey {
             task: self.name(place),
             attempt: AttemptNumber(self.tasks[place].attempts + 1),

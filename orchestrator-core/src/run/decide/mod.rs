@@ -14,6 +14,7 @@ use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command, Moment, Rejected},
     event::{Event, Origin, Recorded, RunCreated},
+    graph::Graph,
     id::{ProjectId, RunId, TaskName, TenantId},
     money::MicroUsd,
     schedule::Gate,
@@ -100,6 +101,20 @@ impl Run {
         moment: Moment,
         gate: &mut dyn Gate,
     ) -> Result<(Self, Vec<Recorded>), String> {
+        let graph = Graph::of(&start.workflow).map_err(|cycle| cycle.to_string())?;
+        Self::create_on(graph, run, start, bindings, agents, moment, gate)
+    }
+
+    /// The same on the workflow's graph, for whoever has it already.
+    pub(crate) fn create_on(
+        graph: Graph,
+        run: RunId,
+        start: StartRun,
+        bindings: Vec<Binding>,
+        agents: Vec<AgentSpec>,
+        moment: Moment,
+        gate: &mut dyn Gate,
+    ) -> Result<(Self, Vec<Recorded>), String> {
         for (place, task) in start.workflow.tasks.iter().enumerate() {
             check_binding(task, bindings.get(place))?;
         }
@@ -121,7 +136,7 @@ impl Run {
             takes_over: start.takes_over,
             behaviour: Behaviour::CURRENT,
         };
-        let mut this = Self::begin(created.clone(), moment.now, Changed::default())?;
+        let mut this = Self::begin(created.clone(), graph, moment.now, Changed::default());
         let first =
             Recorded { seq: this.seq, at: moment.now, event: Event::RunCreated(Box::new(created)) };
         let Moment { now, draw } = moment;

@@ -23,18 +23,21 @@ pub(super) fn first(events: &[Recorded], changed: Changed) -> Result<Run, Replay
     if first.seq != Sequence(1) {
         return Err(ReplayError::Gap { expected: Sequence(1), found: first.seq });
     }
-    Run::begin((**created).clone(), first.at, changed)
-        .map_err(|reason| ReplayError::Mismatch { seq: first.seq, reason })
+    let graph = Graph::of(&created.workflow).map_err(|cycle| {
+        let reason = cycle.to_string();
+        ReplayError::Mismatch { seq: first.seq, reason }
+    })?;
+    Ok(Run::begin((**created).clone(), graph, first.at, changed))
 }
 
 impl Run {
     /// The state right after creation.
     pub(super) fn begin(
         created: RunCreated,
+        graph: Graph,
         at: Timestamp,
         mut changed: Changed,
-    ) -> Result<Self, String> {
-        let graph = Graph::of(&created.workflow).map_err(|cycle| cycle.to_string())?;
+    ) -> Self {
         let tasks: Vec<TaskState> = (0..graph.len())
             .map(|place| {
                 TaskState::new(u32::try_from(graph.needs(place).count()).unwrap_or(u32::MAX))
@@ -45,11 +48,12 @@ impl Run {
         // They are taken from the end, so that the first of the file comes first.
         let settled = (0..tasks.len()).rev().filter(|&place| tasks[place].unmet == 0).collect();
         (0..tasks.len()).for_each(|place| changed.note(place));
-        Ok(Self {
+        Self {
             open: tasks.len(),
             created,
             graph,
             places,
+            latest: Default::default(),
             made: Vec::new(),
             tasks,
             retired: 0,
@@ -84,7 +88,7 @@ impl Run {
             changed,
             ready: 0,
             broken: None,
-        })
+        }
     }
 
     pub(super) fn replay_one(&mut self, recorded: &Recorded) -> Result<(), ReplayError> {

@@ -31,6 +31,11 @@ impl Workflow {
     /// Everything that is wrong with this workflow; nothing when it can run. What it says of other
     /// workflows is for [`Workflow::check_library`].
     pub fn check(&self) -> Vec<Problem> {
+        self.checked().err().unwrap_or_default()
+    }
+
+    /// The graph of its tasks, or everything that is wrong with it.
+    pub(crate) fn checked(&self) -> Result<Graph, Vec<Problem>> {
         let mut problems = Vec::new();
         if self.tasks.is_empty() {
             problems.push(Problem::new(code::SIZE, "/tasks", "a workflow needs at least one task"));
@@ -38,7 +43,7 @@ impl Workflow {
         if self.tasks.len() > MAX_TASKS {
             let message = format!("{} tasks are more than {MAX_TASKS}", self.tasks.len());
             problems.push(Problem::new(code::SIZE, "/tasks", message));
-            return problems;
+            return Err(problems);
         }
         let names = check_names(&self.tasks, &mut problems);
         for task in &self.tasks {
@@ -49,17 +54,19 @@ impl Workflow {
         if self.mode != Mode::Hierarchical {
             sense::check_undoing(&self.tasks, &mut problems);
         }
-        match Graph::of(self) {
-            Err(cycle) => problems.push(Problem::new(code::CYCLE, "/tasks", cycle.to_string())),
-            Ok(graph) => {
-                let sight = Sight::new(&self.inputs, &self.tasks, &graph, &|_| false);
-                for (place, task) in self.tasks.iter().enumerate() {
-                    expression::check_task(&sight, place, task, &mut problems);
-                }
-                expression::check_then(&sight, &self.then, &At::Top("then"), None, &mut problems);
+        let graph = match Graph::of(self) {
+            Ok(graph) => graph,
+            Err(cycle) => {
+                problems.push(Problem::new(code::CYCLE, "/tasks", cycle.to_string()));
+                return Err(problems);
             }
+        };
+        let sight = Sight::new(&self.inputs, &self.tasks, &graph, &|_| false);
+        for (place, task) in self.tasks.iter().enumerate() {
+            expression::check_task(&sight, place, task, &mut problems);
         }
-        problems
+        expression::check_then(&sight, &self.then, &At::Top("then"), None, &mut problems);
+        if problems.is_empty() { Ok(graph) } else { Err(problems) }
     }
 }
 

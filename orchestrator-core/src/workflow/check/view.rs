@@ -19,7 +19,8 @@ pub(super) struct Sight<'w> {
     inputs: &'w [InputSpec],
     tasks: &'w [TaskSpec],
     pub(super) graph: &'w Graph,
-    places: BTreeMap<&'w str, usize>,
+    /// Filled when a task is named.
+    places: OnceCell<BTreeMap<&'w str, usize>>,
     /// Whether a task of that name exists besides `tasks`; all may see it.
     pub(super) elsewhere: &'w dyn Fn(&str) -> bool,
 }
@@ -50,13 +51,16 @@ impl<'w> Sight<'w> {
         graph: &'w Graph,
         elsewhere: &'w dyn Fn(&str) -> bool,
     ) -> Self {
-        let places =
-            tasks.iter().enumerate().map(|(place, task)| (task.name.as_str(), place)).collect();
-        Self { inputs, tasks, graph, places, elsewhere }
+        Self { inputs, tasks, graph, places: OnceCell::new(), elsewhere }
+    }
+
+    fn places(&self) -> &BTreeMap<&'w str, usize> {
+        let named = |(place, task): (usize, &'w TaskSpec)| (task.name.as_str(), place);
+        self.places.get_or_init(|| self.tasks.iter().enumerate().map(named).collect())
     }
 
     pub(super) fn place(&self, name: &str) -> Option<usize> {
-        self.places.get(name).copied()
+        self.places().get(name).copied()
     }
 
     pub(super) fn name(&self, place: usize) -> &'w str {
@@ -207,7 +211,7 @@ impl View<'_, '_> {
             None if (self.sight.elsewhere)(name) => return None,
             None => format!("no task is named `{name}`"),
         };
-        let others = self.sight.places.keys().copied().filter(|known| *known != name);
+        let others = self.sight.places().keys().copied().filter(|known| *known != name);
         Some(
             Problem::new(code::EXPRESSION, &at.pointer(), message)
                 .suggest(did_you_mean(name, others)),
@@ -217,7 +221,7 @@ impl View<'_, '_> {
     /// How to write a name with `-` that `expression` has after a dot, where CEL reads a minus.
     pub(super) fn dashed(&self, expression: &str) -> Option<String> {
         let inputs = self.sight.inputs.iter().map(|input| ("inputs", input.name.as_str()));
-        let tasks = self.sight.places.keys().map(|name| ("tasks", *name));
+        let tasks = self.sight.places().keys().map(|name| ("tasks", *name));
         inputs.chain(tasks).find_map(|(root, name)| {
             (name.contains('-') && expression.contains(&format!("{root}.{name}"))).then(|| {
                 format!("write `{root}[\"{name}\"]`: CEL reads the `-` of `{root}.{name}` as minus")
