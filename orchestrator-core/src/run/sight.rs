@@ -2,7 +2,7 @@
 
 use super::{
     Made, Run,
-    state::{List, TaskState},
+    state::{Items, List, TaskState},
 };
 use crate::{
     event::{Content, Turn},
@@ -15,7 +15,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// What the texts and conditions of a task may see: pure data, taken at one moment.
@@ -47,7 +47,26 @@ struct Seen {
 #[derive(Debug, Clone)]
 enum Left {
     One(Facts),
-    Each(Vec<Facts>),
+    Each(Arc<Each>),
+}
+
+/// What the items of a list have left, in their order. There may be very many, and as many that need
+/// them: it is put together once for all of those.
+#[derive(Debug)]
+pub(super) struct Each {
+    all: Vec<Facts>,
+    outputs: OnceLock<Arc<Value>>,
+}
+
+impl Each {
+    fn outputs(&self, loaded: &Loaded) -> Result<Arc<Value>, String> {
+        if let Some(outputs) = self.outputs.get() {
+            return Ok(outputs.clone());
+        }
+        let outputs = self.all.iter().map(|facts| facts.output(loaded));
+        let outputs = Arc::new(Value::Array(outputs.collect::<Result<_, _>>()?));
+        Ok(self.outputs.get_or_init(|| outputs).clone())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -126,7 +145,8 @@ impl Sight {
     pub fn blobs(&self) -> Vec<BlobId> {
         let outputs = self.tasks.iter().flat_map(|seen| match &seen.left {
             Left::One(facts) => std::slice::from_ref(facts),
-            Left::Each(facts) => facts,
+            Left::Each(each) if each.outputs.get().is_some() => &[],
+            Left::Each(each) => &each.all,
         });
         let outputs = outputs.filter_map(|facts| facts.output.as_ref()?.blob());
         let item = self.item.iter().filter_map(|item| match &item.value {
@@ -157,14 +177,12 @@ impl Sight {
                     "diff": Value::Null,
                     "error": facts.error,
                 }),
-                Left::Each(all) => {
-                    let outputs: Result<Vec<Value>, String> =
-                        all.iter().map(|facts| facts.output(loaded)).collect();
+                Left::Each(list) => {
                     let each = |part: fn(&Facts) -> Value| -> Vec<Value> {
-                        all.iter().map(part).collect()
+                        list.all.iter().map(part).collect()
                     };
                     json!({
-                        "output": outputs?,
+                        "output": *list.outputs(loaded)?,
                         "status": each(|facts| facts.status.as_str().into()),
                         "attempts": each(|facts| facts.attempts.into()),
                         "cost": each(|facts| facts.cost.into()),
@@ -198,9 +216,7 @@ impl Sight {
             .map(|seen| {
                 let output = match &seen.left {
                     Left::One(facts) => facts.shared(loaded)?,
-                    Left::Each(all) => Arc::new(Value::Array(
-                        all.iter().map(|facts| facts.output(loaded)).collect::<Result<_, _>>()?,
-                    )),
+                    Left::Each(list) => list.outputs(loaded)?,
                 };
                 Ok((seen.name.clone(), Upstream { status: seen.status, output }))
             })
@@ -311,14 +327,18 @@ impl Run {
         let state = &self.tasks[place];
         let left = match state.items() {
             None => Left::One(Facts::of(state)),
-            Some(items) => Left::Each(
-                self.tasks[items.first..items.first + items.count as usize]
-                    .iter()
-                    .map(Facts::of)
-                    .collect(),
-            ),
+            // Once all have ended, nothing changes any more: a list that is made again is another.
+            Some(items) if items.open == 0 => {
+                Left::Each(items.left.0.get_or_init(|| self.each(items)).clone())
+            }
+            Some(items) => Left::Each(self.each(items)),
         };
         Seen { name: self.name(place), need, told: true, status: state.status, left }
+    }
+
+    fn each(&self, items: &Items) -> Arc<Each> {
+        let all = &self.tasks[items.first..items.first + items.count as usize];
+        Arc::new(Each { all: all.iter().map(Facts::of).collect(), outputs: OnceLock::new() })
     }
 
     fn seen_item(&self, place: usize) -> Option<SeenItem> {

@@ -1,6 +1,6 @@
 //! What a run knows of each of its tasks.
 
-use super::{Made, Run};
+use super::{Made, Run, sight::Each};
 use crate::{
     error::Failure,
     event::{ArtifactRef, Ask, Content, SkipReason, Turn},
@@ -12,7 +12,7 @@ use crate::{
     usage::{Cost, Usage},
 };
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One task of a run. What few tasks have is in [`More`], so that a million of them fit.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +95,18 @@ pub(super) struct Items {
     /// How many ended other than well.
     pub(super) failed: u32,
     pub(super) list: List,
+    pub(super) left: WhatIsLeft,
+}
+
+/// What the items have left, once all have ended and somebody has asked. Derived from their states,
+/// so that it does not tell one list from another.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WhatIsLeft(pub(super) OnceLock<Arc<Each>>);
+
+impl PartialEq for WhatIsLeft {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The values of the items.

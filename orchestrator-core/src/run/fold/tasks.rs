@@ -193,7 +193,8 @@ impl Run {
         if let Some(due) = more.due.take() {
             self.waiting.remove(&(due, place));
         }
-        more.items = Some(Items { first, count, open: count, failed: 0, list });
+        more.items =
+            Some(Items { first, count, open: count, failed: 0, list, left: Default::default() });
         if let Some(limit) = limit {
             let deadline = at.after(limit);
             more.deadline = Some(deadline);
