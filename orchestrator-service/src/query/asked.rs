@@ -3,7 +3,7 @@
 use crate::{OrchestratorService, ServiceError, service::Opened, views::AskedView};
 use orchestrator_core::{
     id::RunId,
-    port::{AttemptStatus, Page, RunRow, TaskFilter, TaskRow},
+    port::{AttemptStatus, RunRow, TaskRow},
     run::RunStatus,
     task::TaskStatus,
 };
@@ -79,21 +79,8 @@ impl OrchestratorService {
 impl Opened {
     /// The tasks of `run` that have begun or could begin, and have not ended.
     async fn unfinished(&self, run: &RunId) -> Result<Vec<TaskRow>, ServiceError> {
-        let filter = TaskFilter {
-            run: Some(run.clone()),
-            status: vec![TaskStatus::Ready, TaskStatus::Running, TaskStatus::Waiting],
-            ..TaskFilter::default()
-        };
-        let (mut tasks, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = Page { limit: 1_000, cursor };
-            let part = self.catalog().tasks(&filter, &page).await.map_err(|e| self.failed(e))?;
-            tasks.extend(part.items);
-            cursor = part.next;
-            if cursor.is_none() {
-                return Ok(tasks);
-            }
-        }
+        let open = vec![TaskStatus::Ready, TaskStatus::Running, TaskStatus::Waiting];
+        self.tasks_of(run, open).await
     }
 
     /// The child run that the attempt under way of `task` is.

@@ -5,6 +5,7 @@ use crate::ServiceError;
 use orchestrator_core::{
     id::{RunId, TaskName},
     port::{Page, RunFilter, RunRow, TaskFilter, TaskRow},
+    task::TaskStatus,
     workflow::did_you_mean,
 };
 
@@ -92,17 +93,20 @@ impl OrchestratorService {
 impl Opened {
     /// All tasks of `run` in the order of its workflow.
     pub(crate) async fn all_tasks(&self, run: &RunId) -> Result<Vec<TaskRow>, ServiceError> {
-        let filter = TaskFilter { run: Some(run.clone()), ..TaskFilter::default() };
-        let (mut tasks, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = Page { limit: 1_000, cursor };
-            let part = self.catalog().tasks(&filter, &page).await.map_err(|e| self.failed(e))?;
-            tasks.extend(part.items);
-            cursor = part.next;
-            if cursor.is_none() {
-                return Ok(tasks);
-            }
-        }
+        self.tasks_of(run, Vec::new()).await
+    }
+
+    /// The tasks of `run` that have one of these statuses, or any without one. All at once: where
+    /// everything is wanted, each page would look at all of it again.
+    pub(crate) async fn tasks_of(
+        &self,
+        run: &RunId,
+        status: Vec<TaskStatus>,
+    ) -> Result<Vec<TaskRow>, ServiceError> {
+        let filter = TaskFilter { run: Some(run.clone()), status, ..TaskFilter::default() };
+        let page = Page { limit: usize::MAX, cursor: None };
+        let all = self.catalog().tasks(&filter, &page).await.map_err(|e| self.failed(e))?;
+        Ok(all.items)
     }
 
     /// The first task of these names that `run` has.
