@@ -41,13 +41,20 @@ use changed::Changed;
 use state::TaskState;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// The place of the task that was named last. Events name their task, mostly several in a row the
-/// same one, and among very many tasks a name takes long to find.
-#[derive(Debug, Default)]
+/// same one, and among very many tasks a name takes long to find. It is no part of a run's state.
+#[derive(Default)]
 struct Latest(AtomicUsize);
+
+impl fmt::Debug for Latest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Latest")
+    }
+}
 
 impl Latest {
     fn get(&self) -> usize {

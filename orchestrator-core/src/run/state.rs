@@ -12,7 +12,10 @@ use crate::{
     usage::{Cost, Usage},
 };
 use serde_json::Value;
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 /// One task of a run. What few tasks have is in [`More`], so that a million of them fit.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,8 +103,14 @@ pub(super) struct Items {
 
 /// What the items have left, once all have ended and somebody has asked. Derived from their states,
 /// so that it does not tell one list from another.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct WhatIsLeft(pub(super) OnceLock<Arc<Each>>);
+
+impl fmt::Debug for WhatIsLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WhatIsLeft")
+    }
+}
 
 impl PartialEq for WhatIsLeft {
     fn eq(&self, _: &Self) -> bool {
