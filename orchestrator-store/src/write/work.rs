@@ -13,8 +13,20 @@ use orchestrator_core::{
     id::TaskName,
     port::{AttemptRow, AttemptStatus, TaskRow},
 };
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params, params_from_iter};
 use std::collections::{HashMap, hash_map::Entry};
+
+/// A change of a task's row: what else it sets, and what else must hold. `?1` to `?7` are its own.
+macro_rules! change {
+    ($sets:literal, $only:literal) => {
+        concat!(
+            "UPDATE tasks SET position = ?3, status = ?4, agent = ?5, body = ?6, output_seq = ?7",
+            $sets,
+            " WHERE run = ?1 AND name = ?2",
+            $only
+        )
+    };
+}
 
 /// A row of an attempt and its text.
 type Attempt<'a> = (&'a AttemptRow, &'a String);
@@ -71,24 +83,7 @@ impl Place<'_> {
         if self.head.seq == 0 {
             return Ok(self.insert(row, body, attempt)?);
         }
-        let name = row.name.as_str();
-        let (status, agent) = (row.status.as_str(), row.agent.as_ref().map(|a| a.as_str()));
-        let seq = body.output_seq.map(u64::cast_signed);
-        let alone = || {
-            self.prepared(
-                "UPDATE tasks SET position = ?3, status = ?4, agent = ?5, body = ?6, \
-                 output_seq = ?7 WHERE run = ?1 AND name = ?2",
-            )?
-            .execute(params![
-                self.head.n,
-                name,
-                row.position,
-                status,
-                agent,
-                body.text,
-                seq
-            ])
-        };
+        let alone = || self.change(row, body, change!("", ""), &[]);
         let Some(attempt) = attempt else {
             if alone()? == 0 {
                 self.insert(row, body, None)?;
@@ -98,46 +93,19 @@ impl Place<'_> {
         let (by, at) = (attempt.0.agent.as_str(), instant(attempt.0.started_at));
         let number = attempt.0.number.0;
         let changed = if is_new(attempt.0) {
-            self.prepared(
-                "UPDATE tasks SET position = ?3, status = ?4, agent = ?5, body = ?6, \
-                 output_seq = ?7, attempt = ?8, attempt_agent = ?9, attempt_at = ?10, \
-                 attempt_seq = ?11, attempt_body = ?12 \
-                 WHERE run = ?1 AND name = ?2 AND attempt IS NULL AND NOT EXISTS \
-                 (SELECT 1 FROM attempts WHERE run = ?1 AND task = ?2 AND number = ?8)",
-            )?
-            .execute(params![
-                self.head.n,
-                name,
-                row.position,
-                status,
-                agent,
-                body.text,
-                seq,
-                number,
-                by,
-                at,
-                self.first_seq,
-                attempt.1,
-            ])?
+            let sql = change!(
+                ", attempt = ?8, attempt_agent = ?9, attempt_at = ?10, attempt_body = ?11, \
+                 attempt_seq = ?12",
+                " AND attempt IS NULL AND NOT EXISTS \
+                 (SELECT 1 FROM attempts WHERE run = ?1 AND task = ?2 AND number = ?8)"
+            );
+            self.change(row, body, sql, &[&number, &by, &at, attempt.1, &self.first_seq])?
         } else {
-            self.prepared(
-                "UPDATE tasks SET position = ?3, status = ?4, agent = ?5, body = ?6, \
-                 output_seq = ?7, attempt_body = ?8 WHERE run = ?1 AND name = ?2 \
-                 AND attempt = ?9 AND attempt_agent = ?10 AND attempt_at = ?11",
-            )?
-            .execute(params![
-                self.head.n,
-                name,
-                row.position,
-                status,
-                agent,
-                body.text,
-                seq,
-                attempt.1,
-                number,
-                by,
-                at,
-            ])?
+            let sql = change!(
+                ", attempt_body = ?11",
+                " AND attempt = ?8 AND attempt_agent = ?9 AND attempt_at = ?10"
+            );
+            self.change(row, body, sql, &[&number, &by, &at, attempt.1])?
         };
         if changed > 0 {
             return Ok(());
@@ -147,6 +115,22 @@ impl Place<'_> {
         }
         let beside = (!self.among_earlier(attempt)?).then_some(attempt);
         Ok(self.insert(row, body, beside)?)
+    }
+
+    /// Runs `sql`, a [`change!`], with the values of a task's row and `more`.
+    fn change(
+        &self,
+        row: &TaskRow,
+        body: &TaskBody,
+        sql: &str,
+        more: &[&dyn ToSql],
+    ) -> Result<usize, rusqlite::Error> {
+        let (name, status) = (row.name.as_str(), row.status.as_str());
+        let agent = row.agent.as_ref().map(|agent| agent.as_str());
+        let seq = body.output_seq.map(u64::cast_signed);
+        let values: [&dyn ToSql; 7] =
+            [&self.head.n, &name, &row.position, &status, &agent, &body.text, &seq];
+        self.prepared(sql)?.execute(params_from_iter(values.iter().chain(more)))
     }
 
     fn insert(
