@@ -52,6 +52,7 @@ pub mod event;
 pub mod expr;
 pub mod graph;
 pub mod id;
+pub mod ledger;
 #[cfg(feature = "engine")]
 pub mod memory;
 pub mod money;

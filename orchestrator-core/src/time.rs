@@ -23,19 +23,35 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The starts of its month and of the next, in UTC.
+    pub fn month(self) -> (Self, Self) {
+        const DAY: u64 = 86_400_000;
+        let first = |days: u64| days + 1 - civil(days).2;
+        let start = first(self.0 / DAY);
+        // 31 days after the first of a month is a day of the next.
+        (Self(start.saturating_mul(DAY)), Self(first(start + 31).saturating_mul(DAY)))
+    }
+}
+
+/// The year, month and day of the month that `days` after 1970-01-01 is.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // Days to civil date: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + u64::from(month <= 2), month, day)
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds, such as `2026-01-31T09:30:00.250Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Days to civil date: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
         let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
-        let z = days + 719_468;
-        let (era, doe) = (z / 146_097, z % 146_097);
-        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-        let mp = (5 * doy + 2) / 153;
-        let day = doy - (153 * mp + 2) / 5 + 1;
-        let month = if mp < 10 { mp + 3 } else { mp - 9 };
-        let year = yoe + era * 400 + u64::from(month <= 2);
+        let (year, month, day) = civil(days);
         let (h, m, s) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", ms % 1_000)
     }

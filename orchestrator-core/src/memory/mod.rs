@@ -6,6 +6,7 @@
 mod blobs;
 mod catalog;
 mod kept;
+mod ledger;
 mod log;
 mod store;
 mod stored;

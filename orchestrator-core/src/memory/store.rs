@@ -1,6 +1,9 @@
 //! The log, the leases and the inboxes in memory, and what runs share.
 
-use super::stored::{Stored, continues, parts};
+use super::{
+    ledger::Books,
+    stored::{Stored, continues, parts},
+};
 use crate::{
     event::Recorded,
     id::{CacheKey, Epoch, OwnerId, ProjectId, RunId, Sequence},
@@ -36,6 +39,7 @@ pub(super) struct Kept {
     last_mail: u64,
     groups: BTreeMap<(ProjectId, String), Claimant>,
     pub(super) cached: BTreeMap<CacheKey, CachedResult>,
+    pub(super) books: Books,
 }
 
 impl Kept {

@@ -4,6 +4,7 @@ mod agent;
 mod blobs;
 mod catalog;
 mod clock;
+mod ledger;
 mod observer;
 mod rows;
 mod store;
@@ -15,6 +16,7 @@ pub use agent::{
 pub use blobs::{BlobError, Blobs};
 pub use catalog::*;
 pub use clock::{Clock, Ids};
+pub use ledger::{CallRecord, CallState, HoldId, Ledger, LedgerError, Reserve, Settlement};
 pub use observer::Observer;
 pub use rows::*;
 pub use store::*;
