@@ -1,6 +1,6 @@
 //! Cleaning up: ended runs and expired results first, then the blobs that nothing refers to.
 
-use crate::{local::LocalStore, open, read, record::instant, write};
+use crate::{ledger, local::LocalStore, open, read, record::instant, write};
 use orchestrator_core::{
     port::{Cleaned, StoreError},
     time::Timestamp,
@@ -31,6 +31,8 @@ impl LocalStore {
             runs = removed;
             let work = move |conn: &Connection| write::forget_expired(conn, before);
             self.writer().write("forget expired results", work).await?;
+            let work = move |conn: &Connection| ledger::forget(conn, before);
+            self.writer().write("forget calls in the ledger", work).await?;
         }
         let (blobs, file) = (self.blobs(), self.file().to_path_buf());
         let patience = self.readers().patience();

@@ -1,8 +1,8 @@
-//! The orchestrator's event log, rows and blobs on one disk.
+//! The orchestrator's event log, rows, ledger and blobs on one disk.
 //!
-//! [`LocalStore`] implements the [`Store`](orchestrator_core::port::Store) and
-//! [`Catalog`](orchestrator_core::port::Catalog) ports on SQLite, [`FileBlobs`] the
-//! [`Blobs`](orchestrator_core::port::Blobs) port on plain files. What is acknowledged is durable:
+//! [`LocalStore`] implements the [`Store`](orchestrator_core::port::Store),
+//! [`Catalog`](orchestrator_core::port::Catalog) and [`Ledger`](orchestrator_core::port::Ledger)
+//! ports on SQLite, [`FileBlobs`] the [`Blobs`](orchestrator_core::port::Blobs) port on plain files. What is acknowledged is durable:
 //! it outlives the process and the machine's power.
 //!
 //! One thread writes. It takes all requests that wait, commits them as one group and then answers
@@ -33,6 +33,7 @@ mod clean;
 mod cursor;
 mod directory;
 mod error;
+mod ledger;
 mod local;
 mod migrate;
 mod open;

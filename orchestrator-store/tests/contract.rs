@@ -2,7 +2,7 @@
 
 use orchestrator_core::port::{Blobs, Catalog, Store};
 use orchestrator_store::{FileBlobs, LocalStore};
-use orchestrator_testkit::store_contract;
+use orchestrator_testkit::{ledger_contract, store_contract};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -28,6 +28,32 @@ async fn two_values_on_one_directory_keep_the_contract() {
         let two = Arc::new(LocalStore::open(dir.path()).unwrap());
         dirs.lock().unwrap().push(dir);
         (one as Arc<dyn Store>, two as Arc<dyn Catalog>)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ledger_keeps_its_contract() {
+    let dirs: Mutex<Vec<TempDir>> = Mutex::default();
+    ledger_contract::run_all(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+        dirs.lock().unwrap().push(dir);
+        ledger_contract::Subject { store: store.clone(), catalog: store.clone(), ledger: store }
+    })
+    .await;
+}
+
+/// The ledger through one value, the runs through another: two processes see no more of each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_beside_the_store_keeps_its_contract() {
+    let dirs: Mutex<Vec<TempDir>> = Mutex::default();
+    ledger_contract::run_all(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+        let ledger = Arc::new(LocalStore::open(dir.path()).unwrap());
+        dirs.lock().unwrap().push(dir);
+        ledger_contract::Subject { store: store.clone(), catalog: store, ledger }
     })
     .await;
 }

@@ -8,8 +8,9 @@
 
 use orchestrator_core::{
     event::{Content, Event, Recorded},
-    id::{RunId, Sequence},
-    port::{Catalog, Page, Rows, RunFilter, Signal, SpendGroup, Store, TaskFilter},
+    id::{ProjectId, RunId, Sequence, TenantId},
+    ledger::{Scope, Sums},
+    port::{Catalog, Ledger, Page, Rows, RunFilter, Signal, SpendGroup, Store, TaskFilter},
     run::{Run, RunStatus},
     time::Timestamp,
 };
@@ -18,7 +19,7 @@ use orchestrator_testkit::store_contract::{Driver, ended, run_id};
 use std::{fs, path::Path};
 
 /// The schemas that have a file here: every one but the newest.
-const SCHEMAS: [u32; 2] = [1, 2];
+const SCHEMAS: [u32; 3] = [1, 2, 3];
 
 fn restored(schema: u32) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -108,6 +109,13 @@ async fn open_runs_of_every_schema_go_on() {
 
         let spent = store.spending(SpendGroup::Run, Some(&open), None).await.unwrap();
         assert_eq!(spent[0].cost.known.0, 7);
+        // And what was spent before there was a ledger counts in it.
+        for scope in
+            [Scope::Run(open.clone()), Scope::Project(TenantId::default(), ProjectId::default())]
+        {
+            let (used, held) = store.sums(&scope, Timestamp(0)).await.unwrap();
+            assert_eq!((used.usd, held), (7, Sums::default()), "{scope}");
+        }
         let mut driver = Driver::new("open", 1_000);
         driver.seq = Sequence(3);
         driver.append(&store, vec![ended()], Rows::default()).await.unwrap();

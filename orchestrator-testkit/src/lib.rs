@@ -6,6 +6,7 @@
 //! - [`flip`]: a store with one bit flipped, anywhere.
 //! - [`model_server`]: a scripted server that speaks the protocols of model providers.
 //! - [`process`]: the real program, killed and with a disk that fails.
+//! - [`ledger_contract`]: what every ledger must do, as cases.
 //! - [`store_contract`]: what every store and every keeper of blobs must do, as cases.
 //!
 //! What it is not: part of any product. Nothing here may be a dependency of what is shipped.
@@ -29,6 +30,8 @@
 pub mod faults;
 
 pub mod flip;
+
+pub mod ledger_contract;
 
 pub mod model_server;
 

@@ -50,7 +50,7 @@ impl fmt::Display for Unit {
 }
 
 /// An amount of each unit: what a call may spend at most, or has spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Amounts {
     /// Money; `None` when no price is known, which no limit in USD lets pass.
@@ -62,6 +62,9 @@ pub struct Amounts {
 }
 
 impl Amounts {
+    /// Nothing at all.
+    pub const NONE: Self = Self { usd: Some(MicroUsd::ZERO), tokens: 0, requests: 0 };
+
     /// One call of `tokens` that costs `usd`.
     pub fn call(usd: Option<MicroUsd>, tokens: u64) -> Self {
         Self { usd, tokens, requests: 1 }

@@ -231,6 +231,7 @@ impl Catalog for MemoryStore {
                 kept.remove(id);
             }
             kept.cached.retain(|_, result| result.expires.is_none_or(|at| at > before));
+            kept.books.forget_calls(before);
         }
         Ok(Cleaned { runs: old, blobs: 0, bytes: 0 })
     }

@@ -73,6 +73,22 @@ impl Books {
     }
 }
 
+impl Books {
+    /// Forgets the sums of a run and its tasks.
+    pub(super) fn forget_run(&mut self, run: &RunId) {
+        self.sums.retain(|(scope, _), _| match scope {
+            Scope::Run(of) | Scope::Task(of, _) => of != run,
+            _ => true,
+        });
+    }
+
+    /// Forgets calls that were reserved before `before` and have ended.
+    pub(super) fn forget_calls(&mut self, before: Timestamp) {
+        self.calls
+            .retain(|_, call| call.record.at >= before || call.record.state == CallState::Held);
+    }
+}
+
 impl Kept {
     /// The run and the runs above it, with their budgets.
     fn chain(&self, run: Option<&RunId>) -> Vec<RunBudget> {
@@ -123,7 +139,7 @@ impl Ledger for MemoryStore {
             at: now,
             state: CallState::Held,
             worst: request.worst,
-            spent: Amounts::default(),
+            spent: Amounts::NONE,
         };
         kept.books.calls.insert(hold.clone(), Call { record, scopes });
         Ok(standings)

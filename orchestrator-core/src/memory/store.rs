@@ -79,6 +79,7 @@ impl Kept {
         }
         self.mail.retain(|_, signalled| signalled != run);
         self.groups.retain(|_, holder| holder.run != *run);
+        self.books.forget_run(run);
     }
 
     /// The runs, newest first.

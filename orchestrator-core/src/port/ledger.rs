@@ -4,7 +4,6 @@ use super::StoreError;
 use crate::{
     id::{OwnerId, RunId},
     ledger::{Amounts, Payer, Refusal, Rule, Scope, Standing, Sums},
-    money::MicroUsd,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -61,13 +60,12 @@ impl Settlement {
     /// What a call becomes by this that stands at `state` and has held `worst`: its new state and
     /// what it has spent; `None` when it stays what it is.
     pub fn follows(self, state: CallState, worst: Amounts) -> Option<(CallState, Amounts)> {
-        let none = Amounts { usd: Some(MicroUsd::ZERO), ..Amounts::default() };
         match (state, self) {
             (CallState::Held | CallState::Assumed, Self::Metered(spent)) => {
                 Some((CallState::Settled, spent))
             }
             (CallState::Held | CallState::Assumed, Self::Released) => {
-                Some((CallState::Released, none))
+                Some((CallState::Released, Amounts::NONE))
             }
             (CallState::Held, Self::Assumed) => Some((CallState::Assumed, worst)),
             (CallState::Assumed, Self::Assumed) | (CallState::Settled | CallState::Released, _) => {

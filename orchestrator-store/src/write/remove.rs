@@ -2,6 +2,7 @@
 
 use crate::{
     error::Fault,
+    ledger,
     record::{LAST_SEQ, instant, place},
 };
 use orchestrator_core::{id::RunId, time::Timestamp};
@@ -27,6 +28,7 @@ pub(crate) fn remove(
             let sql = format!("DELETE FROM {table} WHERE place BETWEEN ?1 AND ?2");
             conn.prepare_cached(&sql)?.execute([place(n, 0), place(n, LAST_SEQ)])?;
         }
+        ledger::forget_run(conn, run)?;
         // The tables that refer to the run follow it.
         conn.prepare_cached("DELETE FROM runs WHERE n = ?1")?.execute([n])?;
         removed.push(run.clone());
