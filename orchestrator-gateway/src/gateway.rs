@@ -2,14 +2,19 @@
 
 mod account;
 mod metering;
+mod reserving;
 
 pub use metering::Completion;
 
-use crate::{Client, GatewayError, ProviderConfig, Request, prices::PriceTable, provider::Sink};
+use crate::{
+    Client, Delta, GatewayError, ProviderConfig, Request, budget::Budget, prices::PriceTable,
+    provider::Sink,
+};
 use account::Account;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::ProviderName,
+    ledger::Payer,
     time::Timestamp,
     usage::{Spend, Usage},
 };
@@ -24,6 +29,7 @@ use tracing::{Instrument, field::Empty};
 pub struct Gateway {
     accounts: BTreeMap<ProviderName, Account>,
     prices: PriceTable,
+    budget: Option<Budget>,
 }
 
 impl Gateway {
@@ -43,7 +49,14 @@ impl Gateway {
                 return Err(GatewayError::Duplicate(config.name.to_string()));
             }
         }
-        Ok(Self { accounts, prices })
+        Ok(Self { accounts, prices, budget: None })
+    }
+
+    /// The same under `budget`: no call is made that its ledger has not let pass.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
     }
 
     /// The names of the providers, in order.
@@ -56,8 +69,13 @@ impl Gateway {
         &self.prices
     }
 
-    /// Asks `provider` for one answer. `now` tells the time; pieces of the answer go to `sink` as
-    /// they arrive.
+    /// Asks the account of `payer` for one answer. `now` tells the time; pieces of the answer go to
+    /// `sink` as they arrive.
+    ///
+    /// Under a budget the most that the call can cost is held before it goes out, and settled with
+    /// what it cost. Where a limit holds and the request does not bound its answer, it is bound to
+    /// what the limit leaves, and to 32,000 tokens. A call that fits but for what others hold waits
+    /// for them.
     ///
     /// Only a connection that could not be made is tried again here, and only twice, at once: all
     /// other retries are the engine's, so that they survive a restart.
@@ -67,11 +85,12 @@ impl Gateway {
     /// refusal by the model is not one of them: it is an answer with [`Stop::Refused`](crate::Stop::Refused).
     pub async fn complete(
         &self,
-        provider: &ProviderName,
+        payer: &Payer,
         request: &Request,
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
     ) -> Result<Completion, Failure> {
+        let provider = &payer.account;
         let Some(account) = self.accounts.get(provider) else {
             let message = format!(
                 "cannot call provider `{provider}`: it is not configured; add [providers.{provider}]"
@@ -94,8 +113,7 @@ impl Gateway {
             server.address = account.host,
             error.type = Empty,
         );
-        let result =
-            self.call(account, provider, request, now, sink).instrument(span.clone()).await;
+        let result = self.call(account, payer, request, now, sink).instrument(span.clone()).await;
         metering::record(&span, &result);
         result
     }
@@ -103,16 +121,34 @@ impl Gateway {
     async fn call(
         &self,
         account: &Account,
-        provider: &ProviderName,
+        payer: &Payer,
         request: &Request,
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
     ) -> Result<Completion, Failure> {
+        let provider = &payer.account;
         let leave = account.throttle.admit(request.estimated_tokens()).await;
-        let started = now();
-        account.admit(provider, started)?;
-        let result = account.provider.complete(request, now, sink).await;
+        account.admit(provider, now())?;
+        let (held, request, started) = self.reserve(account, payer, request, now, sink).await?;
+        let request = request.as_ref();
+        let mut held = held;
+        let result = {
+            let mut told = |delta: Delta| {
+                if let (Delta::Sent, Some(hold)) = (&delta, &mut held) {
+                    hold.sent();
+                }
+                sink(delta);
+            };
+            account.provider.complete(request, now, &mut told).await
+        };
         account.outcome(&result, now());
+        if let Some(hold) = held {
+            let end = self.settlement(account, payer, &request.model, &result, started);
+            for alert in hold.settle(end).await {
+                tracing::warn!(%alert, "budget");
+                sink(Delta::Warning(alert.to_string()));
+            }
+        }
         let price = |usage: &Usage| self.price(account, provider, &request.model, usage, started);
         let spend = |usage: Option<Usage>, cost| Spend {
             provider: provider.clone(),

@@ -10,7 +10,7 @@
 //! and keeps no state beyond the process. It never shows a key: see [`SecretString`].
 //!
 //! ```no_run
-//! use orchestrator_core::{id::ProviderName, time::Timestamp};
+//! use orchestrator_core::{id::ProviderName, ledger::Payer, time::Timestamp};
 //! use orchestrator_gateway::{
 //!     Client, Delta, Gateway, ProviderConfig, ProviderKind, Request, SecretString,
 //!     prices::PriceTable,
@@ -25,7 +25,7 @@
 //! let request = Request::new("claude-sonnet-4-5", "Why is the sky blue?").with_max_tokens(500);
 //! let mut letters = 0;
 //! let answer = gateway
-//!     .complete(&name, &request, &now, &mut |delta| {
+//!     .complete(&Payer::new(name, "claude-sonnet-4-5"), &request, &now, &mut |delta| {
 //!         if let Delta::Text(text) = delta {
 //!             letters += text.len();
 //!         }
@@ -37,6 +37,7 @@
 //! # }
 //! ```
 
+pub mod budget;
 mod config;
 mod error;
 mod failure;

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
 
-use orchestrator_core::{id::ProviderName, time::Timestamp};
+use orchestrator_core::{id::ProviderName, ledger::Payer, time::Timestamp};
 use orchestrator_gateway::{
     Client, Gateway, ProviderConfig, ProviderKind, Request, SecretString, prices::PriceTable,
 };
@@ -57,7 +57,8 @@ async fn no_error_log_or_debug_form_shows_the_key() {
                 let shown = format!("{config:?}");
                 let gateway = Gateway::new([config], PriceTable::empty(), Client::new()).unwrap();
                 let (now, request) = (|| Timestamp(0), Request::new("m", "p"));
-                let result = gateway.complete(&name, &request, &now, &mut |_| {}).await;
+                let result =
+                    gateway.complete(&Payer::new(name, "m"), &request, &now, &mut |_| {}).await;
                 let shown = format!("{shown} {result:?} {gateway:?}");
                 assert!(!shown.contains(KEY), "{shown}");
                 assert!(!shown.contains("0123456789abcdef"), "{shown}");

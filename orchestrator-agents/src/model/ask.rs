@@ -6,7 +6,7 @@
 use super::{books, watch::Watch};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
-    id::ProviderName,
+    ledger::Payer,
     port::{AttemptHost, Call, Step},
     usage::{Cost, Spend},
 };
@@ -41,7 +41,7 @@ impl Said {
 /// One conversation. It keeps the books of all its calls, the failed ones included.
 pub(super) struct Conversation<'a> {
     gateway: &'a Gateway,
-    provider: &'a ProviderName,
+    payer: Payer,
     request: Request,
     host: &'a dyn AttemptHost,
     spend: Vec<Spend>,
@@ -50,11 +50,11 @@ pub(super) struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     pub(super) fn new(
         gateway: &'a Gateway,
-        provider: &'a ProviderName,
+        payer: Payer,
         request: Request,
         host: &'a dyn AttemptHost,
     ) -> Self {
-        Self { gateway, provider, request, host, spend: Vec::new() }
+        Self { gateway, payer, request, host, spend: Vec::new() }
     }
 
     pub(super) fn model(&self) -> &str {
@@ -84,7 +84,7 @@ impl<'a> Conversation<'a> {
             .map(|message| json!([format!("{:?}", message.author), message.text]))
             .collect();
         json!({
-            "provider": self.provider.as_str(),
+            "provider": self.payer.account.as_str(),
             "model": self.request.model,
             "system": self.request.system,
             "messages": messages,
@@ -104,7 +104,7 @@ impl<'a> Conversation<'a> {
             tokio::select! {
                 biased;
                 () = host.cancelled() => None,
-                result = self.gateway.complete(self.provider, &self.request, &now, &mut sink) => {
+                result = self.gateway.complete(&self.payer, &self.request, &now, &mut sink) => {
                     Some(result)
                 }
             }
@@ -120,7 +120,7 @@ impl<'a> Conversation<'a> {
             }
             None => {
                 if watch.sent > 0 {
-                    let line = self.gateway.dropped(self.provider, self.model(), watch.usage);
+                    let line = self.gateway.dropped(&self.payer.account, self.model(), watch.usage);
                     books::add(&mut self.spend, line);
                 }
                 let message = format!("the call of model `{}` was cancelled", self.model());

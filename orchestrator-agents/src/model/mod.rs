@@ -69,7 +69,8 @@ impl Agent for ModelAgent {
             None => None,
         };
         let request = prompt::request(assignment, model);
-        let mut conversation = Conversation::new(&self.gateway, &agent.provider, request, host);
+        let mut conversation =
+            Conversation::new(&self.gateway, assignment.payer(model), request, host);
         let result = converse(&mut conversation, schema.as_ref(), host).await;
         let spend = conversation.into_spend();
         match result {

@@ -42,6 +42,18 @@ impl<'a> Watch<'a> {
                 self.bytes += text.len() as u64;
                 "thinking"
             }
+            Delta::Waiting(what) => {
+                let usage = self.before.0 + self.usage;
+                self.host.progress(Progress {
+                    doing: format!("waiting for {what}"),
+                    usage,
+                    cost: self.before.1,
+                });
+                return;
+            }
+            Delta::Warning(text) => {
+                return self.host.log(LogLine { stream: LogStream::Note, text });
+            }
             Delta::Usage(usage) => {
                 self.usage = usage;
                 "answering"

@@ -7,7 +7,7 @@ use crate::{
     error::{ErrorClass, Failure},
     event::ArtifactRef,
     expr,
-    id::RunId,
+    id::{ProjectId, RunId, TenantId},
     port::{Agent, Answer, Assignment, CachedResult, StoreError, Work},
     run::{Briefing, Run, Sight},
     task::{CachePolicy, TaskKind},
@@ -28,6 +28,8 @@ pub(super) struct Plan {
     briefing: Briefing,
     inputs: Arc<Value>,
     directory: PathBuf,
+    tenant: TenantId,
+    project: ProjectId,
     /// What the tasks that it adds may refer to, when it manages the others.
     manages: Option<accept::Managed>,
     spec: Arc<AgentSpec>,
@@ -63,6 +65,8 @@ impl Plan {
             briefing,
             inputs: created.inputs.clone(),
             directory: created.directory.clone(),
+            tenant: created.tenant.clone(),
+            project: created.project.clone(),
             run: created.run.clone(),
             manages: accept::Managed::by(run, place),
             key,
@@ -217,6 +221,8 @@ impl Plan {
         assignment.first_attempt = briefing.first_attempt;
         assignment.compact = briefing.compact;
         assignment.project = self.directory.clone();
+        assignment.tenant = self.tenant.clone();
+        assignment.project_id = self.project.clone();
         assignment.timeout = self.timeout;
         Ok((assignment, salt))
     }

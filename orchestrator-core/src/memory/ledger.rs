@@ -166,6 +166,10 @@ impl Ledger for MemoryStore {
         Ok(self.kept().books.expire(dead, now))
     }
 
+    async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError> {
+        Ok(self.kept().books.owners.keys().cloned().collect())
+    }
+
     async fn standings(
         &self,
         payer: &Payer,

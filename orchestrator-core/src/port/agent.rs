@@ -3,7 +3,8 @@
 use crate::{
     agent::AgentSpec,
     error::{ErrorClass, Failure},
-    id::{AttemptNumber, Epoch, RunId, TaskName, TurnNumber},
+    id::{AttemptNumber, Epoch, ProjectId, RunId, TaskName, TenantId, TurnNumber},
+    ledger::Payer,
     task::TaskStatus,
     time::Timestamp,
     usage::{Cost, Spend, Usage},
@@ -69,6 +70,10 @@ pub struct Assignment {
     pub compact: bool,
     /// The project's directory.
     pub project: PathBuf,
+    /// Whose project it is.
+    pub tenant: TenantId,
+    /// The project's id.
+    pub project_id: ProjectId,
     /// How long the attempt may take.
     pub timeout: Option<Duration>,
 }
@@ -93,6 +98,8 @@ impl Assignment {
             first_attempt: AttemptNumber(1),
             compact: false,
             project: PathBuf::from("."),
+            tenant: TenantId::default(),
+            project_id: ProjectId::default(),
             timeout: None,
         }
     }
@@ -101,6 +108,20 @@ impl Assignment {
     /// for calls that can tell a repetition: `RUN/TASK/ATTEMPT/TURN`.
     pub fn turn_key(&self, turn: TurnNumber) -> String {
         format!("{}/{}/{}/{turn}", self.run, self.task, self.first_attempt)
+    }
+
+    /// Who pays for a call of `model` that the agent makes for it.
+    pub fn payer(&self, model: impl Into<String>) -> Payer {
+        Payer {
+            tenant: self.tenant.clone(),
+            project: self.project_id.clone(),
+            run: Some(self.run.clone()),
+            task: Some(self.task.clone()),
+            attempt: Some(self.attempt),
+            agent: Some(self.agent.name.clone()),
+            account: self.agent.provider.clone(),
+            model: model.into(),
+        }
     }
 
     /// The prompt, or nothing for a command.

@@ -178,6 +178,12 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError::Store`].
     async fn expire(&self, dead: Option<&OwnerId>, now: Timestamp) -> Result<u64, LedgerError>;
 
+    /// The owners whose leases have not ended, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError>;
+
     /// How the limits stand that a call for `payer` would meet.
     ///
     /// # Errors

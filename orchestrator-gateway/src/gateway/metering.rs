@@ -1,7 +1,7 @@
 //! What a call cost, and what is told about it.
 
 use super::{Account, Gateway};
-use crate::provider::Stop;
+use crate::{prices::PriceEntry, provider::Stop};
 use orchestrator_core::{
     error::Failure,
     id::ProviderName,
@@ -37,11 +37,23 @@ impl Gateway {
         usage: &Usage,
         at: Timestamp,
     ) -> Option<MicroUsd> {
-        if account.is_local {
-            let own = self.prices.find_own(provider, model);
-            return own.map_or(Some(MicroUsd::ZERO), |entry| entry.cost(usage, at));
+        if let Some(free) = self.free(account, provider, model) {
+            return Some(free);
         }
-        self.prices.find(provider, model)?.cost(usage, at)
+        self.entry(account, provider, model)?.cost(usage, at)
+    }
+
+    /// The price of a model: on this machine only one that the user has put on it.
+    pub(super) fn entry(
+        &self,
+        account: &Account,
+        provider: &ProviderName,
+        model: &str,
+    ) -> Option<&PriceEntry> {
+        match account.is_local {
+            true => self.prices.find_own(provider, model),
+            false => self.prices.find(provider, model),
+        }
     }
 
     /// The cost of any number of tokens, when it is zero.

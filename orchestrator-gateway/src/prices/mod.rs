@@ -5,6 +5,7 @@
 
 mod entry;
 mod table;
+mod worst;
 
 pub use entry::{LongPrompt, PeakHours, PriceEntry, Rates};
 pub use table::{PriceError, PriceTable};

@@ -119,6 +119,10 @@ impl Message {
 pub enum Delta {
     /// The request goes out now; from here on it may cost something.
     Sent,
+    /// The call waits, and for what.
+    Waiting(String),
+    /// A budget is spent to a good part.
+    Warning(String),
     /// More of the answer.
     Text(String),
     /// More of the model's reasoning, which is not part of the answer.
@@ -171,6 +175,17 @@ pub(crate) struct CallFailure {
     pub(crate) failure: Failure,
     /// What was used by then: `None` before the server began to answer.
     pub(crate) used: Option<Used>,
+    /// Whether it may cost something, where nobody says what was used.
+    pub(crate) billing: Billing,
+}
+
+/// Whether a call that failed may cost something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Billing {
+    /// It was not made, or the server refused it.
+    None,
+    /// The server had it, and may have worked on it.
+    Possible,
 }
 
 /// What a broken call has used.
@@ -183,6 +198,6 @@ pub(crate) struct Used {
 
 impl From<Failure> for CallFailure {
     fn from(failure: Failure) -> Self {
-        Self { failure, used: None }
+        Self { failure, used: None, billing: Billing::None }
     }
 }

@@ -9,7 +9,7 @@ mod read;
 pub(crate) use anthropic::Anthropic;
 pub(crate) use endpoint::Endpoint;
 pub use message::{Author, Delta, Message, Request, Stop};
-pub(crate) use message::{CallFailure, Response, Used};
+pub(crate) use message::{Billing, CallFailure, Response, Used};
 pub(crate) use openai_chat::OpenAiChat;
 
 use async_trait::async_trait;

@@ -1,6 +1,6 @@
 //! Reading an answer: a stream of events, or one JSON document where a server does not stream.
 
-use super::{CallFailure, Delta, Endpoint, Response, Sink, Stop, Used};
+use super::{Billing, CallFailure, Delta, Endpoint, Response, Sink, Stop, Used};
 use crate::{
     failure::{self, ErrorBody},
     sse::{Event, SseParser},
@@ -136,7 +136,10 @@ pub(super) async fn answer(
             body.finish();
             Ok(so_far.into_response())
         }
-        Err(failure) => Err(CallFailure { failure, used: Some(so_far.used()) }),
+        Err(failure) => {
+            let (used, billing) = (Some(so_far.used()), Billing::Possible);
+            Err(CallFailure { failure, used, billing })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request and its answer.
 
-use crate::provider::Endpoint;
+use crate::provider::{Billing, CallFailure, Endpoint};
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream::BoxStream};
@@ -26,13 +26,14 @@ pub(crate) struct Incoming {
 /// Posts `json` to `url` and waits for the head of the answer.
 ///
 /// Connecting is tried up to three times within a second or so: nothing was sent by then. All
-/// other failures are returned, for the engine's durable retry to decide.
+/// other failures are returned, for the engine's durable retry to decide. One of a connection that
+/// was made may cost something: the server may have the request.
 pub(crate) async fn send(
     endpoint: &Endpoint,
     url: &Url,
     headers: HeaderMap,
     json: Vec<u8>,
-) -> Result<Incoming, Failure> {
+) -> Result<Incoming, CallFailure> {
     let client = endpoint
         .client
         .for_url(url)
@@ -60,9 +61,14 @@ pub(crate) async fn send(
     let limit = endpoint.timeouts.answer;
     let response = match timeout(limit, answer).await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(unreachable(endpoint, &error, client.no_roots.as_deref())),
+        Ok(Err(error)) => {
+            let failure = unreachable(endpoint, &error, client.no_roots.as_deref());
+            let billing = if error.is_connect() { Billing::None } else { Billing::Possible };
+            return Err(CallFailure { failure, used: None, billing });
+        }
         Err(_) => {
-            return Err(endpoint.transient(format!("did not answer within {}", seconds(limit))));
+            let failure = endpoint.transient(format!("did not answer within {}", seconds(limit)));
+            return Err(CallFailure { failure, used: None, billing: Billing::Possible });
         }
     };
     let (status, headers) = (response.status().as_u16(), response.headers().clone());

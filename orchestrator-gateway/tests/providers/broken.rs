@@ -3,6 +3,7 @@
 use crate::rig::{BOTH, Rig, USED, model, name, text};
 use orchestrator_core::{
     error::ErrorClass,
+    ledger::Payer,
     time::Timestamp,
     usage::{TokenCount, Usage},
 };
@@ -138,8 +139,11 @@ async fn a_server_that_is_not_there_is_named() {
     drop(rig.server);
     let now = || Timestamp(0);
     let request = Request::new("m", "p");
-    let failure =
-        rig.gateway.complete(&name("chat"), &request, &now, &mut |_| {}).await.unwrap_err();
+    let failure = rig
+        .gateway
+        .complete(&Payer::new(name("chat"), "m"), &request, &now, &mut |_| {})
+        .await
+        .unwrap_err();
     assert_eq!(failure.class, ErrorClass::Transient);
     assert!(
         failure.message.contains(&host) && failure.message.contains("[providers.chat]"),

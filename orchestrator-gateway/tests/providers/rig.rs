@@ -3,6 +3,7 @@
 use orchestrator_core::{
     error::Failure,
     id::ProviderName,
+    ledger::Payer,
     time::Timestamp,
     usage::{TokenCount, Usage},
 };
@@ -78,7 +79,9 @@ impl Rig {
         let now = || Timestamp(self.clock.load(Ordering::Relaxed));
         let result = self
             .gateway
-            .complete(&name(provider), request, &now, &mut |delta| deltas.push(delta))
+            .complete(&Payer::new(name(provider), ""), request, &now, &mut |delta| {
+                deltas.push(delta)
+            })
             .await;
         (result, deltas)
     }

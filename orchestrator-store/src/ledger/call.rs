@@ -116,6 +116,18 @@ pub(super) fn expire(
     Ok(assumed)
 }
 
+/// The owners whose leases have not ended.
+pub(super) fn owners(conn: &Connection) -> Result<Vec<OwnerId>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT owner FROM ledger_owners ORDER BY owner")?;
+    let owners = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let owner = |text: Result<String, rusqlite::Error>| {
+        let damaged =
+            |error| StoreError::Damaged(format!("an owner of reservations in the ledger: {error}"));
+        Ok(OwnerId::new(text?).map_err(damaged)?)
+    };
+    owners.map(owner).collect()
+}
+
 /// Calls in the order of their reservations' ids.
 pub(super) fn list(
     conn: &Connection,

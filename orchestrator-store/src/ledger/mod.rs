@@ -43,6 +43,11 @@ impl Ledger for LocalStore {
         Ok(self.writer().write("expire reservations in the ledger", work).await?)
     }
 
+    async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError> {
+        let work = |conn: &Connection| call::owners(conn);
+        Ok(self.readers().read("list the owners of reservations", work).await?)
+    }
+
     async fn standings(
         &self,
         payer: &Payer,

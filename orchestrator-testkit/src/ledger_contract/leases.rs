@@ -33,6 +33,7 @@ pub(super) async fn what_a_dead_process_held_is_assumed(subject: Subject) {
     assert_eq!(in_all(ledger, &project()).await, (sums(35, 2), sums(65, 1)));
     assert_eq!(ledger.expire(None, Timestamp(NOW.0 + MINUTE)).await, Ok(0), "nothing is left");
     // One that is known to be dead need not lapse.
+    assert_eq!(ledger.owners().await, Ok(vec![owner("gateway-2")]));
     let now = Timestamp(NOW.0 + MINUTE + 1);
     assert_eq!(ledger.expire(Some(&owner("nobody")), now).await, Ok(0));
     assert_eq!(ledger.expire(Some(&owner("gateway-2")), now).await, Ok(1));

@@ -1,0 +1,127 @@
+//! What a call holds before it goes out, and how that ends.
+
+use super::{Account, Gateway};
+use crate::{
+    Delta, Request,
+    budget::{BudgetError, DEFAULT_MAX_TOKENS, Hold, most_input},
+    provider::{Billing, CallFailure, Response, Sink},
+};
+use orchestrator_core::{
+    error::Failure,
+    ledger::{Amounts, Payer, RefusalKind, Unit},
+    money::MicroUsd,
+    port::Settlement,
+    time::Timestamp,
+    usage::Usage,
+};
+use std::borrow::Cow;
+
+/// An answer that must be shorter than that is not worth its prompt; the call is refused instead.
+const LEAST_OUTPUT: u64 = 256;
+
+impl Gateway {
+    /// Holds the most that `request` can cost. Returns the request as it is to be sent, its answer
+    /// bound where a limit holds, and the time whose prices hold.
+    pub(super) async fn reserve<'r>(
+        &self,
+        account: &Account,
+        payer: &Payer,
+        request: &'r Request,
+        now: &(dyn Fn() -> Timestamp + Sync),
+        sink: &mut Sink<'_>,
+    ) -> Result<(Option<Hold>, Cow<'r, Request>, Timestamp), Failure> {
+        let Some(budget) = &self.budget else { return Ok((None, Cow::Borrowed(request), now())) };
+        let payer = Payer { model: request.model.clone(), ..payer.clone() };
+        let input = most_input(request);
+        let mut output = u64::from(request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
+        loop {
+            let started = now();
+            let worst = self.worst(account, &payer, input, output, started);
+            let mut waits = |refusal: &_| sink(Delta::Waiting(format!("a budget: {refusal}")));
+            match budget.reserve_patiently(&payer, worst, &mut waits).await {
+                Ok(hold) => {
+                    let mut request = Cow::Borrowed(request);
+                    if request.max_tokens.is_none() && hold.is_limited() {
+                        let bound = u32::try_from(output).unwrap_or(u32::MAX);
+                        request.to_mut().max_tokens = Some(bound);
+                    }
+                    return Ok((Some(hold), request, started));
+                }
+                Err(BudgetError::Refused(refusal))
+                    if request.max_tokens.is_none() && refusal.kind == RefusalKind::Over =>
+                {
+                    // The default is more than is left: ask for what is.
+                    let left = refusal.standing.limit.most.saturating_sub(refusal.standing.spent());
+                    let fits = match refusal.standing.limit.unit {
+                        Unit::Usd => self.affordable(account, &payer, input, left, started),
+                        Unit::Tokens => left.checked_sub(input),
+                        _ => None,
+                    };
+                    match fits.filter(|fits| (LEAST_OUTPUT..output).contains(fits)) {
+                        Some(fits) => output = fits,
+                        None => return Err(refused(BudgetError::Refused(refusal), &payer)),
+                    }
+                }
+                Err(error) => return Err(refused(error, &payer)),
+            }
+        }
+    }
+
+    /// The most that so many tokens cost.
+    fn worst(
+        &self,
+        account: &Account,
+        payer: &Payer,
+        input: u64,
+        output: u64,
+        at: Timestamp,
+    ) -> Amounts {
+        let usd = match self.free(account, &payer.account, &payer.model) {
+            Some(free) => Some(free),
+            None => {
+                let entry = self.entry(account, &payer.account, &payer.model);
+                entry.and_then(|entry| entry.worst(input, output, at))
+            }
+        };
+        Amounts::call(usd, input + output)
+    }
+
+    /// How many tokens of output `usd` buys beside the prompt.
+    fn affordable(
+        &self,
+        account: &Account,
+        payer: &Payer,
+        input: u64,
+        usd: u64,
+        at: Timestamp,
+    ) -> Option<u64> {
+        let entry = self.entry(account, &payer.account, &payer.model)?;
+        entry.affordable_output(input, MicroUsd(usd), at)
+    }
+
+    /// How a call that ended so is settled.
+    pub(super) fn settlement(
+        &self,
+        account: &Account,
+        payer: &Payer,
+        model: &str,
+        result: &Result<Response, CallFailure>,
+        started: Timestamp,
+    ) -> Settlement {
+        let metered = |usage: &Usage| {
+            let cost = self.price(account, &payer.account, model, usage, started);
+            Settlement::Metered(Amounts::call(cost, usage.total().0))
+        };
+        match result {
+            Ok(Response { usage: Some(usage), .. }) => metered(usage),
+            Ok(_) => Settlement::Assumed,
+            Err(CallFailure { used: Some(used), .. }) if used.is_final => metered(&used.usage),
+            Err(CallFailure { billing: Billing::Possible, .. }) => Settlement::Assumed,
+            Err(CallFailure { billing: Billing::None, .. }) => Settlement::Released,
+        }
+    }
+}
+
+fn refused(error: BudgetError, payer: &Payer) -> Failure {
+    error.into_failure(&payer.model)
+}
