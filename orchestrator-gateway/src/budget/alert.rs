@@ -48,8 +48,7 @@ impl Alerts {
     pub(super) fn look(&self, standing: Standing, now: Timestamp) -> Option<Alert> {
         let percent = standing.percent();
         let last = if standing.limit.is_hard { None } else { Some(100) };
-        let reached =
-            THRESHOLDS.into_iter().chain(last).filter(|part| *part <= percent).next_back()?;
+        let reached = THRESHOLDS.into_iter().chain(last).rfind(|part| *part <= percent)?;
         let limit = &standing.limit;
         let since = limit.window.since(now);
         let key = (limit.scope.key(), limit.window, limit.unit, limit.most);
