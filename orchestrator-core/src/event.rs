@@ -24,7 +24,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The version of the records that this build writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The oldest version of the records that this build reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -264,6 +264,12 @@ pub enum Event {
     },
     /// The run goes on after a pause.
     RunResumed {},
+    /// The run has another budget, or one that it depends on has changed.
+    BudgetSet {
+        /// The most that the run may cost from now on; as before when it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usd: Option<MicroUsd>,
+    },
     /// The run has taken longer than it may.
     RunTimedOut {},
     /// A task with `on-failure: compensate` failed: nothing new is started, and what was done will
@@ -585,7 +591,7 @@ pub struct ArtifactRef {
 
 impl Event {
     /// The stable names of every kind.
-    pub const KINDS: [&str; 32] = [
+    pub const KINDS: [&str; 33] = [
         "run-created",
         "attempt-started",
         "session-known",
@@ -610,6 +616,7 @@ impl Event {
         "signal-taken",
         "pause-requested",
         "run-resumed",
+        "budget-set",
         "run-timed-out",
         "compensation-began",
         "undo-planned",
@@ -647,6 +654,7 @@ impl Event {
             Self::SignalTaken { .. } => "signal-taken",
             Self::PauseRequested { .. } => "pause-requested",
             Self::RunResumed { .. } => "run-resumed",
+            Self::BudgetSet { .. } => "budget-set",
             Self::RunTimedOut { .. } => "run-timed-out",
             Self::CompensationBegan { .. } => "compensation-began",
             Self::UndoPlanned { .. } => "undo-planned",
@@ -687,6 +695,7 @@ impl Event {
             | Self::SignalTaken { .. }
             | Self::PauseRequested { .. }
             | Self::RunResumed { .. }
+            | Self::BudgetSet { .. }
             | Self::RunTimedOut { .. }
             | Self::UndoPlanned { .. }
             | Self::ChainStarted { .. }

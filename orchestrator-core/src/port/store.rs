@@ -7,6 +7,7 @@ use super::Rows;
 use crate::{
     event::{ArtifactRef, Content, Recorded, Reply},
     id::{BlobId, CacheKey, Epoch, OwnerId, ProjectId, RunId, Sequence, TaskName, WorkflowName},
+    money::MicroUsd,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -207,6 +208,13 @@ pub enum Signal {
         task: TaskName,
         /// Who or why.
         reason: String,
+    },
+    /// Give the run another budget, or look at the budgets again: what the budget stopped is tried
+    /// once more.
+    Budget {
+        /// The most that the run may cost from now on; as before when it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usd: Option<MicroUsd>,
     },
     /// A child of the run has ended: look at it.
     ChildEnded {

@@ -31,6 +31,7 @@ use crate::{
     event::{Recorded, RunCreated},
     graph::Graph,
     id::{AgentName, Epoch, RunId, Sequence, TaskName},
+    money::MicroUsd,
     port::Rows,
     schedule::{HeldUp, ReadyQueue},
     task::{Binding, TaskSpec, TaskStatus},
@@ -108,6 +109,8 @@ pub struct Run {
     /// Why it was cancelled.
     cancelled: Option<String>,
     paused: bool,
+    /// The most that it may cost now.
+    budget: Option<MicroUsd>,
     timed_out: bool,
     /// The task whose failure is being compensated.
     compensating: Option<usize>,

@@ -36,7 +36,7 @@ impl Run {
             failed: self.failed,
             usage: self.usage,
             cost: self.cost,
-            budget: created.budget,
+            budget: self.budget,
             seq: self.seq,
         }
     }

@@ -79,6 +79,8 @@ pub(crate) fn describe(event: &Event) -> String {
         Event::PauseRequested { now: true } => "paused; what runs stops at its next turn".into(),
         Event::PauseRequested { now: false } => "paused; what runs may finish".into(),
         Event::RunResumed {} => "goes on".to_owned(),
+        Event::BudgetSet { usd: Some(usd) } => format!("may cost ${usd} from now on"),
+        Event::BudgetSet { usd: None } => "a budget above it has changed".to_owned(),
         Event::RunTimedOut {} => "the run has taken longer than it may".to_owned(),
         Event::CompensationBegan { task } => format!("{task} failed: what was done is undone"),
         Event::UndoPlanned { tasks } => {

@@ -4,6 +4,7 @@ use super::fixture::{Driver, Subject, run_id};
 use orchestrator_core::{
     event::{Reply, Verdict},
     id::RunId,
+    money::MicroUsd,
     port::{Mail, Signal, SignalRecord},
     time::Timestamp,
 };
@@ -45,6 +46,8 @@ pub(super) async fn every_kind_of_signal_comes_back(subject: Subject) {
         Signal::Reply { task: task.clone(), reply: reply(Verdict::Answered("'yes'".into())) },
         Signal::Kill { task, reason: "stuck".into() },
         Signal::ChildEnded { run: run_id("b") },
+        Signal::Budget { usd: Some(MicroUsd(2_500_000)) },
+        Signal::Budget { usd: None },
     ];
     for signal in &sent {
         store.signal(&run, signal.clone(), Timestamp(1)).await.expect("signal");

@@ -5,11 +5,15 @@ use crate::{
     command::Rejected,
     effect::Effect,
     error::{ErrorClass, Failure},
-    event::{Event, SkipReason},
+    event::{AskKind, Event, Reply, SkipReason, Verdict},
     id::{Epoch, TaskName},
+    money::MicroUsd,
     port::Signal,
     task::TaskStatus,
 };
+
+/// Who approves what was stopped by a budget, when the budget is another.
+const BY_BUDGET: &str = "budget";
 
 impl Run {
     pub(super) fn take_signal(
@@ -31,6 +35,7 @@ impl Run {
             Signal::Cancel { reason } => self.cancel(reason, to),
             Signal::Pause { now } => self.pause(now, to),
             Signal::Resume {} => self.go_on(to),
+            Signal::Budget { usd } => self.set_budget(usd, to),
             Signal::Reply { task, reply } => {
                 if let Some(place) = self.place(task.as_str()) {
                     // Whether it can be taken was asked above.
@@ -86,6 +91,7 @@ impl Run {
             Signal::Cancel { .. }
             | Signal::Pause { .. }
             | Signal::Resume {}
+            | Signal::Budget { .. }
             | Signal::ChildEnded { .. } => None,
         }
     }
@@ -186,6 +192,22 @@ impl Run {
     fn go_on(&mut self, to: &mut Deciding<'_>) {
         self.record(to, Event::RunResumed {});
         self.tell_children(&Signal::Resume {});
+    }
+
+    /// Tries again what a budget has stopped, here and in the runs below, which count to it.
+    fn set_budget(&mut self, usd: Option<MicroUsd>, to: &mut Deciding<'_>) {
+        self.record(to, Event::BudgetSet { usd });
+        for place in 0..self.tasks.len() {
+            let state = &self.tasks[place];
+            let stopped = state.ask().is_some_and(|ask| ask.kind == AskKind::Failure)
+                && state.error().is_some_and(|error| error.class == ErrorClass::OverBudget);
+            if stopped {
+                let reply = Reply { verdict: Verdict::Approved, by: BY_BUDGET.to_owned() };
+                // A task that asks about a failure takes a yes.
+                let _ = self.reply(place, reply, to);
+            }
+        }
+        self.tell_children(&Signal::Budget { usd: None });
     }
 
     fn tell_children(&mut self, signal: &Signal) {

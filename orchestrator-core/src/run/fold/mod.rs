@@ -50,6 +50,7 @@ impl Run {
         (0..tasks.len()).for_each(|place| changed.note(place));
         Self {
             open: tasks.len(),
+            budget: created.budget,
             created,
             graph,
             places,
@@ -131,6 +132,10 @@ impl Run {
             }
             Event::RunResumed {} => {
                 self.paused = false;
+                Ok(())
+            }
+            Event::BudgetSet { usd } => {
+                self.budget = usd.or(self.budget);
                 Ok(())
             }
             Event::RunTimedOut {} => {

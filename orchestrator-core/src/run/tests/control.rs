@@ -80,6 +80,26 @@ fn signals_are_taken_once_and_refused_with_a_reason() {
 }
 
 #[test]
+fn another_budget_tries_again_what_the_budget_stopped_and_nothing_else() {
+    let tasks = json!({ "a": task(&[]), "b": task(&[]), "c": task(&["a", "b"]) });
+    let mut driven = Driven::new(tasks);
+    driven.fail("a", ErrorClass::OverBudget);
+    driven.fail("b", ErrorClass::Auth);
+    driven.check("a:waiting b:waiting c:pending");
+    let before = driven.run.run_row().budget;
+    driven.signal(Signal::Budget { usd: None });
+    driven.check("a:running b:waiting c:pending");
+    assert_eq!(driven.run.run_row().budget, before);
+    driven.fail("a", ErrorClass::OverBudget);
+    driven.signal(Signal::Budget { usd: Some(MicroUsd(7)) });
+    driven.check("a:running b:waiting c:pending");
+    assert_eq!(driven.run.run_row().budget, Some(MicroUsd(7)));
+    driven.answer("a", json!(1));
+    driven.check("a:succeeded b:waiting c:pending");
+    driven.check_replay();
+}
+
+#[test]
 fn one_task_is_stopped_and_the_others_go_on() {
     let mut driven = Driven::new(json!({ "a": task(&[]), "b": task(&["a"]), "c": task(&[]) }));
     let kill = |task: &str| Signal::Kill { task: TaskName::new(task).unwrap(), reason: "x".into() };
