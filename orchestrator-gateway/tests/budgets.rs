@@ -24,6 +24,7 @@ use orchestrator_testkit::{
     model_server::{ModelServer, Reply},
 };
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -359,6 +360,12 @@ impl Ledger for Failing {
     }
     async fn sums(&self, scope: &Scope, since: Timestamp) -> Result<(Sums, Sums), LedgerError> {
         self.ledger.sums(scope, since).await
+    }
+    async fn tally(
+        &self,
+        run: Option<&RunId>,
+    ) -> Result<BTreeMap<CallState, (u64, Sums)>, LedgerError> {
+        self.ledger.tally(run).await
     }
     async fn calls(
         &self,

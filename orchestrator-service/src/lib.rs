@@ -30,6 +30,7 @@
 //! ```
 
 mod again;
+mod budget;
 mod clock;
 mod config;
 mod control;

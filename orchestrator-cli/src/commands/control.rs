@@ -5,6 +5,7 @@ use crate::{
     problem::Failure, progress, runtime,
 };
 use clap::Args;
+use orchestrator_core::money::MicroUsd;
 use orchestrator_service::{Answer, OrchestratorService, Resumed, views::ControlView};
 
 /// Who says something, and whether the run is to go on at once.
@@ -45,7 +46,7 @@ impl Saying {
                 console.lines(&lines(console, &done))?;
             }
             match &done.resume {
-                Some(run) => go_on(console, &service, run, &Detach::default()).await,
+                Some(run) => go_on(console, &service, run, None, &Detach::default()).await,
                 None => Ok(Exit::Done),
             }
         })
@@ -57,10 +58,11 @@ pub(super) async fn go_on(
     console: &Console,
     service: &OrchestratorService,
     run: &str,
+    budget: Option<MicroUsd>,
     detach: &Detach,
 ) -> Result<Exit, Failure> {
     let interrupts = Interrupts::listen()?;
-    match service.go_on(run).await? {
+    match service.go_on(run, budget).await? {
         Resumed::Told(done) => {
             tell(console, &done)?;
             Ok(Exit::Done)

@@ -4,6 +4,7 @@ use crate::{
     context::Context,
     exit::Exit,
     output::{
+        Console,
         paint::Tone,
         table::{Align, Cell, Table},
         text,
@@ -12,6 +13,7 @@ use crate::{
     runtime,
 };
 use clap::{Args, ValueEnum};
+use orchestrator_core::ledger::Unit;
 use orchestrator_service::{
     CostQuery,
     views::{self, CostGroup, CostRow},
@@ -90,6 +92,7 @@ impl CostReport {
             Format::Markdown => console.data(&markdown(&report))?,
             Format::Table => {
                 console.table(&table(&report))?;
+                talk(console, &report);
                 if report.total.spent.unpriced_requests > 0 {
                     let unpriced = text::counted(report.total.spent.unpriced_requests, "request");
                     console.say(&format!(
@@ -116,6 +119,26 @@ const COLUMNS: [Column; 9] = [
     ("cost_usd", |row| row.spent.cost_usd.to_string()),
     ("unpriced_requests", |row| row.spent.unpriced_requests.to_string()),
 ];
+
+/// What the table does not say: calls whose cost is assumed, and how limits stand.
+fn talk(console: &Console, report: &views::CostReport) {
+    let ledger = &report.ledger;
+    if ledger.assumed_calls > 0 {
+        console.say(&format!(
+            "{} ended without a word of what was used: budgets count the most that they can have \
+             cost, ${}",
+            text::counted(ledger.assumed_calls, "call"),
+            ledger.assumed_usd
+        ));
+    }
+    for budget in &report.budgets {
+        let sign = if budget.unit == Unit::Usd { "$" } else { "" };
+        console.say(&format!(
+            "{}: {sign}{} of {sign}{} {} {} ({}%)",
+            budget.of, budget.spent, budget.limit, budget.unit, budget.window, budget.percent
+        ));
+    }
+}
 
 fn table(report: &views::CostReport) -> Table {
     let mut table = Table::new(&[

@@ -9,17 +9,23 @@ use crate::{
     runtime,
 };
 use clap::Args;
+use orchestrator_core::money::MicroUsd;
 
 /// Take up a run that was interrupted, paused or cut off; what has ended is not done again
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator resume
   orchestrator resume r_01 --json
+  orchestrator resume r_01 --budget 2.50
   orchestrator resume latest --detach")]
 pub(crate) struct Resume {
     /// An id, the start of one, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     run: String,
+
+    /// Let it cost this much in all from now on, and try again what its budget stopped
+    #[arg(long, value_name = "USD")]
+    budget: Option<MicroUsd>,
 
     #[command(flatten)]
     detach: Detach,
@@ -37,6 +43,6 @@ impl Resume {
             }
         }
         self.detach.begin();
-        runtime::drive(control::go_on(console, &service, &self.run, &self.detach))
+        runtime::drive(control::go_on(console, &service, &self.run, self.budget, &self.detach))
     }
 }

@@ -28,8 +28,10 @@ pub(super) async fn close(
     result: &ResultView,
 ) -> Result<Exit, Failure> {
     let class = result.failure.as_ref().map(|failure| failure.class.as_str());
+    let over_budget = result.asks.iter().any(|asked| asked.ask.kind == "budget");
     let exit = match result.asks.is_empty() {
         true => Exit::of_run(&result.status, class),
+        false if over_budget => Exit::Budget,
         false => Exit::Waiting,
     };
     let told = tell(console, service, result).await;
@@ -96,12 +98,15 @@ pub(crate) fn unshown(questions: usize) -> Option<String> {
 pub(super) fn questions(asks: &[AskedView]) -> Vec<String> {
     let mut lines = Vec::new();
     for asked in asks.iter().take(QUESTIONS) {
-        let AskedView { id, ask, .. } = asked;
+        let AskedView { id, run, ask, .. } = asked;
         let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
         let message = text::harmless(&ask.message, true);
         lines.push(format!("{id} waits for a person{until}: {message}"));
         lines.push(match ask.kind {
             "question" => format!("  orchestrator answer {id} TEXT"),
+            "budget" => format!(
+                "  orchestrator resume {run} --budget USD   with more, or orchestrator reject {id}"
+            ),
             "outcome" => format!(
                 "  orchestrator approve {id}   to do it again, orchestrator answer {id} RESULT, or \
                  orchestrator reject {id}"

@@ -123,7 +123,9 @@ fn said(board: &Board, recorded: &Recorded, verbose: bool) -> Vec<String> {
             one(format!("run {run}: paused; {what}"))
         }
         Event::RunResumed {} => one(format!("run {run}: goes on")),
-        Event::BudgetSet { usd: Some(usd) } => one(format!("run {run}: may cost ${usd} from now on")),
+        Event::BudgetSet { usd: Some(usd) } => {
+            one(format!("run {run}: may cost ${usd} from now on"))
+        }
         Event::BudgetSet { usd: None } => one(format!("run {run}: a budget above it has changed")),
         Event::RunTimedOut {} => one(format!("run {run}: has taken longer than it may")),
         Event::CompensationBegan { task } => {

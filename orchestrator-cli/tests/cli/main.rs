@@ -2,6 +2,7 @@
 //! its own for each test.
 
 mod bad_input;
+mod budgets;
 mod commands;
 mod constructs;
 mod control;

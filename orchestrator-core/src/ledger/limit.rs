@@ -1,7 +1,11 @@
 //! Limits: how much of what, for whom, in which time.
 
 use super::{Payer, Scope, ScopeKind, Unit, scope::HOUR};
-use crate::{id::RunId, money::MicroUsd, time::Timestamp};
+use crate::{
+    id::{AgentName, ProjectId, ProviderName, RunId, TenantId},
+    money::MicroUsd,
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -117,6 +121,26 @@ impl Rule {
         self
     }
 
+    /// The limit that the rule sets for a project as a whole, or for the agent or account that it
+    /// names there; `None` for a rule of runs or tasks, and for one that names nobody.
+    pub fn of_project(&self, tenant: &TenantId, project: &ProjectId) -> Option<Limit> {
+        let (tenant, project) = (tenant.clone(), project.clone());
+        let name = self.name.as_deref();
+        let scope = match self.of {
+            ScopeKind::Tenant => Scope::Tenant(tenant),
+            ScopeKind::Project => Scope::Project(tenant, project),
+            ScopeKind::Agent => Scope::Agent(tenant, project, AgentName::new(name?).ok()?),
+            ScopeKind::Account => Scope::Account(tenant, project, ProviderName::new(name?).ok()?),
+            ScopeKind::Run | ScopeKind::Task => return None,
+        };
+        Some(self.limit(scope))
+    }
+
+    fn limit(&self, scope: Scope) -> Limit {
+        let Self { window, unit, most, is_hard, .. } = *self;
+        Limit { scope, window, unit, most, is_hard }
+    }
+
     fn is_for(&self, scope: &Scope, root: Option<&RunId>) -> bool {
         let named = |name: &str| self.name.as_deref().is_none_or(|only| only == name);
         match scope {
@@ -147,13 +171,10 @@ pub fn limits_of(rules: &[Rule], payer: &Payer, runs: &[RunBudget]) -> Vec<Limit
     let root = runs.last().map(|budget| &budget.run);
     let scopes = payer.scopes(runs.iter().skip(1).map(|budget| &budget.run));
     let ruled = rules.iter().flat_map(|rule| {
-        scopes.iter().filter(move |scope| rule.is_for(scope, root)).map(move |scope| Limit {
-            scope: scope.clone(),
-            window: rule.window,
-            unit: rule.unit,
-            most: rule.most,
-            is_hard: rule.is_hard,
-        })
+        scopes
+            .iter()
+            .filter(move |scope| rule.is_for(scope, root))
+            .map(|scope| rule.limit(scope.clone()))
     });
     budgets.chain(ruled).collect()
 }

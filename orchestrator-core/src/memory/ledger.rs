@@ -183,6 +183,24 @@ impl Ledger for MemoryStore {
         Ok(self.kept().books.sums(scope, since))
     }
 
+    async fn tally(
+        &self,
+        run: Option<&RunId>,
+    ) -> Result<BTreeMap<CallState, (u64, Sums)>, LedgerError> {
+        let kept = self.kept();
+        let calls = kept.books.calls.values().map(|call| &call.record);
+        let mut tally: BTreeMap<CallState, (u64, Sums)> = BTreeMap::new();
+        for call in calls.filter(|call| run.is_none() || call.payer.run.as_ref() == run) {
+            let (count, sums) = tally.entry(call.state).or_default();
+            *count += 1;
+            *sums = sums.plus(match call.state {
+                CallState::Held => call.worst.sums(),
+                _ => call.spent.sums(),
+            });
+        }
+        Ok(tally)
+    }
+
     async fn calls(
         &self,
         run: Option<&RunId>,

@@ -8,7 +8,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// A reservation: the process that made it, and a number that it uses once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -200,6 +200,16 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`LedgerError::Store`].
     async fn sums(&self, scope: &Scope, since: Timestamp) -> Result<(Sums, Sums), LedgerError>;
+
+    /// How many calls of `run`, or of all runs and of none, stand at each state, and what they have
+    /// spent; of those that are held, what they hold.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    async fn tally(
+        &self,
+        run: Option<&RunId>,
+    ) -> Result<BTreeMap<CallState, (u64, Sums)>, LedgerError>;
 
     /// The calls of `run`, or of all runs and of none, by their reservations' order after `after`,
     /// at most `limit`.

@@ -65,6 +65,41 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Count(1, COUNT),
         "the most requests, and attempts of agents that run on it, at the same time",
     ),
+    setting(
+        "providers.*.budget.usd-per-day",
+        Takes::Money,
+        "the most that the account may cost in a day",
+    ),
+    setting(
+        "providers.*.budget.usd-per-month",
+        Takes::Money,
+        "the most that the account may cost in a month",
+    ),
+    setting(
+        "providers.*.budget.tokens-per-day",
+        Takes::Count(1, TOKENS),
+        "the most tokens of the account in a day",
+    ),
+    setting(
+        "providers.*.budget.requests-per-day",
+        Takes::Count(1, TOKENS),
+        "the most calls of the account in a day",
+    ),
+    setting(
+        "providers.*.budget.window-hours",
+        Takes::Count(1, 8_760),
+        "the hours that the limits of a window count; 5 unless set",
+    ),
+    setting(
+        "providers.*.budget.tokens-per-window",
+        Takes::Count(1, TOKENS),
+        "the most tokens of the account within a window",
+    ),
+    setting(
+        "providers.*.budget.requests-per-window",
+        Takes::Count(1, TOKENS),
+        "the most calls of the account within a window",
+    ),
     setting("providers.*.timeouts.answer", Takes::Duration, "how long until an answer begins"),
     setting(
         "providers.*.timeouts.idle",
@@ -94,8 +129,53 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("agents.*.permissions.allow", Takes::List, "what it may do"),
     setting("agents.*.permissions.ask", Takes::List, "what it may do after asking"),
     setting("agents.*.permissions.deny", Takes::List, "what it may not do"),
+    setting(
+        "agents.*.budget.usd-per-day",
+        Takes::Money,
+        "the most that the agent may cost in a day",
+    ),
+    setting(
+        "agents.*.budget.usd-per-month",
+        Takes::Money,
+        "the most that the agent may cost in a month",
+    ),
+    setting(
+        "agents.*.budget.tokens-per-day",
+        Takes::Count(1, TOKENS),
+        "the most tokens of the agent in a day",
+    ),
+    setting(
+        "agents.*.budget.requests-per-day",
+        Takes::Count(1, TOKENS),
+        "the most calls of the agent in a day",
+    ),
+    setting(
+        "agents.*.budget.window-hours",
+        Takes::Count(1, 8_760),
+        "the hours that the limits of a window count; 5 unless set",
+    ),
+    setting(
+        "agents.*.budget.tokens-per-window",
+        Takes::Count(1, TOKENS),
+        "the most tokens of the agent within a window",
+    ),
+    setting(
+        "agents.*.budget.requests-per-window",
+        Takes::Count(1, TOKENS),
+        "the most calls of the agent within a window",
+    ),
+    setting("budget.usd-per-task", Takes::Money, "the most that a task may cost"),
     setting("budget.usd-per-run", Takes::Money, "the most that a run may cost"),
     setting("budget.usd-per-day", Takes::Money, "the most that a day's runs may cost"),
+    setting("budget.usd-per-month", Takes::Money, "the most that a month's runs may cost"),
+    setting("budget.tokens-per-task", Takes::Count(1, TOKENS), "the most tokens of a task"),
+    setting("budget.tokens-per-run", Takes::Count(1, TOKENS), "the most tokens of a run"),
+    setting("budget.tokens-per-day", Takes::Count(1, TOKENS), "the most tokens of a day's runs"),
+    setting(
+        "budget.tokens-per-month",
+        Takes::Count(1, TOKENS),
+        "the most tokens of a month's runs",
+    ),
     Setting {
         key: "defaults.max-parallel",
         takes: Takes::Count(1, 10_000),
@@ -130,6 +210,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 const COUNT: u64 = u32::MAX as u64;
+const TOKENS: u64 = orchestrator_core::ledger::MOST;
 
 /// The setting that `path` is, if it is one.
 pub(crate) fn find(path: &KeyPath) -> Option<&'static Setting> {

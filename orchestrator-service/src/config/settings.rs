@@ -26,6 +26,7 @@ pub(crate) struct ProviderSettings {
     pub(crate) key: Option<KeySource>,
     pub(crate) limits: LimitSettings,
     pub(crate) timeouts: TimeoutSettings,
+    pub(crate) budget: ShareSettings,
 }
 
 /// Where a key is found.
@@ -70,6 +71,7 @@ pub(crate) struct AgentSettings {
     pub(crate) fall_back: Vec<String>,
     pub(crate) mode: Option<String>,
     pub(crate) permissions: BTreeMap<String, Vec<String>>,
+    pub(crate) budget: ShareSettings,
 }
 
 /// `[limits]`: what all runs share.
@@ -84,8 +86,27 @@ pub(crate) struct SharedLimitSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(crate) struct BudgetSettings {
+    pub(crate) usd_per_task: Option<MicroUsd>,
     pub(crate) usd_per_run: Option<MicroUsd>,
     pub(crate) usd_per_day: Option<MicroUsd>,
+    pub(crate) usd_per_month: Option<MicroUsd>,
+    pub(crate) tokens_per_task: Option<u64>,
+    pub(crate) tokens_per_run: Option<u64>,
+    pub(crate) tokens_per_day: Option<u64>,
+    pub(crate) tokens_per_month: Option<u64>,
+}
+
+/// `budget` of an agent or a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct ShareSettings {
+    pub(crate) usd_per_day: Option<MicroUsd>,
+    pub(crate) usd_per_month: Option<MicroUsd>,
+    pub(crate) tokens_per_day: Option<u64>,
+    pub(crate) requests_per_day: Option<u64>,
+    pub(crate) window_hours: Option<u16>,
+    pub(crate) tokens_per_window: Option<u64>,
+    pub(crate) requests_per_window: Option<u64>,
 }
 
 /// `[defaults]`.

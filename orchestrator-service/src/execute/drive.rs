@@ -10,11 +10,12 @@ use crate::{
     platform,
     query::{Driver, Standing, WAITING},
     service::Opened,
-    views::{ArtifactView, ControlView, FailureView, ResultView, RunView, TaskView},
+    views::{ArtifactView, ControlView, Controlled, FailureView, ResultView, RunView, TaskView},
 };
 use orchestrator_core::{
     engine::{Engine, EngineError},
     id::{AgentName, RunId, TaskName},
+    money::MicroUsd,
     port::{Lease, RunRow, Signal, StoreError},
     run::{RunStatus, StartRun},
     task::TaskStatus,
@@ -48,7 +49,7 @@ impl OrchestratorService {
     ) -> Result<Execution, ServiceError> {
         let opened = self.store()?;
         let watch = Watch::new();
-        let engine = self.engine(opened, agents, &watch)?;
+        let engine = self.engine(opened, agents, &watch).await?;
         let handle = engine.start(start).await.map_err(|error| opened.refused(error))?;
         Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch))
     }
@@ -60,24 +61,37 @@ impl OrchestratorService {
     /// An unknown run, one that has ended, one that a living process drives, or one whose agents
     /// cannot work here.
     pub async fn resume(&self, run: &str) -> Result<Execution, ServiceError> {
-        match self.go_on(run).await? {
+        match self.go_on(run, None).await? {
             Resumed::Driving(execution) => Ok(*execution),
             Resumed::Told(_) => Err(ServiceError::Internal("the run was paused, not idle".into())),
         }
     }
 
     /// Lets a run go on: one that nobody drives is taken up here, and a paused one that a living
-    /// process drives is told so.
+    /// process drives is told so. With `budget` it may cost that much from now on, in all, and what
+    /// its budget has stopped is tried again; a living process is told that, too.
     ///
     /// # Errors
     /// As for [`OrchestratorService::resume`].
-    pub async fn go_on(&self, run: &str) -> Result<Resumed, ServiceError> {
+    pub async fn go_on(
+        &self,
+        run: &str,
+        budget: Option<MicroUsd>,
+    ) -> Result<Resumed, ServiceError> {
         let (opened, given) = self.find_run(run).await?;
         refuse_over(&given, "resume")?;
+        let granted = match budget {
+            Some(usd) => Some(self.ask(opened, &given, Signal::Budget { usd: Some(usd) }).await?),
+            None => None,
+        };
         let paused = |row: &RunRow| row.status == RunStatus::Paused;
         if let Driver::Alive(lease) = self.driver(opened, &given).await? {
             if paused(&given) {
                 return Ok(Resumed::Told(self.unpause(opened, &given).await?));
+            }
+            if let Some(told) = granted {
+                let item = Controlled::of(&given.id, None, &told);
+                return Ok(Resumed::Told(ControlView::one("resume", item)));
             }
             return Err(self.driven(&given.id, &lease));
         }
@@ -89,7 +103,7 @@ impl OrchestratorService {
         let created = opened.created(&row.id).await?;
         let needed = self.roster()?.needed(&created);
         let watch = Watch::new();
-        let engine = self.engine(opened, &needed, &watch)?;
+        let engine = self.engine(opened, &needed, &watch).await?;
         // Nothing is recorded before all that the run needs is known to be here.
         if paused(&row) {
             self.ask(opened, &row, Signal::Resume {}).await?;
@@ -106,10 +120,10 @@ impl OrchestratorService {
         Ok(Resumed::Driving(Box::new(execution)))
     }
 
-    fn engine<'a>(
+    async fn engine(
         &self,
         opened: &Opened,
-        agents: impl IntoIterator<Item = &'a AgentName>,
+        agents: &BTreeSet<AgentName>,
         watch: &Watch,
     ) -> Result<Engine, ServiceError> {
         platform::judge(std::env::consts::OS)?;
@@ -122,7 +136,8 @@ impl OrchestratorService {
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
             .limits(self.roster()?.limits(self.settings()?.settings()));
-        for (spec, agent) in self.roster()?.make(agents, self.environment())? {
+        let budget = self.budget(opened).await?;
+        for (spec, agent) in self.roster()?.make(agents, self.environment(), budget)? {
             builder = builder.agent(spec, agent);
         }
         Ok(builder.build())

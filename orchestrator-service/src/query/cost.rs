@@ -3,10 +3,14 @@
 use super::CostQuery;
 use crate::{
     OrchestratorService, ServiceError,
-    views::{CostGroup, CostReport, CostRow, Spent},
+    views::{BudgetView, CostGroup, CostReport, CostRow, LedgerView, Spent},
 };
 use orchestrator_core::{
-    port::{SpendGroup, SpendTotal},
+    id::RunId,
+    ledger::{Standing, Unit},
+    money::MicroUsd,
+    port::{CallState, SpendGroup, SpendTotal},
+    time::Timestamp,
     usage::{Cost, Usage},
 };
 
@@ -49,7 +53,68 @@ impl OrchestratorService {
             since: query.since.map(|since| since.to_string()),
             items: totals.iter().map(row).collect(),
             total: row(&sum),
+            ledger: self.ledger_of(run.as_ref()).await?,
+            budgets: self.budgets().await?,
         })
+    }
+
+    async fn ledger_of(&self, run: Option<&RunId>) -> Result<LedgerView, ServiceError> {
+        let Some(opened) = self.store_if_any()? else { return Ok(LedgerView::default()) };
+        let tally = opened.ledger().tally(run).await.map_err(|error| opened.unusable(error))?;
+        let of = |state: CallState| {
+            let (count, sums) = tally.get(&state).copied().unwrap_or_default();
+            (count, MicroUsd(sums.usd))
+        };
+        let (held_calls, held_usd) = of(CallState::Held);
+        let (settled_calls, settled_usd) = of(CallState::Settled);
+        let (assumed_calls, assumed_usd) = of(CallState::Assumed);
+        Ok(LedgerView {
+            held_calls,
+            held_usd,
+            settled_calls,
+            settled_usd,
+            assumed_calls,
+            assumed_usd,
+            released_calls: of(CallState::Released).0,
+        })
+    }
+
+    /// How the limits of the settings stand.
+    async fn budgets(&self) -> Result<Vec<BudgetView>, ServiceError> {
+        let (tenant, project) = Default::default();
+        let now = crate::clock::now();
+        let mut budgets = Vec::new();
+        for rule in crate::budget::rules(self.settings()?.settings()) {
+            let Some(limit) = rule.of_project(&tenant, &project) else { continue };
+            let since = limit.window.since(now);
+            let (used, held) = match self.store_if_any()? {
+                Some(opened) => {
+                    let sums = opened.ledger().sums(&limit.scope, since).await;
+                    sums.map_err(|error| opened.unusable(error))?
+                }
+                None => Default::default(),
+            };
+            budgets.push(budget(&Standing { limit, used, held }, now));
+        }
+        Ok(budgets)
+    }
+}
+
+fn budget(at: &Standing, now: Timestamp) -> BudgetView {
+    let unit = at.limit.unit;
+    let amount = |amount: u64| match unit {
+        Unit::Usd => MicroUsd(amount).to_string(),
+        _ => amount.to_string(),
+    };
+    BudgetView {
+        of: at.limit.scope.to_string(),
+        window: at.limit.window.to_string(),
+        unit,
+        limit: amount(at.limit.most),
+        spent: amount(at.spent()),
+        held: amount(at.reserved()),
+        percent: at.percent(),
+        renews: at.limit.window.renews(now).map(|at| at.to_string()),
     }
 }
 

@@ -8,14 +8,15 @@ use orchestrator_agents::{
     model::ModelAgent,
 };
 use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
-use orchestrator_gateway::{Client, Gateway};
+use orchestrator_gateway::{Client, Gateway, budget::Budget};
 use std::sync::Arc;
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
 
 impl Roster {
-    /// Working agents for `names`, each with its specification. What nobody needs is not set up.
+    /// Working agents for `names`, each with its specification, whose calls are made under `budget`.
+    /// What nobody needs is not set up.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -23,6 +24,7 @@ impl Roster {
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
         environment: &Environment,
+        budget: Budget,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
@@ -44,7 +46,10 @@ impl Roster {
                 _ => {
                     let agent = match models.take() {
                         Some(agent) => agent,
-                        None => Arc::new(ModelAgent::new(Arc::new(self.gateway()?))),
+                        None => {
+                            let gateway = self.gateway()?.with_budget(budget.clone());
+                            Arc::new(ModelAgent::new(Arc::new(gateway)))
+                        }
                     };
                     models.insert(agent).clone()
                 }

@@ -4,7 +4,7 @@ use crate::ServiceError;
 use orchestrator_core::{
     event::{Event, Recorded, RunCreated},
     id::{RunId, Sequence},
-    port::{Blobs, Catalog, Store, StoreError},
+    port::{Blobs, Catalog, Ledger, LedgerError, Store, StoreError},
     task::TaskSpec,
     workflow::Mode,
 };
@@ -48,6 +48,10 @@ impl Opened {
         &*self.store
     }
 
+    pub(crate) fn ledger(&self) -> Arc<dyn Ledger> {
+        self.store.clone()
+    }
+
     pub(crate) fn log(&self) -> &dyn Store {
         &*self.store
     }
@@ -59,6 +63,14 @@ impl Opened {
     /// Looks for damage in all of it but the blobs.
     pub(crate) async fn verify(&self) -> Result<(), ServiceError> {
         self.store.verify().await.map_err(|error| self.failed(error))
+    }
+
+    /// A failure of the ledger in this store.
+    pub(crate) fn unusable(&self, error: LedgerError) -> ServiceError {
+        match error {
+            LedgerError::Store(error) => self.failed(error),
+            other => self.failed(StoreError::Damaged(other.to_string())),
+        }
     }
 
     /// A failure of this store.

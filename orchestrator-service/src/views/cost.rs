@@ -1,6 +1,7 @@
 //! Where money and tokens went.
 
 use super::Spent;
+use orchestrator_core::{ledger::Unit, money::MicroUsd};
 use serde::{Deserialize, Serialize};
 
 /// By what spending is summed up.
@@ -55,6 +56,51 @@ pub struct CostReport {
     pub items: Vec<CostRow>,
     /// The sum of all groups.
     pub total: CostRow,
+    /// What the ledger says of calls, of all time: those of the run, or of the project.
+    pub ledger: LedgerView,
+    /// How the limits of the settings stand that are not of single runs and tasks.
+    pub budgets: Vec<BudgetView>,
+}
+
+/// What the ledger says of calls. It can be more than what runs report: a call whose end nobody knows
+/// counts as the most that it can have cost.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct LedgerView {
+    /// Calls under way.
+    pub held_calls: u64,
+    /// The most that those can cost, in US dollars.
+    pub held_usd: MicroUsd,
+    /// Calls that ended with their real usage.
+    pub settled_calls: u64,
+    /// What those cost.
+    pub settled_usd: MicroUsd,
+    /// Calls whose usage nobody knows.
+    pub assumed_calls: u64,
+    /// The most that those can have cost, which is what counts.
+    pub assumed_usd: MicroUsd,
+    /// Calls that were not made, or were refused at no cost.
+    pub released_calls: u64,
+}
+
+/// How a limit of the settings stands. Amounts are US dollars, tokens or requests, as `unit` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BudgetView {
+    /// Whose it is, such as ``agent `dev` ``.
+    pub of: String,
+    /// The time over which it counts, such as `a day`.
+    pub window: String,
+    /// `usd`, `tokens` or `requests`.
+    pub unit: Unit,
+    /// The most.
+    pub limit: String,
+    /// What is spent.
+    pub spent: String,
+    /// What calls under way hold.
+    pub held: String,
+    /// How much of it is spent, in percent.
+    pub percent: u64,
+    /// When some of it is free again.
+    pub renews: Option<String>,
 }
 
 /// The sum of one group.

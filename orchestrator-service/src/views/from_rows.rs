@@ -6,7 +6,7 @@ use super::{
 };
 use crate::query::Standing;
 use orchestrator_core::{
-    error::Failure,
+    error::{ErrorClass, Failure},
     event::{ArtifactRef, Ask, AskKind, CacheHit, Origin},
     id::TaskId,
     port::{self, AttemptRow, RunRow, TaskRow},
@@ -60,7 +60,7 @@ impl TaskView {
             ended_at: text(row.ended_at),
             elapsed_ms: elapsed(row.started_at, row.ended_at.unwrap_or(standing.until)),
             error: row.error.as_ref().map(FailureView::from),
-            ask: row.ask.as_deref().map(AskView::from),
+            ask: row.ask.as_deref().map(|ask| AskView::new(row, ask)),
             held_up: row.held_up.as_ref().map(HeldUpView::from),
             item_counts: row.items.map(ItemCounts::from),
             spent: Spent::new(&row.usage, &row.cost),
@@ -87,11 +87,14 @@ impl From<&Origin> for OriginView {
     }
 }
 
-impl From<&Ask> for AskView {
-    fn from(ask: &Ask) -> Self {
+impl AskView {
+    /// What the task of `row` asks.
+    pub(crate) fn new(row: &TaskRow, ask: &Ask) -> Self {
+        let over_budget = || row.error.as_ref().is_some_and(|e| e.class == ErrorClass::OverBudget);
         let kind = match ask.kind {
             AskKind::Approval => "approval",
             AskKind::Question => "question",
+            AskKind::Failure if over_budget() => "budget",
             AskKind::Failure => "failure",
             AskKind::Outcome => "outcome",
         };
@@ -106,7 +109,7 @@ impl AskedView {
             id: TaskId::of(&row.run, &row.name).to_string(),
             run: row.run.to_string(),
             task: row.name.to_string(),
-            ask: AskView::from(ask),
+            ask: AskView::new(row, ask),
         }
     }
 }

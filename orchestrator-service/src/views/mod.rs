@@ -24,7 +24,7 @@ pub use compare::{
     TaskSide, ValueChange,
 };
 pub use control::{ControlView, Controlled};
-pub use cost::{CostGroup, CostReport, CostRow};
+pub use cost::{BudgetView, CostGroup, CostReport, CostRow, LedgerView};
 pub use list::List;
 pub use plan::{Estimate, PlanView, PlannedTask, PlannedWorkflow};
 pub use run::{CancelView, CleanView, OriginView, ResultView, RunDetails, RunView, StatusView};

@@ -44,8 +44,8 @@ pub struct TaskView {
 /// What a person is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AskView {
-    /// `approval`; `question` of the agent at work; `failure` that only a person can mend;
-    /// `outcome` of an attempt that must not be repeated.
+    /// `approval`; `question` of the agent at work; `failure` that only a person can mend; `budget`
+    /// that has stopped it; `outcome` of an attempt that must not be repeated.
     pub kind: &'static str,
     /// What is asked, in words.
     pub message: String,

@@ -53,7 +53,7 @@ pub(crate) async fn open(place: &Place) -> String {
         execution.next().await;
     }
     place.service().pause(&run, Pause::Gently).await.unwrap();
-    place.service().go_on(&run).await.unwrap();
+    place.service().go_on(&run, None).await.unwrap();
     execution.control().interrupt();
     execution.wait().await.unwrap();
     run

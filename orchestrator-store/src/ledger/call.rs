@@ -13,6 +13,7 @@ use orchestrator_core::{
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::BTreeMap;
 
 /// The columns of a call, in the order in which [`read`] takes them.
 const COLUMNS: &str = "owner, number, at, state, worst_usd, worst_tokens, worst_requests, usd, \
@@ -126,6 +127,37 @@ pub(super) fn owners(conn: &Connection) -> Result<Vec<OwnerId>, Fault> {
         Ok(OwnerId::new(text?).map_err(damaged)?)
     };
     owners.map(owner).collect()
+}
+
+/// How many calls stand at each state, with the sums of what they have spent or hold.
+pub(super) fn tally(
+    conn: &Connection,
+    run: Option<&RunId>,
+) -> Result<BTreeMap<CallState, (u64, Sums)>, Fault> {
+    let sum =
+        |column: &str| format!("sum(CASE state WHEN 'held' THEN worst_{column} ELSE {column} END)");
+    let sql = format!(
+        "SELECT state, count(*), {}, {}, {} FROM ledger_calls WHERE ?1 IS NULL OR run = ?1 \
+         GROUP BY state",
+        sum("usd"),
+        sum("tokens"),
+        sum("requests")
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let rows = statement.query_map([run.map(RunId::as_str)], |row| {
+        let sum = |at| row.get::<_, Option<i64>>(at).map(|sum| sum.unwrap_or(0).unsigned_abs());
+        let sums = Sums { usd: sum(2)?, tokens: sum(3)?, requests: sum(4)? };
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs(), sums))
+    })?;
+    let mut tally = BTreeMap::new();
+    for row in rows {
+        let (state, count, sums) = row?;
+        let known = CallState::from_name(&state).ok_or_else(|| {
+            StoreError::Damaged(format!("a call in the ledger has the state `{state}`"))
+        })?;
+        tally.insert(known, (count, sums));
+    }
+    Ok(tally)
 }
 
 /// Calls in the order of their reservations' ids.

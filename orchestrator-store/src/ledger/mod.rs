@@ -9,11 +9,11 @@ use book::{chain, standings};
 use orchestrator_core::{
     id::{OwnerId, RunId},
     ledger::{Payer, Rule, Scope, Standing, Sums},
-    port::{CallRecord, HoldId, Ledger, LedgerError, Reserve, Settlement},
+    port::{CallRecord, CallState, HoldId, Ledger, LedgerError, Reserve, Settlement},
     time::Timestamp,
 };
 use rusqlite::Connection;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use book::forget_run;
 pub(crate) use call::forget;
@@ -66,6 +66,15 @@ impl Ledger for LocalStore {
         let (key, from) = (scope.key(), scope.period(since));
         let work = move |conn: &Connection| -> Result<_, Fault> { book::sums(conn, &key, from) };
         Ok(self.readers().read("read the ledger", work).await?)
+    }
+
+    async fn tally(
+        &self,
+        run: Option<&RunId>,
+    ) -> Result<BTreeMap<CallState, (u64, Sums)>, LedgerError> {
+        let run = run.cloned();
+        let work = move |conn: &Connection| call::tally(conn, run.as_ref());
+        Ok(self.readers().read("count the calls of the ledger", work).await?)
     }
 
     async fn calls(

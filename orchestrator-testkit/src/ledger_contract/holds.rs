@@ -141,6 +141,14 @@ pub(super) async fn calls_are_listed_by_run_and_in_pages(subject: Subject) {
         }
     };
     check(None, 9, &[1, 3, 10]).await;
+    ledger.settle(&hold(3), Settlement::Metered(cost(2))).await.expect("settle");
+    ledger.settle(&hold(10), Settlement::Assumed).await.expect("settle");
+    let tally = async |run| ledger.tally(run).await.expect("tally").into_iter().collect::<Vec<_>>();
+    let (held, settled) = (CallState::Held, CallState::Settled);
+    let ended = [(settled, (1, sums(2, 1))), (CallState::Assumed, (1, sums(10, 1)))];
+    assert_eq!(tally(Some(&a)).await, [&[(held, (1, sums(1, 1)))], &ended[..]].concat());
+    assert_eq!(tally(None).await, [&[(held, (2, sums(3, 2)))], &ended[..]].concat());
+    assert_eq!(tally(Some(&run_id("c"))).await, []);
     check(None, 2, &[1, 3]).await;
     check(Some(3), 2, &[10]).await;
     check(Some(10), 2, &[]).await;

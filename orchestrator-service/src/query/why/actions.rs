@@ -32,9 +32,11 @@ pub(super) fn after(reason: &Reason, standing: &Standing<'_>) -> Vec<String> {
                 format!("orchestrator reject {at}"),
             ],
         },
-        Reason::Budget { .. } => {
-            vec![format!("orchestrator approve {at}"), format!("orchestrator reject {at}")]
-        }
+        Reason::Budget { .. } => vec![
+            format!("orchestrator resume {run} --budget USD"),
+            format!("orchestrator approve {at}"),
+            format!("orchestrator reject {at}"),
+        ],
         Reason::Paused {} => vec![format!("orchestrator resume {run}")],
         Reason::Attempt { .. } | Reason::Child { .. } => {
             vec![format!("orchestrator logs {at} -f"), format!("orchestrator kill {at}")]
