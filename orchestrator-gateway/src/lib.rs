@@ -51,6 +51,9 @@ mod transport;
 pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};
 pub use error::GatewayError;
 pub use gateway::{Completion, Gateway};
-pub use provider::{Author, Delta, Message, Request, Sink, Stop};
+pub use provider::{
+    Arguments, Author, Counted, Delta, Image, Message, Opaque, Part, Request, Sink, Stop, Tool,
+    ToolCall, ToolChoice, ToolResult, WireFormat,
+};
 pub use secret::SecretString;
 pub use transport::Client;
