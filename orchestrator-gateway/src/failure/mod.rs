@@ -41,7 +41,11 @@ pub(crate) fn from_stream(
     body: &ErrorBody,
     now: Timestamp,
 ) -> Failure {
-    let status = match body.kind.as_str() {
+    let name = match body.kind.as_str() {
+        "" | "error" => body.code.as_str(),
+        kind => kind,
+    };
+    let status = match name {
         "overloaded_error" => 529,
         "rate_limit_error" => 429,
         "authentication_error" => 401,
@@ -51,9 +55,9 @@ pub(crate) fn from_stream(
         "request_too_large" => 413,
         "invalid_request_error" => 400,
         "timeout_error" => 504,
-        _ if body.code == "server_error" => 500,
-        _ if body.code == "vector_store_timeout" => 504,
-        _ if matches!(body.code.as_str(), "rate_limit_exceeded" | "insufficient_quota") => 429,
+        "server_error" => 500,
+        "vector_store_timeout" => 504,
+        "rate_limit_exceeded" | "insufficient_quota" => 429,
         // The other codes of the Responses API speak of what was sent.
         _ if RESPONSES_INVALID.iter().any(|part| body.code.contains(part)) => 400,
         // Routers and Google put the status of the server behind them into `code`.

@@ -138,7 +138,7 @@ const NO_KEY: &str = "
 # With a key, or with a model server of your own:
 #
 # [providers.anthropic]
-# kind = \"anthropic\"                         # anthropic | openai-chat | deepseek | ollama
+# kind = \"anthropic\"        # anthropic | openai-responses | openai-chat | gemini | deepseek | ollama
 # key = { env = \"ANTHROPIC_API_KEY\" }        # the name of a variable, never the key itself
 #
 # [providers.local]
