@@ -54,7 +54,11 @@ impl OrchestratorService {
             model: usual.model,
             found: keys.contains(&usual),
         };
-        let mut providers: Vec<ProviderChoice> = USUAL.iter().map(choice).collect();
+        // A second variable for a kind is no choice of its own unless it is the one that is set.
+        let offered = USUAL.iter().enumerate().filter(|(at, usual)| {
+            keys.contains(usual) || USUAL[..*at].iter().all(|other| other.kind != usual.kind)
+        });
+        let mut providers: Vec<ProviderChoice> = offered.map(|(_, usual)| choice(usual)).collect();
         providers.sort_by_key(|choice| !choice.found);
         let file = self.config_files().project;
         SetupChoices { is_set_up: file.exists(), file, providers }
