@@ -5,7 +5,7 @@ use super::{
     quirks::Quirks,
     read::{self, Dialect},
 };
-use crate::transport;
+use crate::transport::{self, Body};
 use async_trait::async_trait;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -163,29 +163,42 @@ impl<P: Protocol> Provider for Caller<P> {
     ) -> Result<Option<TokenCount>, Failure> {
         self.can_say(request)?;
         let (endpoint, model) = (&self.endpoint, request.model.as_str());
-        let quirks = self.quirks_of(model);
-        let Some((path, json, place)) = self.protocol.count(request, quirks) else {
-            return Ok(None);
-        };
-        let (headers, json) = (self.headers("application/json")?, json.to_string().into_bytes());
-        let answer = transport::send(endpoint, &endpoint.url(&path), headers, json).await?;
-        match answer.status {
-            200 => {}
-            // A compatible server that counts nothing.
-            404 | 405 | 501 => {
-                tracing::debug!(provider = %endpoint.name, status = answer.status, "counts no tokens");
+        let mut quirks = self.quirks_of(model);
+        loop {
+            let Some((path, json, place)) = self.protocol.count(request, quirks) else {
                 return Ok(None);
+            };
+            let (headers, url) = (self.headers("application/json")?, endpoint.url(&path));
+            let json = json.to_string().into_bytes();
+            let answer = transport::send(endpoint, &url, headers, json).await?;
+            match answer.status {
+                200 => {
+                    self.learn(model, quirks);
+                    return read_count(endpoint, answer.body, place).await.map(Some);
+                }
+                // A compatible server that counts nothing.
+                404 | 405 | 501 => {
+                    tracing::debug!(provider = %endpoint.name, status = answer.status, "counts no tokens");
+                    return Ok(None);
+                }
+                _ => {}
             }
-            _ => return Err(endpoint.refusal(model, answer, now).await.0),
-        }
-        let body = answer.body.start(endpoint, MAX_COUNT_BODY).await;
-        let number =
-            serde_json::from_slice::<Value>(&body).ok().and_then(|json| json[place].as_u64());
-        match number {
-            Some(number) => Ok(Some(TokenCount(number))),
-            None => {
-                Err(endpoint.transient(format!("sent no `{place}` when it was asked to count")))
-            }
+            // What is given up here would be given up by the call, too.
+            let (failure, body) = endpoint.refusal(model, answer, now).await;
+            let next = quirks.after_refusal(endpoint.kind, request, failure.class, &body);
+            let Some(next) = next else {
+                return Err(failure);
+            };
+            quirks = next;
         }
     }
+}
+
+/// The number at `place` of an answer to a count.
+async fn read_count(endpoint: &Endpoint, body: Body, place: &str) -> Result<TokenCount, Failure> {
+    let body = body.start(endpoint, MAX_COUNT_BODY).await;
+    let number = serde_json::from_slice::<Value>(&body).ok().and_then(|json| json[place].as_u64());
+    number
+        .map(TokenCount)
+        .ok_or_else(|| endpoint.transient(format!("sent no `{place}` when it was asked to count")))
 }

@@ -5,6 +5,7 @@ use orchestrator_core::{error::ErrorClass, usage::TokenCount};
 use orchestrator_gateway::{Counted, Request, Tool};
 use orchestrator_testkit::model_server::Reply;
 use serde_json::json;
+use std::sync::Arc;
 
 fn request() -> Request {
     Request::new("m", "How many?").with_system("Count.").with_max_tokens(9).with_tool(Tool::new(
@@ -67,4 +68,20 @@ async fn a_server_without_the_endpoint_is_estimated_and_a_refusal_is_a_failure()
     let rig = Rig::new();
     let result = rig.gateway.count_tokens(&name("nobody"), &request(), &|| NOW).await;
     assert!(result.unwrap_err().message.contains("[providers.nobody]"));
+}
+
+#[tokio::test]
+async fn what_is_given_up_for_a_count_is_given_up_for_the_call() {
+    let rig = Rig::new();
+    rig.server.when_request(
+        |request| request.body.get("output_config").is_some(),
+        Reply::error(400, "invalid_request_error", "output_config.format: not supported"),
+    );
+    rig.server.next(Reply::count(7));
+    rig.server.next(Reply::text("{}"));
+    let request = request().with_output_schema(Arc::new(json!({})));
+    let counted = rig.gateway.count_tokens(&name("messages"), &request, &|| NOW).await.unwrap();
+    assert_eq!(counted, Counted::Exact(TokenCount(7)));
+    rig.ask("messages", &request).await.0.unwrap();
+    assert_eq!(rig.server.requests().len(), 3, "two counts and one call");
 }
