@@ -4,14 +4,11 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GatewayError {
-    /// A kind that is known but not built yet.
-    #[error(
-        "provider kind `{0}` is not offered yet; use `anthropic` or `openai-chat`, or a compatible \
-         server with its `base-url`"
-    )]
-    KindNotOffered(String),
     /// A kind that nobody knows.
-    #[error("unknown provider kind `{0}`; use `anthropic`, `openai-chat`, `deepseek` or `ollama`")]
+    #[error(
+        "unknown provider kind `{0}`; use `anthropic`, `openai-responses`, `openai-chat`, `gemini`, \
+         `deepseek` or `ollama`"
+    )]
     UnknownKind(String),
     /// A base URL that cannot be used.
     #[error("cannot use the base-url of provider `{provider}`: {reason}")]
@@ -39,7 +36,6 @@ impl GatewayError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::KindNotOffered(_) => "ORC-0501",
             Self::UnknownKind(_) => "ORC-0502",
             Self::BaseUrl { .. } => "ORC-0503",
             Self::Key { .. } => "ORC-0504",

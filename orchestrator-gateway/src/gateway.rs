@@ -1,6 +1,7 @@
 //! The facade: one call to one configured provider, counted and priced.
 
 mod account;
+mod counting;
 mod metering;
 mod reserving;
 
@@ -169,7 +170,9 @@ impl Gateway {
                     None => self.free(account, provider, &request.model),
                 };
                 Ok(Completion {
+                    tool_calls: response.tool_calls(),
                     text: response.text,
+                    message: response.message,
                     stop: response.stop,
                     usage: response.usage,
                     served_model: response.served_model,

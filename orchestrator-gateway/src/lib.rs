@@ -1,13 +1,18 @@
-//! Every model call of the orchestrator: provider clients, streaming, prices, limits.
+//! Every model call of the orchestrator: provider clients, streaming, tools, prices, limits.
 //!
 //! A [`Gateway`] is built from [`ProviderConfig`]s and a [`PriceTable`](prices::PriceTable). Its
-//! one verb, [`Gateway::complete`], makes one call, passes the pieces of the answer on as they
+//! main verb, [`Gateway::complete`], makes one call, passes the pieces of the answer on as they
 //! arrive, and ends with what the call used and cost, exact to the micro-dollar. Whatever goes
 //! wrong comes back as a [`Failure`](orchestrator_core::error::Failure) with an error class, the
 //! time from which another try makes sense, and what was spent by then.
 //!
-//! It is not an agent: it knows no task, no schema repair and no tool. It decides no durable retry
-//! and keeps no state beyond the process. It never shows a key: see [`SecretString`].
+//! A conversation is the same whichever protocol carries it: [`Message`]s are made of [`Part`]s, and
+//! [`Completion::message`] is what to send back, with the provider's own reasoning in it, when the
+//! model has called tools and waits for their results. [`Gateway::count_tokens`] lets the provider
+//! count a request; [`Request::most_input_tokens`] bounds it without asking anybody.
+//!
+//! It is not an agent: it knows no task and no schema repair, and it runs no tool. It decides no
+//! durable retry and keeps no state beyond the process. It never shows a key: see [`SecretString`].
 //!
 //! ```no_run
 //! use orchestrator_core::{id::ProviderName, ledger::Payer, time::Timestamp};
@@ -52,6 +57,9 @@ mod transport;
 pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};
 pub use error::GatewayError;
 pub use gateway::{Completion, Gateway};
-pub use provider::{Author, Delta, Message, Request, Sink, Stop};
+pub use provider::{
+    Arguments, Author, Counted, Delta, Image, Message, Opaque, Part, Request, Sink, Stop, Tool,
+    ToolCall, ToolChoice, ToolResult, WireFormat,
+};
 pub use secret::SecretString;
 pub use transport::Client;

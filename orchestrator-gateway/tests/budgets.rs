@@ -21,7 +21,7 @@ use orchestrator_gateway::{
 };
 use orchestrator_testkit::{
     ledger_contract::assert_sums_match_calls,
-    model_server::{ModelServer, Reply},
+    model_server::{ModelRequest, ModelServer, Reply},
 };
 use std::{
     collections::BTreeMap,
@@ -100,6 +100,7 @@ fn gateway(server: &ModelServer, ledger: Arc<dyn Ledger>, rules: &[Rule]) -> Gat
 impl Rig {
     fn under(rules: &[Rule]) -> Self {
         let server = ModelServer::start().unwrap();
+        server.when_request(ModelRequest::wants_count, Reply::error(404, "not_found", "no count"));
         let ledger = Arc::new(MemoryStore::default());
         let gateway = gateway(&server, ledger.clone(), rules);
         Self { server, ledger, gateway }
@@ -115,6 +116,11 @@ impl Rig {
         let mut sink = |delta| deltas.push(delta);
         let result = self.gateway.complete(&payer, request, &|| NOW, &mut sink).await;
         (result, deltas)
+    }
+
+    /// The requests for an answer.
+    fn asked(&self) -> Vec<ModelRequest> {
+        self.server.requests().into_iter().filter(|request| !request.wants_count()).collect()
     }
 
     async fn calls(&self) -> Vec<CallRecord> {
@@ -156,7 +162,7 @@ async fn a_call_that_may_exceed_the_budget_is_never_sent() {
         for told in [model(name), "project `default` may spend $0.001 in all", "$0 spent"] {
             assert!(failure.message.contains(told), "{failure}");
         }
-        assert!(rig.server.requests().is_empty(), "nothing was sent");
+        assert!(rig.asked().is_empty(), "nothing was sent");
         assert!(rig.calls().await.is_empty());
     }
 }
@@ -177,7 +183,7 @@ async fn calls_stop_when_the_budget_is_spent() {
         assert_eq!((passed, failure.class), (5, ErrorClass::OverBudget), "{failure}");
         let (used, held) = rig.project().await;
         assert_eq!((used.usd, used.requests, held), (cost(name) * 5, 5, Sums::default()));
-        assert_eq!(rig.server.requests().len(), 5);
+        assert_eq!(rig.asked().len(), 5);
         rig.calls().await;
     }
 }
@@ -191,20 +197,44 @@ async fn an_answer_without_a_bound_is_bound_to_what_is_left() {
             rig.ask(name, &Request::new(model(name), "hello")).await.0.unwrap();
             let worst = rig.calls().await[0].worst.usd.unwrap();
             assert!(worst <= MicroUsd(usd), "{worst}");
-            rig.server.requests()[0].body["max_tokens"].as_u64().unwrap()
+            rig.asked()[0].body["max_tokens"].as_u64().unwrap()
         };
         assert_eq!(bound(10_000_000).await, 32_000);
         let small = bound(50_000).await;
         assert!((2_000..5_000).contains(&small), "{name}: {small}");
-        let rig = Rig::under(&in_all(4_000));
+        let rig = Rig::under(&in_all(2_500));
         let (result, _) = rig.ask(name, &Request::new(model(name), "hello")).await;
         assert_eq!(result.unwrap_err().class, ErrorClass::OverBudget, "too little for an answer");
         // Without a limit nobody bounds it but the protocol.
         let rig = Rig::under(&[]);
         rig.server.next(Reply::text("hi").usage(USED));
         rig.ask(name, &Request::new(model(name), "hello")).await.0.unwrap();
-        assert_eq!(rig.server.requests()[0].body["max_tokens"].is_null(), name == "chat");
+        assert_eq!(rig.asked()[0].body["max_tokens"].is_null(), name == "chat");
     }
+}
+
+/// The bytes of a prompt would not fit, and its tokens do.
+#[tokio::test]
+async fn a_prompt_is_counted_before_it_is_refused() {
+    let check = async |counted: Reply, passes: bool| {
+        let mut rig = Rig::under(&in_all(20_000));
+        // One that counts.
+        rig.server = ModelServer::start().unwrap();
+        rig.gateway = gateway(&rig.server, rig.ledger.clone(), &in_all(20_000));
+        rig.server.next(counted);
+        rig.server.next(Reply::text("hi").usage(USED));
+        // 20,000 bytes are $0.075 as tokens that a cache takes; 3,000 tokens are $0.011.
+        let request = Request::new(model("messages"), "word ".repeat(4_000)).with_max_tokens(100);
+        let (result, _) = rig.ask("messages", &request).await;
+        assert_eq!(result.is_ok(), passes, "{result:?}");
+        let counts = rig.server.requests().iter().filter(|request| request.wants_count()).count();
+        assert_eq!((counts, rig.asked().len()), (1, usize::from(passes)));
+        let held = rig.calls().await.first().map(|call| call.worst.tokens);
+        assert_eq!(held, passes.then_some(3_000 + 150 + 20 + 100));
+    };
+    check(Reply::count(3_000), true).await;
+    check(Reply::count(9_000), false).await;
+    check(Reply::error(500, "api_error", "sorry"), false).await;
 }
 
 #[tokio::test]
@@ -215,7 +245,7 @@ async fn a_model_without_a_price_is_refused_under_a_budget_alone() {
         let failure = rig.ask(name, &unknown).await.0.unwrap_err();
         assert_eq!(failure.class, ErrorClass::OverBudget);
         assert!(failure.message.contains("no price is known"), "{failure}");
-        assert!(rig.server.requests().is_empty());
+        assert!(rig.asked().is_empty());
         let tokens = [Rule::hard(ScopeKind::Project, Window::Day, Unit::Tokens, 100_000)];
         let rig = Rig::under(&tokens);
         rig.server.next(Reply::text("hi").usage(USED));
@@ -264,10 +294,10 @@ async fn an_end_without_usage_counts_at_its_worst_and_a_refusal_not_at_all() {
 /// Two that do not fit together are made one after the other, and neither is refused.
 #[tokio::test]
 async fn a_call_waits_for_what_others_hold() {
-    for (name, budget) in [("messages", 13_500), ("chat", 10_000)] {
+    for (name, budget) in [("messages", 12_000), ("chat", 8_500)] {
         let rig = Rig::under(&in_all(budget));
         rig.server.otherwise(Reply::text("hi").usage(USED));
-        let request = Request::new(model(name), "hello").with_max_tokens(300);
+        let request = Request::new(model(name), "hello").with_max_tokens(400);
         let (one, two) = tokio::join!(rig.ask(name, &request), rig.ask(name, &request));
         let waited = |deltas: &[Delta]| {
             deltas.iter().filter(|delta| matches!(delta, Delta::Waiting(_))).count()
@@ -281,8 +311,8 @@ async fn a_call_waits_for_what_others_hold() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_is_dropped_is_assumed_and_one_that_waits_is_released() {
-    for name in BOTH {
-        let rig = Arc::new(Rig::under(&in_all(10_000)));
+    for (name, budget) in [("messages", 8_000), ("chat", 5_500)] {
+        let rig = Arc::new(Rig::under(&in_all(budget)));
         rig.server.next(Reply::text("one two").hang_after(2));
         let request = Request::new(model(name), "hello").with_max_tokens(200);
         let ask = |rig: Arc<Rig>, request: Request| {

@@ -38,7 +38,7 @@ async fn no_error_log_or_debug_form_shows_the_key() {
         .with_writer(move || writer.clone())
         .finish();
     async {
-        for kind in [ProviderKind::Anthropic, ProviderKind::OpenAiChat] {
+        for kind in ProviderKind::ALL {
             let echo = format!("invalid key {KEY}, or Bearer {KEY}, or sk-live-0123456789abcdef");
             for reply in [
                 Reply::error(401, "authentication_error", &echo),

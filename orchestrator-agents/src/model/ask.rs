@@ -31,7 +31,7 @@ impl Said {
             let message = "the recorded answer of the model cannot be read";
             return Err(Failure::new(ErrorClass::Internal, message));
         };
-        let known = [Stop::End, Stop::MaxTokens, Stop::Refused];
+        let known = [Stop::End, Stop::ToolCalls, Stop::MaxTokens, Stop::Refused, Stop::BadToolCall];
         let stop = known.into_iter().find(|known| known.as_str() == stop);
         let stop = stop.unwrap_or_else(|| Stop::Other(part("stop").unwrap_or_default().into()));
         Ok(Self { text: text.to_owned(), stop })
@@ -81,7 +81,7 @@ impl<'a> Conversation<'a> {
     fn told(&self) -> Value {
         let messages = self.request.messages.iter();
         let messages: Vec<Value> = messages
-            .map(|message| json!([format!("{:?}", message.author), message.text]))
+            .map(|message| json!([format!("{:?}", message.author), message.text()]))
             .collect();
         json!({
             "provider": self.payer.account.as_str(),

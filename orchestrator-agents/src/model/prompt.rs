@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_plain_task_is_asked_as_it_is() {
         let request = request(&assignment(), "m");
-        assert_eq!(request.messages[0].text, "Review it.");
+        assert_eq!(request.messages[0].text(), "Review it.");
         assert_eq!(request.system.as_deref(), Some(Role::Qa.instructions()));
         assert_eq!((request.max_tokens, request.output_schema), (None, None));
     }
@@ -93,7 +93,7 @@ mod tests {
         assignment.feedback.push(Feedback { from: "qa".into(), message: "no tests\n".into() });
         assignment.output_schema = Some(Arc::new(json!({ "type": "object" })));
         let asked = request(&assignment, "m");
-        let text = &asked.messages[0].text;
+        let text = asked.messages[0].text();
         for part in ["Review it.", "- qa: no tests\n", "JSON only", "\"type\": \"object\""] {
             assert!(text.contains(part), "{part} in {text}");
         }

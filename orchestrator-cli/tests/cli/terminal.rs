@@ -209,7 +209,7 @@ fn init_asks_what_the_agents_run_on() {
     let screen = terminal.until(|s| s.contains("What do the agents run on? [deepseek]"));
     assert!(screen.contains("DEEPSEEK_API_KEY is set"), "{screen}");
     terminal.types("antropic\n");
-    terminal.until(|s| s.contains("answer one of: deepseek, anthropic, openai, builtin"));
+    terminal.until(|s| s.contains("answer one of: deepseek, anthropic, openai, gemini, builtin"));
     terminal.types("Anthropic\n");
     terminal.until(|s| s.contains("config.toml`? [Y/n]"));
     terminal.types("n\n");

@@ -8,11 +8,9 @@
 mod alert;
 mod hold;
 mod lease;
-mod worst;
 
 pub use alert::Alert;
 pub use hold::Hold;
-pub(crate) use worst::{DEFAULT_MAX_TOKENS, most_input};
 
 use alert::Alerts;
 use lease::Lease;

@@ -10,6 +10,8 @@ pub(crate) struct ErrorBody {
     pub(crate) code: String,
     pub(crate) param: String,
     pub(crate) message: String,
+    /// What else it says of the cause, by name: Google's reasons and the quotas that are used up.
+    pub(crate) causes: String,
     /// When the limit is lifted: seconds since 1970.
     pub(crate) resets_at: Option<f64>,
     /// In how many seconds the limit is lifted.
@@ -17,7 +19,8 @@ pub(crate) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads `{"error":{…}}`, `{"error":"text"}`, `{"message":…}`, `{"detail":…}`, or plain text.
+    /// Reads `{"error":{…}}`, alone or in a list, `{"error":"text"}`, `{"message":…}`,
+    /// `{"detail":…}`, or plain text.
     pub(crate) fn read(bytes: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(bytes) {
             Ok(json) => Self::from_json(&json),
@@ -26,6 +29,10 @@ impl ErrorBody {
     }
 
     pub(crate) fn from_json(json: &Value) -> Self {
+        let json = match json.as_array().map(Vec::as_slice) {
+            Some([first, ..]) => first,
+            _ => json,
+        };
         let error = match json.get("error") {
             Some(Value::String(message)) => {
                 return Self { message: plain(message), ..Self::default() };
@@ -47,27 +54,55 @@ impl ErrorBody {
             },
             message => message,
         };
+        let kind = match text("type") {
+            kind if kind.is_empty() => text("status"),
+            kind => kind,
+        };
+        let details = error.get("details").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let resets_in = number("resets_in_seconds")
+            .or_else(|| number("retry_after"))
+            .or_else(|| details.iter().find_map(retry_delay));
         Self {
-            kind: text("type"),
+            kind,
             code: text("code"),
             param: text("param"),
             message,
+            causes: causes(details),
             resets_at: number("resets_at"),
-            resets_in: number("resets_in_seconds").or_else(|| number("retry_after")),
+            resets_in,
         }
     }
 
     /// Whether any part of it holds `word`, without regard to case. `word` is in lower case.
     pub(crate) fn mentions(&self, word: &str) -> bool {
-        [&self.kind, &self.code, &self.param, &self.message]
+        [&self.kind, &self.code, &self.param, &self.message, &self.causes]
             .into_iter()
             .any(|part| part.to_lowercase().contains(word))
     }
 
-    /// The shortest name that it gives the error.
+    /// The shortest name that it gives the error. A number only repeats the status.
     pub(crate) fn label(&self) -> &str {
-        if self.code.is_empty() { &self.kind } else { &self.code }
+        let is_number = self.code.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && !self.kind.is_empty() { &self.kind } else { &self.code }
     }
+}
+
+/// The seconds of a `google.rpc.RetryInfo`, such as `"36.4s"`.
+fn retry_delay(detail: &Value) -> Option<f64> {
+    detail.get("retryDelay")?.as_str()?.strip_suffix('s')?.parse().ok()
+}
+
+/// The reasons of `google.rpc.ErrorInfo` and the quotas of `google.rpc.QuotaFailure`.
+fn causes(details: &[Value]) -> String {
+    let mut causes: Vec<&str> = Vec::new();
+    for detail in details {
+        causes.extend(detail["reason"].as_str());
+        causes.extend(detail["metadata"]["quota_limit"].as_str());
+        for violation in detail["violations"].as_array().into_iter().flatten() {
+            causes.extend(violation["quotaId"].as_str());
+        }
+    }
+    plain(&causes.join(" "))
 }
 
 /// The most characters of a server's text that are passed on.
@@ -105,7 +140,7 @@ pub(crate) fn scrub(text: &str, key: Option<&SecretString>) -> String {
     let in_token = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '*' | '.');
     let mut clean = String::with_capacity(text.len());
     let mut rest = text.as_str();
-    while let Some(start) = rest.find("sk-") {
+    while let Some(start) = ["sk-", "AIza"].iter().filter_map(|mark| rest.find(mark)).min() {
         let (before, token) = rest.split_at(start);
         let end = token.find(|c| !in_token(c)).unwrap_or(token.len());
         let inside_a_word = before.chars().next_back().is_some_and(in_token);
@@ -131,12 +166,33 @@ mod tests {
         check(r#"{"type":"error","error":{"type":"a","message":"m"}}"#, "a", "", "m");
         check(r#"{"error":{"message":"m","type":"a","code":"c"}}"#, "a", "c", "m");
         check(r#"{"error":{"message":"m","code":502}}"#, "", "502", "m");
+        let google = r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}"#;
+        check(google, "RESOURCE_EXHAUSTED", "429", "m");
+        check(&format!("[{google}]"), "RESOURCE_EXHAUSTED", "429", "m");
+        check("[]", "", "", "");
         check(r#"{"error":"m\n\tn"}"#, "", "", "m n");
         check(r#"{"detail":[{"loc":1}]}"#, "", "", r#"[{"loc":1}]"#);
         check("<html>  no\r\n</html>", "", "", "<html> no </html>");
         check("", "", "", "");
         check("null", "", "", "");
         assert_eq!(ErrorBody::read(&vec![b'x'; 9_000]).message.chars().count(), 401);
+    }
+
+    #[test]
+    fn details_of_google_are_read() {
+        let body = ErrorBody::read(
+            br#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[
+                {"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[
+                    {"quotaId":"GenerateRequestsPerDayPerProject"},{"quotaId":7}]},
+                {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED",
+                    "metadata":{"quota_limit":"PerMinute"}},
+                {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"36.5s"}, 9]}}"#,
+        );
+        assert_eq!(body.causes, "GenerateRequestsPerDayPerProject RATE_LIMIT_EXCEEDED PerMinute");
+        assert!(body.mentions("perday"));
+        assert_eq!((body.resets_in, body.label()), (Some(36.5), "RESOURCE_EXHAUSTED"));
+        let routed = ErrorBody::read(br#"{"error":{"message":"m","code":502}}"#);
+        assert_eq!(routed.label(), "502");
     }
 
     #[test]
@@ -150,5 +206,6 @@ mod tests {
         check("sk-proj-****************6789", "[redacted]");
         check("the task-oriented disk-usage-report", "the task-oriented disk-usage-report");
         check("sk-short", "sk-short");
+        check("key AIzaSy0123456789abcdef or sk-abcdef0123456789.", "key [redacted] or [redacted]");
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn from_answer(
         ErrorClass::RateLimited | ErrorClass::QuotaExhausted => {
             reset::after_limit(headers, body, now)
         }
-        ErrorClass::Overloaded | ErrorClass::Transient => reset::retry_after(headers, now),
+        ErrorClass::Overloaded | ErrorClass::Transient => reset::after_outage(headers, body, now),
         _ => None,
     };
     let mut failure = Failure::new(class, message(endpoint, model, status, class, body, retry_at));
@@ -41,7 +41,11 @@ pub(crate) fn from_stream(
     body: &ErrorBody,
     now: Timestamp,
 ) -> Failure {
-    let status = match body.kind.as_str() {
+    let name = match body.kind.as_str() {
+        "" | "error" => body.code.as_str(),
+        kind => kind,
+    };
+    let status = match name {
         "overloaded_error" => 529,
         "rate_limit_error" => 429,
         "authentication_error" => 401,
@@ -51,11 +55,28 @@ pub(crate) fn from_stream(
         "request_too_large" => 413,
         "invalid_request_error" => 400,
         "timeout_error" => 504,
-        // Routers put the status of the server behind them into `code`.
+        "server_error" => 500,
+        "vector_store_timeout" => 504,
+        "rate_limit_exceeded" | "insufficient_quota" => 429,
+        // The other codes of the Responses API speak of what was sent.
+        _ if RESPONSES_INVALID.iter().any(|part| body.code.contains(part)) => 400,
+        // Routers and Google put the status of the server behind them into `code`.
         _ => body.code.parse().ok().filter(|code| (400..600).contains(code)).unwrap_or(500),
     };
     from_answer(endpoint, model, status, &HeaderMap::new(), body, now)
 }
+
+/// What the codes of a failed response hold that blame the request.
+const RESPONSES_INVALID: [&str; 8] = [
+    "invalid",
+    "image",
+    "policy",
+    "data_residency",
+    "context_length",
+    "model_not_found",
+    "unsupported",
+    "string_above_max_length",
+];
 
 fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
     let mentions = |words: &[&str]| words.iter().any(|word| body.mentions(word));
@@ -69,13 +90,26 @@ fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
             "billing_error",
             "spend limit",
             "spend_limit",
+            "credits are depleted",
         ])
     };
     match status {
         402 => ErrorClass::Billing,
         400 | 403 | 422 | 429 if out_of_credit() => ErrorClass::Billing,
         401 | 403 => ErrorClass::Auth,
+        // Google answers 400 to a key that it does not know.
+        400 if mentions(&["api_key_invalid", "api key not valid", "api key expired"]) => {
+            ErrorClass::Auth
+        }
         400 | 413 | 422 if status == 413 || mentions(&OVERFLOW) => ErrorClass::ContextOverflow,
+        // Google speaks of a quota whatever the limit is; only the quota's name tells a day's.
+        429 if mentions(&["resource_exhausted"]) => {
+            if mentions(&["perday", "per day", "per_day"]) {
+                ErrorClass::QuotaExhausted
+            } else {
+                ErrorClass::RateLimited
+            }
+        }
         429 if mentions(&[
             "usage_limit",
             "usage limit",
@@ -88,7 +122,7 @@ fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
             ErrorClass::QuotaExhausted
         }
         429 => ErrorClass::RateLimited,
-        408 | 409 | 425 => ErrorClass::Transient,
+        408 | 409 | 425 | 499 => ErrorClass::Transient,
         529 => ErrorClass::Overloaded,
         500..=599 if mentions(&["overloaded"]) => ErrorClass::Overloaded,
         500..=599 => ErrorClass::Transient,
@@ -97,7 +131,7 @@ fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
 }
 
 /// How servers say that a prompt does not fit.
-const OVERFLOW: [&str; 8] = [
+const OVERFLOW: [&str; 10] = [
     "context_length_exceeded",
     "context length",
     "context window",
@@ -106,6 +140,8 @@ const OVERFLOW: [&str; 8] = [
     "input is too long",
     "too many tokens",
     "exceeds the available context",
+    "exceeds the maximum number of tokens",
+    "request payload size exceeds the limit",
 ];
 
 fn message(
@@ -187,6 +223,30 @@ mod tests {
         check(429, &openai("requests", "rate_limit_exceeded", "Rate limit"), RateLimited);
         check(429, &openai("insufficient_quota", "insufficient_quota", "quota"), Billing);
         check(429, r#"{"error":{"type":"usage_limit_reached"}}"#, QuotaExhausted);
+        let google = |status: &str, message: &str, details: &str| {
+            format!(
+                r#"{{"error":{{"code":0,"message":"{message}","status":"{status}","details":[{details}]}}}}"#
+            )
+        };
+        let quota = |id: &str| format!(r#"{{"violations":[{{"quotaId":"{id}"}}]}}"#);
+        let used_up = "You exceeded your current quota, please check your plan and billing details";
+        let exhausted = "RESOURCE_EXHAUSTED";
+        check(429, &google(exhausted, used_up, &quota("RequestsPerMinutePerProject")), RateLimited);
+        check(429, &google(exhausted, used_up, &quota("RequestsPerDayPerProject")), QuotaExhausted);
+        check(429, &google(exhausted, "Resource has been exhausted", ""), RateLimited);
+        check(429, &google(exhausted, "Your prepayment credits are depleted.", ""), Billing);
+        check(400, &google("INVALID_ARGUMENT", "API key not valid.", ""), Auth);
+        check(400, &google("INVALID_ARGUMENT", "no", r#"{"reason":"API_KEY_INVALID"}"#), Auth);
+        let too_long =
+            "The input token count (9) exceeds the maximum number of tokens allowed (8).";
+        check(400, &google("INVALID_ARGUMENT", too_long, ""), ContextOverflow);
+        check(400, &google("FAILED_PRECONDITION", "location not supported", ""), InvalidRequest);
+        check(403, &google("PERMISSION_DENIED", "no", ""), Auth);
+        check(404, &google("NOT_FOUND", "models/x is not found", ""), InvalidRequest);
+        check(499, &google("CANCELLED", "", ""), Transient);
+        check(503, &google("UNAVAILABLE", "The model is overloaded.", ""), Overloaded);
+        check(503, &google("UNAVAILABLE", "", ""), Transient);
+        check(504, &google("DEADLINE_EXCEEDED", "", ""), Transient);
         check(500, &anthropic("api_error", "oops"), Transient);
         check(502, "<html>Bad Gateway</html>", Transient);
         check(503, "", Transient);

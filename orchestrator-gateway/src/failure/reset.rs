@@ -7,8 +7,18 @@ use reqwest::header::HeaderMap;
 use std::time::Duration;
 
 /// The time until which a limit holds: `retry-after` first, since it is meant for this very
-/// request; then the body; then the reset of whichever counter is used up.
+/// request; then the body, its fields before its words; then the reset of whichever counter is
+/// used up.
 pub(super) fn after_limit(
+    headers: &HeaderMap,
+    body: &ErrorBody,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    after_outage(headers, body, now).or_else(|| counters(headers, now))
+}
+
+/// The time until which a server that is not well wants to be left alone.
+pub(super) fn after_outage(
     headers: &HeaderMap,
     body: &ErrorBody,
     now: Timestamp,
@@ -16,11 +26,22 @@ pub(super) fn after_limit(
     retry_after(headers, now)
         .or_else(|| body.resets_at.and_then(from_epoch))
         .or_else(|| body.resets_in.and_then(|seconds| in_seconds(now, seconds)))
-        .or_else(|| counters(headers, now))
+        .or_else(|| told(&body.message).map(|wait| now.after(wait)))
+}
+
+/// What a message says in words, such as "Please try again in 6m0s." or "Please retry in 36.4s.":
+/// all that there is when a limit is met in the middle of a stream.
+fn told(message: &str) -> Option<Duration> {
+    let message = message.to_ascii_lowercase();
+    let start = ["try again in ", "retry in "]
+        .iter()
+        .find_map(|words| message.find(words).map(|at| at + words.len()))?;
+    let wait = message[start..].split_whitespace().next()?;
+    duration(wait.trim_end_matches(['.', ',', ';', ')', '!']))
 }
 
 /// `retry-after-ms`, or `retry-after` in seconds or as an HTTP date.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     if let Some(ms) = text(headers, "retry-after-ms").and_then(|text| text.parse::<f64>().ok()) {
         return in_seconds(now, ms / 1_000.0);
     }
@@ -32,7 +53,8 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timesta
 }
 
 /// `anthropic-ratelimit-*` resets are RFC 3339 instants (the `unified` one seconds since 1970),
-/// `x-ratelimit-*` resets durations such as `6m0s`.
+/// `x-ratelimit-*` resets durations such as `6m0s`. The one `x-ratelimit-reset` of routers is
+/// milliseconds since 1970; a number that is too small for that could be anything.
 fn counters(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     let mut used_up: Option<Timestamp> = None;
     let mut soonest: Option<Timestamp> = None;
@@ -51,6 +73,9 @@ fn counters(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
         } else if let Some(counter) = name.strip_prefix("x-ratelimit-reset-") {
             let at = duration(value).map(|wait| now.after(wait));
             (at, format!("x-ratelimit-remaining-{counter}"))
+        } else if name == "x-ratelimit-reset" {
+            let ms = value.parse::<u64>().ok().filter(|ms| *ms > 1_000_000_000_000);
+            (ms.map(Timestamp), "x-ratelimit-remaining".to_owned())
         } else {
             continue;
         };
@@ -158,7 +183,30 @@ mod tests {
         let tokens =
             [("x-ratelimit-reset-tokens", "6m0.5s"), ("x-ratelimit-remaining-tokens", "0")];
         check(&tokens, "", Some(360_500));
+        check(&[("x-ratelimit-reset", "1769851807000")], "", Some(7_000));
+        check(&[("x-ratelimit-reset", "60")], "", None);
+        check(&[("retry-after-ms", "soon"), ("retry-after", "2")], "", Some(2_000));
         check(&[("x-ratelimit-reset-tokens", "12")], "", None);
         check(&[("x-ratelimit-reset-tokens", "120ms")], "", Some(120));
+    }
+
+    #[test]
+    fn reset_times_in_bodies_are_read() {
+        let says = |message: &str| format!(r#"{{"error":{{"message":"{message}"}}}}"#);
+        let google = r#"{"error":{"message":"Please retry in 9s.","details":[
+            {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"36.25s"}]}}"#;
+        check(&[], google, Some(36_250));
+        check(&[("retry-after", "1")], google, Some(1_000));
+        check(&[], &google.replace("36.25s", "soon"), Some(9_000));
+        check(&[], &google.replace("36.25s", "-1s"), Some(9_000));
+        check(&[], &says("Rate limit reached. Please try again in 6m0s. Visit"), Some(360_000));
+        check(&[], &says("Please try again in 11.054s."), Some(11_054));
+        check(&[], &says("please retry in 300ms, or not"), Some(300));
+        check(&[], &says("Please try again in a while"), None);
+        check(&[], &says("Please try again in"), None);
+        check(&[], &says("İ try again in 1s"), Some(1_000));
+        check(&[], r#"{"error":{"retry_after":5}}"#, Some(5_000));
+        let counters = [("x-ratelimit-reset-requests", "1s")];
+        check(&counters, &says("try again in 3s"), Some(3_000));
     }
 }

@@ -3,7 +3,9 @@
 use crate::{
     Client, GatewayError, ProviderConfig, ProviderKind,
     limits::Throttle,
-    provider::{Anthropic, CallFailure, Endpoint, OpenAiChat, Provider, Response},
+    provider::{
+        Anthropic, CallFailure, Endpoint, Gemini, OpenAiChat, OpenAiResponses, Provider, Response,
+    },
 };
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -28,9 +30,11 @@ impl Account {
         let endpoint = Endpoint::new(config, client)?;
         let (host, is_local) = (endpoint.host.clone(), endpoint.is_local());
         let provider: Box<dyn Provider> = match config.kind {
-            ProviderKind::Anthropic => Box::new(Anthropic::new(endpoint)),
+            ProviderKind::Anthropic => Anthropic::at(endpoint),
+            ProviderKind::OpenAiResponses => OpenAiResponses::at(endpoint),
+            ProviderKind::Gemini => Gemini::at(endpoint),
             ProviderKind::OpenAiChat | ProviderKind::DeepSeek | ProviderKind::Ollama => {
-                Box::new(OpenAiChat::new(endpoint))
+                OpenAiChat::at(endpoint)
             }
         };
         Ok(Self {

@@ -1,7 +1,10 @@
 //! What a call cost, and what is told about it.
 
 use super::{Account, Gateway};
-use crate::{prices::PriceEntry, provider::Stop};
+use crate::{
+    prices::PriceEntry,
+    provider::{Message, Stop, ToolCall},
+};
 use orchestrator_core::{
     error::Failure,
     id::ProviderName,
@@ -17,6 +20,10 @@ use tracing::Span;
 pub struct Completion {
     /// The text, without reasoning. For a refusal the model's reason, if it gave one.
     pub text: String,
+    /// The tools that the model calls, in order; each wants a result before it goes on.
+    pub tool_calls: Vec<ToolCall>,
+    /// All that the model said, to be sent back as it is when the conversation goes on.
+    pub message: Message,
     /// Why it ended.
     pub stop: Stop,
     /// The tokens; `None` when the server did not count them.

@@ -3,8 +3,8 @@
 use super::{Account, Gateway};
 use crate::{
     Delta, Request,
-    budget::{BudgetError, DEFAULT_MAX_TOKENS, Hold, most_input},
-    provider::{Billing, CallFailure, Response, Sink},
+    budget::{BudgetError, Hold},
+    provider::{Billing, CallFailure, DEFAULT_MAX_TOKENS, Response, Sink},
 };
 use orchestrator_core::{
     error::Failure,
@@ -19,6 +19,9 @@ use std::borrow::Cow;
 /// An answer that must be shorter than that is not worth its prompt; the call is refused instead.
 const LEAST_OUTPUT: u64 = 256;
 
+/// A count may be off by a little: a twentieth and twenty tokens are held besides.
+const COUNT_SLACK: u64 = 20;
+
 impl Gateway {
     /// Holds the most that `request` can cost. Returns the request as it is to be sent, its answer
     /// bound where a limit holds, and the time whose prices hold.
@@ -32,7 +35,8 @@ impl Gateway {
     ) -> Result<(Option<Hold>, Cow<'r, Request>, Timestamp), Failure> {
         let Some(budget) = &self.budget else { return Ok((None, Cow::Borrowed(request), now())) };
         let payer = Payer { model: request.model.clone(), ..payer.clone() };
-        let input = most_input(request);
+        let mut input = request.most_input_tokens().0;
+        let mut is_counted = false;
         let mut output = u64::from(request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
         loop {
             let started = now();
@@ -46,6 +50,18 @@ impl Gateway {
                         request.to_mut().max_tokens = Some(bound);
                     }
                     return Ok((Some(hold), request, started));
+                }
+                // The bytes of a prompt are a bound far above its tokens: before the call is refused,
+                // the provider counts, where it does. That costs nothing.
+                Err(BudgetError::Refused(refusal))
+                    if !is_counted
+                        && refusal.kind != RefusalKind::Busy
+                        && self.entry(account, &payer.account, &payer.model).is_some() =>
+                {
+                    is_counted = true;
+                    if let Ok(Some(exact)) = account.provider.count(request, now).await {
+                        input = input.min(exact.0 + exact.0 / COUNT_SLACK + COUNT_SLACK);
+                    }
                 }
                 Err(BudgetError::Refused(refusal))
                     if request.max_tokens.is_none() && refusal.kind == RefusalKind::Over =>

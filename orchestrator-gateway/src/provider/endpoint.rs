@@ -50,7 +50,11 @@ impl Endpoint {
         let path = base.path().trim_end_matches('/').to_owned();
         // Compatible servers are nearly always mounted at /v1, and nearly always named without it.
         let default_path = match config.kind {
-            ProviderKind::Anthropic | ProviderKind::OpenAiChat | ProviderKind::Ollama => "/v1",
+            ProviderKind::Anthropic
+            | ProviderKind::OpenAiResponses
+            | ProviderKind::OpenAiChat
+            | ProviderKind::Ollama => "/v1",
+            ProviderKind::Gemini => "/v1beta",
             ProviderKind::DeepSeek => "",
         };
         base.set_path(if path.is_empty() { default_path } else { &path });
@@ -78,7 +82,10 @@ impl Endpoint {
     /// The URL of `path` below the base.
     pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
+        // One segment at a time, so that nothing in the name of a model leads out of the base.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path.split('/'));
+        }
         url
     }
 
@@ -139,6 +146,11 @@ mod tests {
         check(ProviderKind::Anthropic, "https://h", "https://h/v1/x/y");
         check(ProviderKind::Anthropic, "https://h/v1", "https://h/v1/x/y");
         check(ProviderKind::DeepSeek, "https://h", "https://h/x/y");
+        check(ProviderKind::OpenAiResponses, "https://h", "https://h/v1/x/y");
+        check(ProviderKind::Gemini, "https://h", "https://h/v1beta/x/y");
+        let strange = endpoint(ProviderKind::Gemini, "https://h").unwrap();
+        let strange = strange.url("models/../a?b#c:countTokens");
+        assert_eq!(strange.as_str(), "https://h/v1beta/models/a%3Fb%23c:countTokens");
         for kind in ProviderKind::ALL {
             assert!(endpoint(kind, kind.default_base_url()).is_ok());
         }

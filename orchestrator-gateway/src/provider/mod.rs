@@ -1,19 +1,33 @@
 //! Providers: what is asked of a model, what it answers, and one adapter for each protocol.
 
+mod answer;
 mod anthropic;
+mod assembly;
+mod caller;
 mod endpoint;
+mod gemini;
 mod message;
 mod openai_chat;
+mod openai_responses;
+mod quirks;
 mod read;
+mod request;
 
+pub(crate) use answer::{Billing, CallFailure, Response, Used};
+pub use answer::{Counted, Delta, Stop};
 pub(crate) use anthropic::Anthropic;
 pub(crate) use endpoint::Endpoint;
-pub use message::{Author, Delta, Message, Request, Stop};
-pub(crate) use message::{Billing, CallFailure, Response, Used};
+pub(crate) use gemini::Gemini;
+pub use message::{
+    Arguments, Author, Image, Message, Opaque, Part, ToolCall, ToolResult, WireFormat,
+};
 pub(crate) use openai_chat::OpenAiChat;
+pub(crate) use openai_responses::OpenAiResponses;
+pub(crate) use request::DEFAULT_MAX_TOKENS;
+pub use request::{Request, Tool, ToolChoice};
 
 use async_trait::async_trait;
-use orchestrator_core::time::Timestamp;
+use orchestrator_core::{error::Failure, time::Timestamp, usage::TokenCount};
 
 /// Where pieces of an answer go as they arrive.
 pub type Sink<'a> = dyn FnMut(Delta) + Send + 'a;
@@ -28,4 +42,11 @@ pub(crate) trait Provider: Send + Sync + std::fmt::Debug {
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
     ) -> Result<Response, CallFailure>;
+
+    /// Lets the provider count the tokens of `request`; `None` when it offers no count.
+    async fn count(
+        &self,
+        request: &Request,
+        now: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Option<TokenCount>, Failure>;
 }

@@ -1,12 +1,12 @@
 //! Reading an answer: a stream of events, or one JSON document where a server does not stream.
 
-use super::{Billing, CallFailure, Delta, Endpoint, Response, Sink, Stop, Used};
+use super::{Billing, CallFailure, Endpoint, Response, Sink, assembly::Assembly};
 use crate::{
     failure::{self, ErrorBody},
     sse::{Event, SseParser},
     transport::Body,
 };
-use orchestrator_core::{error::Failure, time::Timestamp, usage::Usage};
+use orchestrator_core::{error::Failure, time::Timestamp};
 use serde_json::Value;
 
 /// How a protocol builds an answer from what arrives.
@@ -25,99 +25,98 @@ pub(super) trait Dialect: Send {
 
     /// Whether a stream may close now without the word that ends it.
     fn may_close(&self, so_far: &Assembly<'_, '_>) -> bool;
+
+    /// Adds what can be told only when everything has arrived.
+    fn finish(&mut self, so_far: &mut Assembly<'_, '_>);
 }
 
-/// An answer under construction.
-pub(super) struct Assembly<'a, 's> {
-    sink: &'a mut Sink<'s>,
-    text: String,
-    pub(super) refusal: String,
-    /// Tokens so far; only what is [`Counts::complete`] is believed.
-    counts: Counts,
-    pub(super) stop: Option<Stop>,
-    pub(super) served_model: Option<String>,
-    /// The server said that nothing follows.
-    pub(super) ended: bool,
-    unknown: u32,
+/// Why an answer cannot be read.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// What arrived is not what the protocol says.
+    Damaged(String),
+    /// The server says that something went wrong.
+    Server(Box<ErrorBody>),
+    /// It ended too early.
+    Cut,
 }
 
-/// Token counts, and which of them the server has given.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) usage: Usage,
-    pub(super) has_input: bool,
-    pub(super) has_output: bool,
+/// Reads bytes, wherever the network happened to cut them.
+pub(super) struct Reader<'d> {
+    dialect: &'d mut dyn Dialect,
+    parser: SseParser,
+    events: Vec<Event>,
+    /// A JSON document starts with a brace, and no event stream does.
+    whole: Option<Vec<u8>>,
+    sniffed: bool,
 }
 
-impl Counts {
-    /// A sum that lacks one side would give a wrong cost, so it counts as none.
-    fn complete(&self) -> Option<Usage> {
-        (self.has_input && self.has_output).then_some(self.usage)
-    }
-}
-
-impl<'a, 's> Assembly<'a, 's> {
-    fn new(sink: &'a mut Sink<'s>) -> Self {
+impl<'d> Reader<'d> {
+    pub(super) fn new(dialect: &'d mut dyn Dialect) -> Self {
         Self {
-            sink,
-            text: String::new(),
-            refusal: String::new(),
-            counts: Counts::default(),
-            stop: None,
-            served_model: None,
-            ended: false,
-            unknown: 0,
+            dialect,
+            parser: SseParser::default(),
+            events: Vec::new(),
+            whole: None,
+            sniffed: false,
         }
     }
 
-    pub(super) fn add_text(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.text.push_str(text);
-            (self.sink)(Delta::Text(text.to_owned()));
+    /// Takes `bytes`; nothing more is needed once `so_far` has ended.
+    ///
+    /// # Errors
+    /// [`Fault`]; the reader is of no use after that.
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        so_far: &mut Assembly<'_, '_>,
+    ) -> Result<(), Fault> {
+        if !self.sniffed
+            && let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace())
+        {
+            self.sniffed = true;
+            self.whole = (*first == b'{').then(Vec::new);
+        }
+        if let Some(document) = &mut self.whole {
+            document.extend_from_slice(bytes);
+            return Ok(());
+        }
+        // What came before a fault in the same piece counts as if it had come by itself.
+        let fed = self.parser.feed(bytes, &mut self.events);
+        for event in std::mem::take(&mut self.events) {
+            if so_far.ended {
+                break;
+            }
+            if event.is_done() {
+                so_far.ended = true;
+                break;
+            }
+            let json: Value = serde_json::from_str(&event.data)
+                .map_err(|error| Fault::Damaged(format!("an event is not JSON ({error})")))?;
+            self.dialect.event(&json, so_far).map_err(Fault::Server)?;
+        }
+        match fed {
+            Err(error) if !so_far.ended => Err(Fault::Damaged(error.to_string())),
+            _ => Ok(()),
         }
     }
 
-    pub(super) fn add_reasoning(&mut self, text: &str) {
-        if !text.is_empty() {
-            (self.sink)(Delta::Reasoning(text.to_owned()));
+    /// Takes note that nothing follows.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    pub(super) fn finish(&mut self, so_far: &mut Assembly<'_, '_>) -> Result<(), Fault> {
+        if let Some(document) = self.whole.take() {
+            let json: Value = serde_json::from_slice(&document)
+                .map_err(|error| Fault::Damaged(format!("it is not whole JSON ({error})")))?;
+            self.dialect.whole(&json, so_far).map_err(Fault::Server)?;
+            so_far.ended = true;
         }
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    pub(super) fn set_counts(&mut self, counts: Counts) {
-        self.counts = counts;
-        (self.sink)(Delta::Usage(counts.usage));
-    }
-
-    /// Something that this version does not know. It is passed over: servers add fields and events
-    /// at any time, and none may break an answer.
-    pub(super) fn unknown(&mut self, what: &str) {
-        self.unknown += 1;
-        tracing::debug!(what, "passed over an unknown part of an answer");
-    }
-
-    fn used(&self) -> Used {
-        Used {
-            usage: self.counts.usage,
-            is_final: self.counts.complete().is_some() && (self.ended || self.stop.is_some()),
+        if !so_far.ended && !self.dialect.may_close(so_far) {
+            return Err(Fault::Cut);
         }
-    }
-
-    fn into_response(self) -> Response {
-        if self.unknown > 0 {
-            tracing::info!(count = self.unknown, "passed over unknown parts of an answer");
-        }
-        let refused = !self.refusal.is_empty();
-        let stop = if refused { Stop::Refused } else { self.stop.unwrap_or(Stop::End) };
-        Response {
-            text: if self.text.is_empty() { self.refusal } else { self.text },
-            stop,
-            usage: self.counts.complete(),
-            served_model: self.served_model,
-        }
+        self.dialect.finish(so_far);
+        Ok(())
     }
 }
 
@@ -131,68 +130,38 @@ pub(super) async fn answer(
     sink: &mut Sink<'_>,
 ) -> Result<Response, CallFailure> {
     let mut so_far = Assembly::new(sink);
-    match pump(endpoint, model, &mut body, dialect, now, &mut so_far).await {
-        Ok(()) => {
+    let failure = match pump(endpoint, &mut body, dialect, &mut so_far).await {
+        Ok(Ok(())) => {
             body.finish();
-            Ok(so_far.into_response())
+            return Ok(so_far.into_response());
         }
-        Err(failure) => {
-            let (used, billing) = (Some(so_far.used()), Billing::Possible);
-            Err(CallFailure { failure, used, billing })
+        Ok(Err(Fault::Damaged(what))) => {
+            endpoint.transient(format!("sent a damaged answer: {what}"))
         }
-    }
+        Ok(Err(Fault::Server(error))) => failure::from_stream(endpoint, model, &error, now()),
+        Ok(Err(Fault::Cut)) => endpoint.transient("ended its answer before it was complete"),
+        Err(broken) => broken,
+    };
+    Err(CallFailure { failure, used: Some(so_far.used()), billing: Billing::Possible })
 }
 
+/// The outer error is the connection's, the inner one that of what it carried.
 async fn pump(
     endpoint: &Endpoint,
-    model: &str,
     body: &mut Body,
     dialect: &mut dyn Dialect,
-    now: &(dyn Fn() -> Timestamp + Sync),
     so_far: &mut Assembly<'_, '_>,
-) -> Result<(), Failure> {
-    let server = |error: Box<ErrorBody>| failure::from_stream(endpoint, model, &error, now());
-    let damaged = |what: &str| endpoint.transient(format!("sent a damaged answer: {what}"));
-    let mut parser = SseParser::default();
-    let mut events: Vec<Event> = Vec::new();
-    // A JSON document starts with a brace, and no event stream does.
-    let mut whole: Option<Vec<u8>> = None;
-    let mut sniffed = false;
-    while let Some(bytes) = body.next(endpoint).await? {
-        if !sniffed && let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            sniffed = true;
-            whole = (*first == b'{').then(Vec::new);
-        }
-        if let Some(document) = &mut whole {
-            document.extend_from_slice(&bytes);
-            continue;
-        }
-        parser.feed(&bytes, &mut events).map_err(|error| damaged(&error.to_string()))?;
-        for event in events.drain(..) {
-            if event.is_done() {
-                so_far.ended = true;
-                break;
-            }
-            let json: Value = serde_json::from_str(&event.data)
-                .map_err(|error| damaged(&format!("an event is not JSON ({error})")))?;
-            dialect.event(&json, so_far).map_err(server)?;
-            if so_far.ended {
-                break;
-            }
-        }
-        if so_far.ended {
-            return Ok(());
+) -> Result<Result<(), Fault>, Failure> {
+    let mut reader = Reader::new(dialect);
+    while !so_far.ended {
+        let Some(bytes) = body.next(endpoint).await? else { break };
+        if let Err(fault) = reader.feed(&bytes, so_far) {
+            return Ok(Err(fault));
         }
     }
-    if let Some(document) = whole {
-        let json: Value = serde_json::from_slice(&document)
-            .map_err(|error| damaged(&format!("it is not whole JSON ({error})")))?;
-        dialect.whole(&json, so_far).map_err(server)?;
-        so_far.ended = true;
-    }
-    if so_far.ended || dialect.may_close(so_far) {
-        Ok(())
-    } else {
-        Err(endpoint.transient("ended its answer before it was complete"))
-    }
+    Ok(reader.finish(so_far))
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! Whole answers: text, usage and cost, to the last digit.
 
-use crate::rig::{BOTH, Rig, USED, model, text};
+use crate::rig::{ALL, Rig, USED, model, text, used};
 use orchestrator_core::{
     money::MicroUsd,
     usage::{TokenCount, Usage},
@@ -23,7 +23,7 @@ async fn an_answer_is_the_same_however_it_travels() {
         ("with unknown events", Reply::with_unknown_events),
         ("unknown parts, not streamed", |reply| reply.with_unknown_events().not_streamed()),
     ];
-    for provider in BOTH {
+    for provider in ALL {
         for (way, bend) in &ways {
             let rig = Rig::new();
             rig.server.next(bend(Reply::text(SAID).usage(USED).reasoning("Hm.")));
@@ -32,13 +32,14 @@ async fn an_answer_is_the_same_however_it_travels() {
             let answer = answer.unwrap_or_else(|failure| panic!("{provider}, {way}: {failure}"));
             assert_eq!(answer.text, SAID, "{provider}, {way}");
             assert_eq!(text(&deltas), SAID, "{provider}, {way}");
+            assert_eq!(answer.message.text(), SAID, "{provider}, {way}");
             assert_eq!(answer.stop, Stop::End, "{provider}, {way}");
-            assert_eq!(answer.usage, Some(USED), "{provider}, {way}");
+            assert_eq!(answer.usage, Some(used(provider)), "{provider}, {way}");
             assert_eq!(answer.served_model.as_deref(), Some(model(provider)));
             assert_eq!(deltas[0], Delta::Sent, "{provider}, {way}");
             assert!(deltas.contains(&Delta::Reasoning("Hm.".into())), "{provider}, {way}");
             let told = deltas.iter().rev().find(|delta| matches!(delta, Delta::Usage(_)));
-            assert_eq!(told, Some(&Delta::Usage(USED)), "{provider}, {way}");
+            assert_eq!(told, Some(&Delta::Usage(used(provider))), "{provider}, {way}");
         }
     }
 }
@@ -55,27 +56,30 @@ async fn costs_are_exact_and_unknown_ones_are_not_zero() {
         assert_eq!((spend.requests, spend.model.as_str()), (1, model));
         assert_eq!(spend.provider.as_str(), provider);
     };
-    let used = || Reply::text("x").usage(USED);
+    let all = || Reply::text("x").usage(USED);
     // 1200 × 3 + 200 × 0.30 + 50 × 3.75 + 34 × 15 millionths = 4357.5.
-    check("messages", "claude-sonnet-4-5", used(), Some("0.004358")).await;
-    check("messages", "claude-sonnet-4-5-20250929", used(), Some("0.004358")).await;
+    check("messages", "claude-sonnet-4-5", all(), Some("0.004358")).await;
+    check("messages", "claude-sonnet-4-5-20250929", all(), Some("0.004358")).await;
     // 1250 × 2.50 + 200 × 1.25 + 34 × 10 = 3715: OpenAI writes its cache for free here.
-    check("chat", "gpt-4o", used(), Some("0.003715")).await;
+    check("chat", "gpt-4o", all(), Some("0.003715")).await;
+    check("responses", "gpt-4o", all(), Some("0.003715")).await;
+    // 1250 × 1.50 + 200 × 0.15 + 34 × 9 = 2211.
+    check("gemini", "gemini-3.5-flash", all(), Some("0.002211")).await;
     check("chat", "gpt-4o-mini", Reply::text("x").usage(small), Some("0.000001")).await;
     // 1200 × 0.15 + 50 × 0.15 + 200 × 0.003 + 34 × 0.60 = 208.5, on a Saturday: off-peak.
-    check("deepseek", "deepseek-flash", used(), Some("0.000209")).await;
-    check("messages", "claude-of-the-future", used(), None).await;
-    check("chat", "house-model", used(), None).await;
+    check("deepseek", "deepseek-flash", all(), Some("0.000209")).await;
+    check("messages", "claude-of-the-future", all(), None).await;
+    check("chat", "house-model", all(), None).await;
     check("messages", "claude-sonnet-4-5", Reply::text("x").no_usage(), None).await;
     check("chat", "gpt-4o", Reply::text("x").no_usage(), None).await;
     // On this machine nobody sends a bill, counted or not.
-    check("ollama", "llama3.2", used(), Some("0")).await;
+    check("ollama", "llama3.2", all(), Some("0")).await;
     check("ollama", "llama3.2", Reply::text("x").no_usage(), Some("0")).await;
 }
 
 #[tokio::test]
 async fn missing_counts_are_said_to_be_missing() {
-    for provider in BOTH {
+    for provider in ALL {
         let rig = Rig::new();
         rig.server.next(Reply::text("x").no_usage());
         let answer = rig.answer(provider, model(provider)).await;
@@ -86,7 +90,7 @@ async fn missing_counts_are_said_to_be_missing() {
 
 #[tokio::test]
 async fn endings_are_told_apart() {
-    for provider in BOTH {
+    for provider in ALL {
         for (ending, expected) in [
             (Ending::Done, Stop::End),
             (Ending::MaxTokens, Stop::MaxTokens),
@@ -94,7 +98,9 @@ async fn endings_are_told_apart() {
         ] {
             let rig = Rig::new();
             rig.server.next(Reply::text("x").ending(ending));
-            assert_eq!(rig.answer(provider, "m").await.stop, expected, "{provider}");
+            let answer = rig.answer(provider, "m").await;
+            assert_eq!(answer.stop, expected, "{provider}");
+            assert_eq!(answer.text, "x", "{provider}: what was said before it is kept");
         }
     }
 }
@@ -118,4 +124,49 @@ async fn a_chat_stream_may_close_without_its_marker() {
     rig.server.next(Reply::raw(200, body));
     let answer = rig.answer("chat", "gpt-4o").await;
     assert_eq!((answer.text.as_str(), answer.usage), ("hi", None));
+}
+
+#[tokio::test]
+async fn a_blocked_prompt_is_a_refusal_with_its_reason() {
+    let rig = Rig::new();
+    let body = "data: {\"promptFeedback\":{\"blockReason\":\"PROHIBITED_CONTENT\"},\
+                \"usageMetadata\":{\"promptTokenCount\":9,\"totalTokenCount\":9},\
+                \"modelVersion\":\"m\"}\n\n";
+    rig.server.next(Reply::raw(200, body));
+    let answer = rig.answer("gemini", "gemini-3.5-flash").await;
+    assert_eq!(answer.stop, Stop::Refused);
+    assert_eq!(answer.text, "the prompt was blocked: PROHIBITED_CONTENT");
+    assert_eq!(answer.usage, Some(Usage { input: TokenCount(9), ..Usage::default() }));
+}
+
+#[tokio::test]
+async fn each_protocol_says_why_it_refused() {
+    let explained = r#"{"type":"message","model":"m","content":[],"stop_reason":"refusal",
+        "stop_details":{"type":"refusal","explanation":"It is not safe."},
+        "usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let refusal = r#"{"status":"completed","model":"m","output":[{"type":"message","content":
+        [{"type":"refusal","refusal":"It is not safe."}]}],
+        "usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let blocked = r#"{"candidates":[{"finishReason":"RECITATION","finishMessage":"It is not safe."}],
+        "usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":0}}"#;
+    for (provider, body) in [("messages", explained), ("responses", refusal), ("gemini", blocked)] {
+        let rig = Rig::new();
+        rig.server.next(Reply::raw(200, body));
+        let answer = rig.answer(provider, "m").await;
+        assert_eq!(answer.stop, Stop::Refused, "{provider}");
+        assert!(answer.text.ends_with("It is not safe."), "{provider}: {}", answer.text);
+        assert_eq!(answer.message.text(), answer.text, "{provider}: it can be sent back");
+    }
+}
+
+/// A server that streams only the end of a response, with everything in it.
+#[tokio::test]
+async fn a_response_may_come_with_its_last_event_only() {
+    let rig = Rig::new();
+    let body = "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\
+                \"model\":\"m\",\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\
+                \"output_text\",\"text\":\"hi\"}]}]}}\n\n";
+    rig.server.next(Reply::raw(200, body));
+    let answer = rig.answer("responses", "gpt-4o").await;
+    assert_eq!((answer.text.as_str(), answer.stop, answer.usage), ("hi", Stop::End, None));
 }

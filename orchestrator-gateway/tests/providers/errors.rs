@@ -1,6 +1,6 @@
-//! Every status, over both protocols.
+//! Every status, over every protocol.
 
-use crate::rig::{BOTH, NOW, Rig};
+use crate::rig::{ALL, NOW, Rig};
 use orchestrator_core::error::ErrorClass::{self, *};
 use orchestrator_testkit::model_server::Reply;
 
@@ -34,7 +34,7 @@ const CASES: [Case; 23] = [
 
 #[tokio::test]
 async fn every_status_has_its_class_and_advice() {
-    for provider in BOTH {
+    for provider in ALL {
         for Case(status, kind, message, class, told) in CASES {
             let rig = Rig::new();
             rig.server.next(Reply::error(status, kind, message));
@@ -50,7 +50,7 @@ async fn every_status_has_its_class_and_advice() {
 
 #[tokio::test]
 async fn reset_times_are_taken_over() {
-    for provider in BOTH {
+    for provider in ALL {
         for (status, header, value, wait_ms) in [
             (429, "retry-after", "7", Some(7_000)),
             (429, "retry-after", "Sat, 31 Jan 2026 09:31:00 GMT", Some(60_000)),
@@ -71,8 +71,40 @@ async fn reset_times_are_taken_over() {
 }
 
 #[tokio::test]
+async fn a_quota_of_google_is_told_by_its_name() {
+    for (quota, class) in [
+        ("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", RateLimited),
+        ("GenerateRequestsPerDayPerProjectPerModel-FreeTier", QuotaExhausted),
+    ] {
+        let body = serde_json::json!({ "error": {
+            "code": 429,
+            "message": "You exceeded your current quota, please check your plan and billing details.",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [
+                { "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+                  "violations": [{ "quotaId": quota, "quotaValue": "20" }] },
+                { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "36s" },
+            ],
+        }});
+        let rig = Rig::new();
+        rig.server.next(Reply::raw(429, body.to_string()));
+        let failure = rig.failure("gemini").await;
+        assert_eq!(failure.class, class, "{quota}");
+        assert_eq!(failure.retry_at, Some(NOW.after(std::time::Duration::from_secs(36))));
+        assert!(failure.message.contains("RESOURCE_EXHAUSTED"), "{failure}");
+    }
+    let rig = Rig::new();
+    let unknown = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",
+        "status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#;
+    rig.server.next(Reply::raw(400, unknown));
+    let failure = rig.failure("gemini").await;
+    assert_eq!(failure.class, Auth);
+    assert!(failure.message.contains("check the key of [providers.gemini]"), "{failure}");
+}
+
+#[tokio::test]
 async fn bodies_of_any_shape_are_quoted_briefly() {
-    for provider in BOTH {
+    for provider in ALL {
         for (body, told) in [
             ("<html>\n<b>Bad   Gateway</b></html>", "<b>Bad Gateway</b>"),
             (r#"{"error":"model 'm' not found"}"#, "model 'm' not found"),

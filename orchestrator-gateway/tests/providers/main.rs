@@ -1,10 +1,12 @@
-//! The gateway against a scripted server, over both protocols.
+//! The gateway against a scripted server, over every protocol.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
 
 mod answers;
 mod broken;
+mod counting;
 mod errors;
 mod policies;
 mod requests;
 mod rig;
+mod tools;

@@ -1,6 +1,6 @@
 //! Breaker, limits and names.
 
-use crate::rig::{BOTH, NOW, Rig, model, name};
+use crate::rig::{ALL, NOW, Rig, model, name};
 use futures_util::FutureExt;
 use orchestrator_core::error::ErrorClass;
 use orchestrator_gateway::{
@@ -12,7 +12,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 #[tokio::test]
 async fn a_provider_that_keeps_failing_is_left_alone_and_then_probed() {
-    for provider in BOTH {
+    for provider in ALL {
         let rig = Rig::new();
         for _ in 0..5 {
             rig.server.next(Reply::error(500, "api_error", "oops"));

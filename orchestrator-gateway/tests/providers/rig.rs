@@ -1,4 +1,4 @@
-//! One gateway with a provider of each protocol, both on one scripted server.
+//! One gateway with a provider of each protocol, all on one scripted server.
 
 use orchestrator_core::{
     error::Failure,
@@ -19,17 +19,26 @@ pub(crate) const KEY: &str = "key-that-must-never-be-seen";
 /// 2026-01-31T09:30:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_769_851_800_000);
 
-/// Both protocols, by the names of their providers.
-pub(crate) const BOTH: [&str; 2] = ["messages", "chat"];
+/// Every protocol, by the names of their providers.
+pub(crate) const ALL: [&str; 4] = ["messages", "chat", "responses", "gemini"];
 
-/// What recorded answers of both protocols used: see their counts in each protocol's own way.
+/// What scripted answers used: the server says it in each protocol's own way.
 pub(crate) const USED: Usage = Usage {
     input: TokenCount(1_200),
     cache_read: TokenCount(200),
     cache_write: TokenCount(50),
     output: TokenCount(34),
-    reasoning: TokenCount(0),
+    reasoning: TokenCount(8),
 };
+
+/// The same as `provider` can tell it: Gemini does not say what a cache took.
+pub(crate) fn used(provider: &str) -> Usage {
+    if provider == "gemini" {
+        let input = USED.input + USED.cache_write;
+        return Usage { input, cache_write: TokenCount(0), ..USED };
+    }
+    USED
+}
 
 pub(crate) struct Rig {
     pub(crate) server: ModelServer,
@@ -51,6 +60,8 @@ impl Rig {
         let kinds = [
             ("messages", ProviderKind::Anthropic),
             ("chat", ProviderKind::OpenAiChat),
+            ("responses", ProviderKind::OpenAiResponses),
+            ("gemini", ProviderKind::Gemini),
             ("deepseek", ProviderKind::DeepSeek),
             ("ollama", ProviderKind::Ollama),
         ];
@@ -97,7 +108,11 @@ impl Rig {
 
 /// A priced model of the provider.
 pub(crate) fn model(provider: &str) -> &'static str {
-    if provider == "messages" { "claude-sonnet-4-5" } else { "gpt-4o" }
+    match provider {
+        "messages" => "claude-sonnet-4-5",
+        "gemini" => "gemini-3.5-flash",
+        _ => "gpt-4o",
+    }
 }
 
 /// All text of `deltas`.

@@ -39,7 +39,7 @@ const fn setting(key: &'static str, takes: Takes, about: &'static str) -> Settin
     Setting { key, takes, default: None, about }
 }
 
-/// The kinds of provider, whether or not this version offers them.
+/// The kinds of provider.
 pub(crate) const PROVIDER_KINDS: &[&str] =
     &["anthropic", "openai-responses", "openai-chat", "gemini", "deepseek", "ollama"];
 

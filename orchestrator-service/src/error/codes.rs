@@ -30,7 +30,6 @@ pub const SERVICE_CODES: &[(&str, &str)] = &[
     ("ORC-0405", "the store is locked"),
     ("ORC-0406", "the state directory cannot be made"),
     ("ORC-0407", "stored content is missing or damaged"),
-    ("ORC-0501", "a kind of provider is not offered yet"),
     ("ORC-0502", "a kind of provider is not known"),
     ("ORC-0503", "a provider's address cannot be used"),
     ("ORC-0504", "a provider's key cannot be sent"),

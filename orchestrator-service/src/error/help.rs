@@ -77,8 +77,8 @@ impl ServiceError {
                 known(suggestion, "orchestrator list-agents")
             }
             Self::ModelNeeded(_) => {
-                "set ANTHROPIC_API_KEY, OPENAI_API_KEY or DEEPSEEK_API_KEY, or name a model server \
-                 under [providers] in `.orchestrator/config.toml` (`orchestrator init` writes one); \
+                "set ANTHROPIC_API_KEY, OPENAI_API_KEY, DEEPSEEK_API_KEY or GEMINI_API_KEY, or name a \
+                 model server under [providers] in `.orchestrator/config.toml` (`orchestrator init` writes one); \
                  without a model, `orchestrator execute --task-type audit` works"
                     .into()
             }

@@ -141,8 +141,8 @@ impl Roster {
         }
         let Some(provider) = provider else {
             let message = format!("agent `{name}` has no `provider`, and no key was found");
-            let hint = "set ANTHROPIC_API_KEY, OPENAI_API_KEY or DEEPSEEK_API_KEY, or add a \
-                        [providers] entry";
+            let hint = "set ANTHROPIC_API_KEY, OPENAI_API_KEY, DEEPSEEK_API_KEY or GEMINI_API_KEY, \
+                        or add a [providers] entry";
             return wrong("provider", "ORC-0518", message, Some(hint.into()));
         };
         if !settings.permissions.is_empty() {

@@ -30,7 +30,7 @@ pub(crate) struct Usual {
 }
 
 /// In the order in which they are preferred.
-pub(crate) const USUAL: [Usual; 3] = [
+pub(crate) const USUAL: [Usual; 5] = [
     Usual {
         variable: "ANTHROPIC_API_KEY",
         name: "anthropic",
@@ -49,7 +49,31 @@ pub(crate) const USUAL: [Usual; 3] = [
         kind: ProviderKind::DeepSeek,
         model: "deepseek-v4-pro",
     },
+    Usual {
+        variable: "GEMINI_API_KEY",
+        name: "gemini",
+        kind: ProviderKind::Gemini,
+        model: "gemini-3.5-flash",
+    },
+    // The other name under which Google's own tools look for the same key. Last, since it may be
+    // set for some other service of Google.
+    Usual {
+        variable: "GOOGLE_API_KEY",
+        name: "google",
+        kind: ProviderKind::Gemini,
+        model: "gemini-3.5-flash",
+    },
 ];
+
+/// What is usual for a kind, the preferred variable first.
+fn usual(kind: ProviderKind) -> impl Iterator<Item = &'static Usual> {
+    // One key and the same models, over another protocol.
+    let kind = match kind {
+        ProviderKind::OpenAiResponses => ProviderKind::OpenAiChat,
+        kind => kind,
+    };
+    USUAL.iter().filter(move |usual| usual.kind == kind)
+}
 
 /// The providers by name.
 pub(super) fn read(config: &Config) -> BTreeMap<String, Provider> {
@@ -84,8 +108,10 @@ pub(super) fn read(config: &Config) -> BTreeMap<String, Provider> {
 /// The usual model of a kind, at its usual place only: another server has models of its own.
 fn usual_model(provider: &ProviderSettings) -> Option<&'static str> {
     let kind: ProviderKind = provider.kind.as_deref()?.parse().ok()?;
-    let elsewhere = provider.base_url.is_some();
-    USUAL.iter().find(|usual| usual.kind == kind && !elsewhere).map(|usual| usual.model)
+    if provider.base_url.is_some() {
+        return None;
+    }
+    usual(kind).next().map(|usual| usual.model)
 }
 
 fn resolve(
@@ -146,11 +172,10 @@ fn resolve(
                 .into());
         }
         None if kind.needs_key() && provider.base_url.is_none() => {
-            let usual = USUAL.iter().find(|usual| usual.kind == kind);
-            let variable = usual.map_or("API_KEY", |usual| usual.variable);
-            match config.variable(variable) {
+            match usual(kind).find_map(|usual| config.variable(usual.variable)) {
                 Some(key) => made = made.with_key(SecretString::new(key)),
                 None => {
+                    let variable = usual(kind).next().map_or("API_KEY", |usual| usual.variable);
                     let message =
                         format!("provider `{name}` has no `key`, and `{variable}` is not set");
                     return Err(wrong("key", "ORC-0516", message)

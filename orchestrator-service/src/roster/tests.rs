@@ -45,6 +45,25 @@ fn keys_that_are_found_make_the_five_roles() {
     check("[providers.x]\nkind = 'ollama'", &both, &[]);
 }
 
+/// A provider without a `key` takes that which is usual for its kind.
+#[test]
+fn kinds_find_their_usual_key() {
+    for (kind, variable, model) in [
+        ("openai-responses", "OPENAI_API_KEY", "gpt-5.4-mini"),
+        ("gemini", "GEMINI_API_KEY", "gemini-3.5-flash"),
+        ("gemini", "GOOGLE_API_KEY", "gemini-3.5-flash"),
+    ] {
+        let settings = format!("[providers.x]\nkind = '{kind}'");
+        assert_eq!(models(&roster(&settings, &[])), [""; 0], "{kind}");
+        let found = models(&roster(&settings, &[(variable, "k")]));
+        assert_eq!(found.first(), Some(&format!("dev x {model}")), "{kind} {variable}");
+        let elsewhere = format!("{settings}\nbase-url = 'http://127.0.0.1:1'");
+        assert_eq!(models(&roster(&elsewhere, &[])), [""; 0], "another server has other models");
+    }
+    let both = [("GOOGLE_API_KEY", "k"), ("GEMINI_API_KEY", "k")];
+    assert!(models(&roster("", &both))[0].starts_with("dev gemini "));
+}
+
 #[test]
 fn one_agent_is_enough_for_every_role() {
     let settings = "[providers.x]\nkind = 'ollama'\n[agents.reviewer]\nrole = 'qa'\nmodel = 'm'\n";

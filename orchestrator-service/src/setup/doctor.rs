@@ -132,7 +132,7 @@ impl OrchestratorService {
             checks.push(note(
                 "models",
                 &found,
-                "export ANTHROPIC_API_KEY=... (or OPENAI_API_KEY, DEEPSEEK_API_KEY)",
+                "export ANTHROPIC_API_KEY=... (or OPENAI_API_KEY, DEEPSEEK_API_KEY, GEMINI_API_KEY)",
             ));
         }
         checks

@@ -54,7 +54,11 @@ impl OrchestratorService {
             model: usual.model,
             found: keys.contains(&usual),
         };
-        let mut providers: Vec<ProviderChoice> = USUAL.iter().map(choice).collect();
+        // A second variable for a kind is no choice of its own unless it is the one that is set.
+        let offered = USUAL.iter().enumerate().filter(|(at, usual)| {
+            keys.contains(usual) || USUAL[..*at].iter().all(|other| other.kind != usual.kind)
+        });
+        let mut providers: Vec<ProviderChoice> = offered.map(|(_, usual)| choice(usual)).collect();
         providers.sort_by_key(|choice| !choice.found);
         let file = self.config_files().project;
         SetupChoices { is_set_up: file.exists(), file, providers }
@@ -138,7 +142,7 @@ const NO_KEY: &str = "
 # With a key, or with a model server of your own:
 #
 # [providers.anthropic]
-# kind = \"anthropic\"                         # anthropic | openai-chat | deepseek | ollama
+# kind = \"anthropic\"        # anthropic | openai-responses | openai-chat | gemini | deepseek | ollama
 # key = { env = \"ANTHROPIC_API_KEY\" }        # the name of a variable, never the key itself
 #
 # [providers.local]

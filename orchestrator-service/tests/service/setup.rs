@@ -11,6 +11,7 @@ async fn what_init_writes_is_valid_and_is_not_overwritten() {
         Place::new(),
         Place::new().with("OPENAI_API_KEY", "sk-x"),
         Place::new().with("ANTHROPIC_API_KEY", "sk-x").with("DEEPSEEK_API_KEY", "sk-y"),
+        Place::new().with("GOOGLE_API_KEY", "sk-x"),
     ] {
         let before = place.service().agents(None).await.unwrap().items;
         let done = place.service().init(&InitOptions::default()).unwrap();
@@ -40,7 +41,11 @@ async fn init_takes_the_provider_that_is_wanted() {
     let place = Place::new().with("OPENAI_API_KEY", "sk-x");
     let choices = place.service().setup_choices();
     let names: Vec<_> = choices.providers.iter().map(|c| (c.name, c.found)).collect();
-    assert_eq!(names, [("openai", true), ("anthropic", false), ("deepseek", false)]);
+    let others = [("anthropic", false), ("deepseek", false), ("gemini", false)];
+    assert_eq!(names, [[("openai", true)].as_slice(), &others].concat());
+    let google = Place::new().with("GOOGLE_API_KEY", "k").service().setup_choices();
+    let variables: Vec<_> = google.providers.iter().map(|c| (c.name, c.variable)).collect();
+    assert_eq!(variables[0], ("google", "GOOGLE_API_KEY"), "the one that is set comes first");
     assert!(!choices.is_set_up);
     let init = |provider: &str| {
         let provider = Some(provider.to_owned());

@@ -24,8 +24,9 @@ fn usage(usage: Usage) -> Value {
     })
 }
 
-fn finish_reason(ending: Ending) -> &'static str {
-    match ending {
+fn finish_reason(answer: &Answer) -> &'static str {
+    match answer.ending {
+        Ending::Done if !answer.calls.is_empty() => "tool_calls",
         Ending::Done => "stop",
         Ending::MaxTokens => "length",
         Ending::Refusal => "content_filter",
@@ -41,6 +42,13 @@ pub(super) fn document(request: &ModelRequest, answer: &Answer) -> Value {
     if answer.strange {
         message["hologram"] = json!({ "shape": "cube" });
     }
+    if !answer.calls.is_empty() {
+        let calls = answer.calls.iter().map(|call| {
+            let function = json!({ "name": call.name, "arguments": call.arguments });
+            json!({ "id": call.id, "type": "function", "function": function })
+        });
+        message["tool_calls"] = calls.collect();
+    }
     json!({
         "id": "chatcmpl-scripted",
         "object": "chat.completion",
@@ -50,7 +58,7 @@ pub(super) fn document(request: &ModelRequest, answer: &Answer) -> Value {
             "index": 0,
             "message": message,
             "logprobs": null,
-            "finish_reason": finish_reason(answer.ending),
+            "finish_reason": finish_reason(answer),
         }],
         "usage": answer.usage.map(usage),
     })
@@ -86,7 +94,21 @@ pub(super) fn events(request: &ModelRequest, answer: &Answer) -> Vec<String> {
         events.push(choice(json!({ "hologram": { "shape": "cube" } }), None));
     }
     events.extend(answer.pieces.iter().map(|piece| choice(json!({ "content": piece }), None)));
-    events.push(choice(json!({}), Some(finish_reason(answer.ending))));
+    for (index, call) in answer.calls.iter().enumerate() {
+        let piece = |piece: Value| choice(json!({ "tool_calls": [piece] }), None);
+        events.push(piece(json!({
+            "index": index,
+            "id": call.id,
+            "type": "function",
+            "function": { "name": call.name, "arguments": "" },
+        })));
+        events.extend(
+            call.fragments()
+                .into_iter()
+                .map(|text| piece(json!({ "index": index, "function": { "arguments": text } }))),
+        );
+    }
+    events.push(choice(json!({}), Some(finish_reason(answer))));
     let counted = request.body["stream_options"]["include_usage"] == true;
     if let (Some(tokens), true) = (answer.usage, counted) {
         events.push(chunk(json!([]), usage(tokens)));

@@ -4,6 +4,9 @@ use super::{ModelRequest, reply::Answer, reply::Ending};
 use orchestrator_core::usage::Usage;
 use serde_json::{Value, json};
 
+/// The seal of thoughts.
+const SIGNATURE: &str = "c2NyaXB0ZWQ=";
+
 /// The text of the error body.
 pub(super) fn error(kind: &str, message: &str) -> Value {
     json!({
@@ -22,12 +25,14 @@ fn usage(usage: Option<Usage>, output: u64) -> Value {
             "cache_creation_input_tokens": usage.cache_write,
             "cache_read_input_tokens": usage.cache_read,
             "output_tokens": output,
+            "output_tokens_details": { "thinking_tokens": usage.reasoning.0.min(output) },
         }),
     }
 }
 
-fn stop_reason(ending: Ending) -> &'static str {
-    match ending {
+fn stop_reason(answer: &Answer) -> &'static str {
+    match answer.ending {
+        Ending::Done if !answer.calls.is_empty() => "tool_use",
         Ending::Done => "end_turn",
         Ending::MaxTokens => "max_tokens",
         Ending::Refusal => "refusal",
@@ -39,20 +44,28 @@ pub(super) fn document(request: &ModelRequest, answer: &Answer) -> Value {
     let mut content = Vec::new();
     if !answer.reasoning.is_empty() {
         content.push(json!({
-            "type": "thinking", "thinking": answer.reasoning, "signature": "c2NyaXB0ZWQ=",
+            "type": "thinking", "thinking": answer.reasoning, "signature": SIGNATURE,
         }));
     }
     if answer.strange {
         content.push(json!({ "type": "hologram", "shape": "cube" }));
     }
-    content.push(json!({ "type": "text", "text": answer.pieces.concat() }));
+    if !answer.pieces.is_empty() {
+        content.push(json!({ "type": "text", "text": answer.pieces.concat() }));
+    }
+    for call in &answer.calls {
+        // A whole document has no place for what is not JSON.
+        let input: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+        content
+            .push(json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input }));
+    }
     json!({
         "id": "msg_scripted",
         "type": "message",
         "role": "assistant",
         "model": request.model(),
         "content": content,
-        "stop_reason": stop_reason(answer.ending),
+        "stop_reason": stop_reason(answer),
         "stop_sequence": null,
         "usage": usage(answer.usage, answer.usage.map_or(0, |usage| usage.output.0)),
     })
@@ -69,8 +82,9 @@ pub(super) fn events(request: &ModelRequest, answer: &Answer) -> Vec<String> {
     let mut index = 0;
     if !answer.reasoning.is_empty() {
         let block = json!({ "type": "thinking", "thinking": "", "signature": "" });
-        let delta = |text: &str| json!({ "type": "thinking_delta", "thinking": text });
-        events.block(index, block, vec![delta(&answer.reasoning)]);
+        let thinking = json!({ "type": "thinking_delta", "thinking": answer.reasoning });
+        let signature = json!({ "type": "signature_delta", "signature": SIGNATURE });
+        events.block(index, block, vec![thinking, signature]);
         index += 1;
     }
     if answer.strange {
@@ -81,14 +95,25 @@ pub(super) fn events(request: &ModelRequest, answer: &Answer) -> Vec<String> {
     }
     events.push(json!({ "type": "ping" }));
     let delta = |text: &String| json!({ "type": "text_delta", "text": text, "from_the_future": 1 });
-    let deltas = answer.pieces.iter().map(delta).collect();
-    events.block(index, json!({ "type": "text", "text": "" }), deltas);
+    if !answer.pieces.is_empty() {
+        let deltas = answer.pieces.iter().map(delta).collect();
+        events.block(index, json!({ "type": "text", "text": "" }), deltas);
+        index += 1;
+    }
+    for call in &answer.calls {
+        let block = json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": {} });
+        let delta = |text: &str| json!({ "type": "input_json_delta", "partial_json": text });
+        let deltas = [""].into_iter().chain(call.fragments()).map(delta).collect();
+        events.block(index, block, deltas);
+        index += 1;
+    }
     let mut last = json!({
         "type": "message_delta",
-        "delta": { "stop_reason": stop_reason(answer.ending), "stop_sequence": null },
+        "delta": { "stop_reason": stop_reason(answer), "stop_sequence": null },
     });
     if let Some(usage) = answer.usage {
-        last["usage"] = json!({ "output_tokens": usage.output });
+        let details = json!({ "thinking_tokens": usage.reasoning });
+        last["usage"] = json!({ "output_tokens": usage.output, "output_tokens_details": details });
     }
     events.push(last);
     events.push(json!({ "type": "message_stop" }));

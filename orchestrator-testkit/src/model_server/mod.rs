@@ -1,4 +1,5 @@
-//! A scripted model server on loopback: Anthropic Messages and OpenAI Chat Completions.
+//! A scripted model server on loopback: Anthropic Messages, OpenAI Chat Completions and Responses,
+//! and Gemini.
 //!
 //! It answers what the test has scripted, streaming or not as the request asks, records every
 //! request, and can misbehave in the ways that real servers do: refuse, break off in the middle,
@@ -17,7 +18,7 @@
 //! server.next(Reply::error(529, "overloaded_error", "Overloaded"));
 //! let usage = Usage { input: TokenCount(1_200), output: TokenCount(34), ..Usage::default() };
 //! server.next(Reply::text("Done.").usage(usage));
-//! // Point a provider's base URL here; both protocols are served.
+//! // Point a provider's base URL here; every protocol is served.
 //! assert!(server.url().starts_with("http://127.0.0.1:"));
 //! assert!(server.requests().is_empty());
 //! # Ok::<(), std::io::Error>(())
@@ -27,10 +28,12 @@
 //! [`otherwise`](ModelServer::otherwise), is answered with status 400 and says so.
 
 mod chat;
+mod gemini;
 mod http;
 mod messages;
 mod reply;
 mod request;
+mod responses;
 mod script;
 mod server;
 

@@ -26,6 +26,8 @@ pub(super) enum Kind {
         status: u16,
         body: String,
     },
+    /// The answer to who asks how many tokens a request has.
+    Count(u64),
 }
 
 /// An answer of status 200.
@@ -33,16 +35,40 @@ pub(super) enum Kind {
 pub(super) struct Answer {
     pub(super) pieces: Vec<String>,
     pub(super) reasoning: String,
+    pub(super) calls: Vec<Call>,
     pub(super) usage: Option<Usage>,
     pub(super) ending: Ending,
     pub(super) stream: bool,
     pub(super) strange: bool,
 }
 
+/// A tool that the model calls.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// JSON, unless the script wants it otherwise.
+    pub(super) arguments: String,
+}
+
+impl Call {
+    /// The arguments in pieces, cut without regard to JSON.
+    pub(super) fn fragments(&self) -> Vec<&str> {
+        let mut rest = self.arguments.as_str();
+        let mut fragments = Vec::new();
+        while !rest.is_empty() {
+            let (piece, left) = rest.split_at(rest.ceil_char_boundary(7));
+            fragments.push(piece);
+            rest = left;
+        }
+        fragments
+    }
+}
+
 /// Why an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ending {
-    /// The model is done: `end_turn`, `stop`.
+    /// The model is done, or waits for the tools that it calls: `end_turn`, `stop`, `tool_use`.
     #[default]
     Done,
     /// The bound is reached: `max_tokens`, `length`.
@@ -71,11 +97,22 @@ impl Reply {
         Self::of(Kind::Answer(Answer {
             pieces: text.as_ref().split_inclusive(' ').map(str::to_owned).collect(),
             reasoning: String::new(),
+            calls: Vec::new(),
             usage: Some(usage),
             ending: Ending::Done,
             stream: true,
             strange: false,
         }))
+    }
+
+    /// Answers nothing but the call of a tool.
+    pub fn tool_call(id: &str, name: &str, arguments: &serde_json::Value) -> Self {
+        Self::text("").calling(id, name, arguments.to_string())
+    }
+
+    /// Answers whoever asks how many tokens a request has.
+    pub fn count(tokens: u64) -> Self {
+        Self::of(Kind::Count(tokens))
     }
 
     /// Answers `json` as text.
@@ -120,6 +157,13 @@ impl Reply {
     /// With reasoning before the text.
     pub fn reasoning(self, text: impl Into<String>) -> Self {
         self.answer(|answer| answer.reasoning = text.into())
+    }
+
+    /// With the call of a tool after what there is. The arguments need not be JSON; Gemini, which
+    /// sends no others, then ends with `MALFORMED_FUNCTION_CALL` instead.
+    pub fn calling(self, id: &str, name: &str, arguments: impl Into<String>) -> Self {
+        let call = Call { id: id.into(), name: name.into(), arguments: arguments.into() };
+        self.answer(|answer| answer.calls.push(call))
     }
 
     /// With another reason for its end.

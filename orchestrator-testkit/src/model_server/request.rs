@@ -9,6 +9,10 @@ pub enum Api {
     Messages,
     /// `POST …/chat/completions`.
     Chat,
+    /// `POST …/responses`.
+    Responses,
+    /// `POST …/models/MODEL:streamGenerateContent` and `:generateContent`.
+    Gemini,
 }
 
 /// One recorded request.
@@ -16,7 +20,7 @@ pub enum Api {
 pub struct ModelRequest {
     /// The protocol that was asked.
     pub api: Api,
-    /// The path.
+    /// The path, with what follows its `?`.
     pub path: String,
     /// The headers in order, names in lower case.
     pub headers: Vec<(String, String)>,
@@ -32,7 +36,19 @@ impl ModelRequest {
 
     /// The model that was asked for.
     pub fn model(&self) -> &str {
-        self.body["model"].as_str().unwrap_or_default()
+        match self.api {
+            Api::Gemini => {
+                let resource = self.path.rsplit('/').next().unwrap_or_default();
+                resource.split(':').next().unwrap_or_default()
+            }
+            _ => self.body["model"].as_str().unwrap_or_default(),
+        }
+    }
+
+    /// Whether only the number of tokens is asked for.
+    pub fn wants_count(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        COUNTING.iter().any(|end| path.ends_with(end))
     }
 
     /// The system prompt, or nothing.
@@ -40,6 +56,8 @@ impl ModelRequest {
         match self.api {
             Api::Messages => text(&self.body["system"]),
             Api::Chat => self.said_by("system").next().unwrap_or_default(),
+            Api::Responses => text(&self.body["instructions"]),
+            Api::Gemini => text(&self.body["systemInstruction"]["parts"]),
         }
     }
 
@@ -50,16 +68,27 @@ impl ModelRequest {
 
     /// Whether a stream was asked for.
     pub fn wants_stream(&self) -> bool {
-        self.body["stream"].as_bool().unwrap_or(false)
+        match self.api {
+            Api::Gemini => self.path.contains(":streamGenerateContent"),
+            _ => self.body["stream"].as_bool().unwrap_or(false),
+        }
     }
 
     fn said_by<'a>(&'a self, role: &'a str) -> impl Iterator<Item = String> + 'a {
-        let messages = self.body["messages"].as_array().into_iter().flatten();
+        let (messages, content) = match self.api {
+            Api::Messages | Api::Chat => ("messages", "content"),
+            Api::Responses => ("input", "content"),
+            Api::Gemini => ("contents", "parts"),
+        };
+        let messages = self.body[messages].as_array().into_iter().flatten();
         messages
             .filter(move |message| message["role"] == role)
-            .map(|message| text(&message["content"]))
+            .map(move |message| text(&message[content]))
     }
 }
+
+/// How the paths end where tokens are counted.
+pub(super) const COUNTING: [&str; 3] = ["/count_tokens", "/input_tokens", ":countTokens"];
 
 /// Content as text: a string, or blocks of which some have text.
 fn text(content: &Value) -> String {

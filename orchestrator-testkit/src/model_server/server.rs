@@ -1,10 +1,12 @@
 //! The server: a listener, a thread for each connection, and what they have seen.
 
 use super::{
-    Api, ModelRequest, Reply, chat,
+    Api, ModelRequest, Reply, chat, gemini,
     http::{self, RawRequest},
     messages,
-    reply::{Flaw, Kind},
+    reply::{Answer, Flaw, Kind},
+    request::COUNTING,
+    responses,
     script::Script,
 };
 use serde_json::Value;
@@ -64,7 +66,7 @@ impl ModelServer {
     }
 
     /// Where it listens, such as `http://127.0.0.1:40123`: without a path and without a slash at
-    /// the end. Any path that ends in `/messages` or `/chat/completions` is served.
+    /// the end. Any path that ends as those of a protocol is served.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -191,10 +193,18 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
 
 fn understand(raw: RawRequest) -> Option<ModelRequest> {
     let path = raw.path.split('?').next().unwrap_or_default();
+    // The path without the end that asks for a count.
+    let counted = COUNTING[..2].iter().find_map(|end| path.strip_suffix(end));
+    let path = counted.unwrap_or(path);
+    let gemini = [":generateContent", ":streamGenerateContent", ":countTokens"];
     let api = if path.ends_with("/chat/completions") {
         Api::Chat
     } else if path.ends_with("/messages") {
         Api::Messages
+    } else if path.ends_with("/responses") {
+        Api::Responses
+    } else if gemini.iter().any(|end| path.ends_with(end)) {
+        Api::Gemini
     } else {
         return None;
     };
@@ -209,35 +219,50 @@ fn understand(raw: RawRequest) -> Option<ModelRequest> {
 
 /// Sends `reply`; true when it falls silent before its end.
 fn respond(connection: &TcpStream, request: &ModelRequest, reply: &Reply) -> io::Result<bool> {
-    let error_body = |kind: &str, message: &str| match request.api {
-        Api::Messages => messages::error(kind, message),
-        Api::Chat => chat::error(kind, message),
-    };
     if matches!(reply.flaw, Some(Flaw::Hang(0))) {
         return Ok(true);
     }
     match &reply.kind {
         Kind::Raw { status, body } => document(connection, *status, &reply.headers, body)?,
         Kind::Error { status, kind, message } => {
-            let body = error_body(kind, message).to_string();
+            let body = match request.api {
+                Api::Messages => messages::error(kind, message),
+                Api::Chat | Api::Responses => chat::error(kind, message),
+                Api::Gemini => gemini::error(*status, kind, message),
+            };
+            let body = body.to_string();
             document(connection, *status, &reply.headers, &body)?;
         }
+        Kind::Count(tokens) => {
+            let place = if request.api == Api::Gemini { "totalTokens" } else { "input_tokens" };
+            let body = serde_json::json!({ place: tokens }).to_string();
+            document(connection, 200, &reply.headers, &body)?;
+        }
         Kind::Answer(answer) if !(answer.stream && request.wants_stream()) => {
-            let body = match request.api {
-                Api::Messages => messages::document(request, answer),
-                Api::Chat => chat::document(request, answer),
-            };
-            document(connection, 200, &reply.headers, &body.to_string())?;
+            let body = whole(request, answer).to_string();
+            document(connection, 200, &reply.headers, &body)?;
         }
         Kind::Answer(answer) => {
             let events = match request.api {
                 Api::Messages => messages::events(request, answer),
                 Api::Chat => chat::events(request, answer),
+                Api::Responses => responses::events(request, answer),
+                Api::Gemini => gemini::events(request, answer),
             };
             return stream(connection, request.api, reply, &events);
         }
     }
     Ok(false)
+}
+
+/// The answer in one document.
+fn whole(request: &ModelRequest, answer: &Answer) -> Value {
+    match request.api {
+        Api::Messages => messages::document(request, answer),
+        Api::Chat => chat::document(request, answer),
+        Api::Responses => responses::document(request, answer),
+        Api::Gemini => gemini::document(request, answer),
+    }
 }
 
 fn document(
@@ -276,6 +301,8 @@ fn stream(connection: &TcpStream, api: Api, reply: &Reply, events: &[String]) ->
                 send(&match api {
                     Api::Messages => messages::error_event(kind, message),
                     Api::Chat => chat::error_event(kind, message),
+                    Api::Responses => responses::error_event(kind, message),
+                    Api::Gemini => gemini::error_event(kind, message),
                 })?;
                 http::write_end(connection)?;
                 return Ok(false);

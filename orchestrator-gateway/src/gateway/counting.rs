@@ -1,0 +1,39 @@
+//! How many tokens a request has, before it is made.
+
+use super::Gateway;
+use crate::{Counted, Request};
+use orchestrator_core::{
+    error::{ErrorClass, Failure},
+    id::ProviderName,
+    time::Timestamp,
+    usage::TokenCount,
+};
+
+impl Gateway {
+    /// Counts the input tokens of `request` as `provider` would, exactly where it offers a count:
+    /// kinds `anthropic`, `openai-responses` and `gemini`. Counting is free there, but waits for
+    /// the provider and takes a place of its limits like a small call.
+    ///
+    /// # Errors
+    /// A [`Failure`] of any class that a provider can cause. A server that knows no count is none:
+    /// its answer is an estimate.
+    pub async fn count_tokens(
+        &self,
+        provider: &ProviderName,
+        request: &Request,
+        now: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Counted, Failure> {
+        let Some(account) = self.accounts.get(provider) else {
+            let message = format!(
+                "cannot count for provider `{provider}`: it is not configured; add [providers.{provider}]"
+            );
+            return Err(Failure::new(ErrorClass::InvalidRequest, message));
+        };
+        let _leave = account.throttle.admit(1).await;
+        let counted = account.provider.count(request, now).await?;
+        Ok(counted.map_or_else(
+            || Counted::Estimate(TokenCount(request.estimated_tokens().into())),
+            Counted::Exact,
+        ))
+    }
+}
