@@ -44,7 +44,6 @@ mod gateway;
 mod limits;
 pub mod prices;
 mod provider;
-mod secret;
 pub mod sse;
 mod transport;
 
@@ -52,5 +51,7 @@ pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};
 pub use error::GatewayError;
 pub use gateway::{Completion, Gateway};
 pub use provider::{Author, Delta, Message, Request, Sink, Stop};
-pub use secret::SecretString;
 pub use transport::Client;
+
+/// What a key is held in.
+pub use orchestrator_core::secret::SecretString;

@@ -6,6 +6,7 @@ mod catalog;
 mod clock;
 mod observer;
 mod rows;
+mod secrets;
 mod store;
 
 pub use agent::{
@@ -17,4 +18,5 @@ pub use catalog::*;
 pub use clock::{Clock, Ids};
 pub use observer::Observer;
 pub use rows::*;
+pub use secrets::{ManagedSecret, Secrets, SecretsError};
 pub use store::*;
