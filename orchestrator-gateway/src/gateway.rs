@@ -1,8 +1,10 @@
 //! The facade: one call to one configured provider, counted and priced.
 
 mod account;
+mod check;
 mod metering;
 
+pub use check::KeyCheck;
 pub use metering::Completion;
 
 use crate::{Client, GatewayError, ProviderConfig, Request, prices::PriceTable, provider::Sink};

@@ -49,7 +49,7 @@ mod transport;
 
 pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};
 pub use error::GatewayError;
-pub use gateway::{Completion, Gateway};
+pub use gateway::{Completion, Gateway, KeyCheck};
 pub use provider::{Author, Delta, Message, Request, Sink, Stop};
 pub use transport::Client;
 

@@ -85,6 +85,10 @@ impl Provider for Anthropic {
         }
         read::answer(endpoint, &request.model, answer.body, &mut Messages, now, sink).await
     }
+
+    async fn look(&self) -> Result<u16, Failure> {
+        transport::look(&self.endpoint, &self.endpoint.url("models"), self.headers()?).await
+    }
 }
 
 /// How Messages answers are read.

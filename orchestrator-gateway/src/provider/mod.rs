@@ -13,7 +13,7 @@ pub(crate) use message::{CallFailure, Response, Used};
 pub(crate) use openai_chat::OpenAiChat;
 
 use async_trait::async_trait;
-use orchestrator_core::time::Timestamp;
+use orchestrator_core::{error::Failure, time::Timestamp};
 
 /// Where pieces of an answer go as they arrive.
 pub type Sink<'a> = dyn FnMut(Delta) + Send + 'a;
@@ -28,4 +28,7 @@ pub(crate) trait Provider: Send + Sync + std::fmt::Debug {
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
     ) -> Result<Response, CallFailure>;
+
+    /// Asks for the list of models, which costs nothing, and gives the status of the answer.
+    async fn look(&self) -> Result<u16, Failure>;
 }

@@ -89,4 +89,8 @@ impl Provider for OpenAiChat {
         let mut dialect = wire::Chat;
         read::answer(endpoint, model, answer.body, &mut dialect, now, sink).await
     }
+
+    async fn look(&self) -> Result<u16, Failure> {
+        transport::look(&self.endpoint, &self.endpoint.url("models"), self.headers()?).await
+    }
 }
