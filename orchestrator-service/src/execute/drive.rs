@@ -5,6 +5,7 @@ use crate::{
     OrchestratorService, ServiceError,
     clock::now,
     control::refuse_over,
+    credentials::Guarded,
     document::Diagnostic,
     owner::Holder,
     platform,
@@ -19,7 +20,7 @@ use orchestrator_core::{
     run::{RunStatus, StartRun},
     task::TaskStatus,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What came of the wish to let a run go on.
 #[derive(Debug)]
@@ -43,12 +44,13 @@ impl OrchestratorService {
     /// Starts what was prepared, with these agents.
     pub(crate) async fn begin(
         &self,
-        start: StartRun,
+        mut start: StartRun,
         agents: &BTreeSet<AgentName>,
     ) -> Result<Execution, ServiceError> {
         let opened = self.store()?;
         let watch = Watch::new();
-        let engine = self.engine(opened, agents, &watch)?;
+        let engine = self.engine(opened, agents, &watch).await?;
+        self.keep_secret(&mut start)?;
         let handle = engine.start(start).await.map_err(|error| opened.refused(error))?;
         Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch))
     }
@@ -89,7 +91,7 @@ impl OrchestratorService {
         let created = opened.created(&row.id).await?;
         let needed = self.roster()?.needed(&created);
         let watch = Watch::new();
-        let engine = self.engine(opened, &needed, &watch)?;
+        let engine = self.engine(opened, &needed, &watch).await?;
         // Nothing is recorded before all that the run needs is known to be here.
         if paused(&row) {
             self.ask(opened, &row, Signal::Resume {}).await?;
@@ -106,13 +108,15 @@ impl OrchestratorService {
         Ok(Resumed::Driving(Box::new(execution)))
     }
 
-    fn engine<'a>(
+    async fn engine(
         &self,
         opened: &Opened,
-        agents: impl IntoIterator<Item = &'a AgentName>,
+        agents: &BTreeSet<AgentName>,
         watch: &Watch,
     ) -> Result<Engine, ServiceError> {
         platform::judge(std::env::consts::OS)?;
+        let keys = self.keys_of(agents).await?;
+        self.learn_secrets(!keys.is_empty()).await;
         // A child of a dead process is taken over with its parent, not when its lease runs out.
         let me = self.owner().clone();
         let mut builder = Engine::builder()
@@ -122,8 +126,8 @@ impl OrchestratorService {
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
             .limits(self.roster()?.limits(self.settings()?.settings()));
-        for (spec, agent) in self.roster()?.make(agents, self.environment())? {
-            builder = builder.agent(spec, agent);
+        for (spec, agent) in self.roster()?.make(agents, self.environment(), &keys)? {
+            builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
         Ok(builder.build())
     }

@@ -8,14 +8,15 @@ use orchestrator_agents::{
     model::ModelAgent,
 };
 use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
-use orchestrator_gateway::{Client, Gateway};
-use std::sync::Arc;
+use orchestrator_gateway::{Client, Gateway, SecretString};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
 
 impl Roster {
     /// Working agents for `names`, each with its specification. What nobody needs is not set up.
+    /// `keys` are those that the credential store holds, by provider.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -23,6 +24,7 @@ impl Roster {
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
         environment: &Environment,
+        keys: &BTreeMap<String, SecretString>,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
@@ -44,7 +46,7 @@ impl Roster {
                 _ => {
                     let agent = match models.take() {
                         Some(agent) => agent,
-                        None => Arc::new(ModelAgent::new(Arc::new(self.gateway()?))),
+                        None => Arc::new(ModelAgent::new(Arc::new(self.gateway(keys)?))),
                     };
                     models.insert(agent).clone()
                 }
@@ -54,8 +56,19 @@ impl Roster {
         Ok(made)
     }
 
-    fn gateway(&self) -> Result<Gateway, ServiceError> {
-        let configs = self.providers.values().filter_map(|provider| provider.config.clone().ok());
+    /// The way to the providers that can be used. `keys` are those that the credential store
+    /// holds; a provider whose key is there and not among them is left out.
+    pub(crate) fn gateway(
+        &self,
+        keys: &BTreeMap<String, SecretString>,
+    ) -> Result<Gateway, ServiceError> {
+        let configs = self.providers.iter().filter_map(|(name, provider)| {
+            let config = provider.config.clone().ok()?;
+            match &provider.secret {
+                Some(_) => Some(config.with_key(keys.get(name)?.clone())),
+                None => Some(config),
+            }
+        });
         Gateway::new(configs, self.prices.clone(), Client::new()).map_err(|error| {
             let diagnostic = Diagnostic::new(error.code(), error.to_string());
             ServiceError::invalid("cannot use the providers", diagnostic)

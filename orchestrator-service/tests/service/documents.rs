@@ -57,7 +57,7 @@ async fn every_document_fits_its_schema() {
         .file(".orchestrator/workflows/own.yaml", "name: own\ntasks: 5\n");
     let service = place.service();
     check("status", &service.status().await.unwrap());
-    check("doctor", &service.doctor().await);
+    check("doctor", &service.doctor(Default::default()).await);
     let quick = ExecuteRequest { prompt: Some("x".into()), ..Default::default() };
     let mixed = place.request(MIXED);
     for request in [&quick, &mixed, &template("audit")] {

@@ -1,7 +1,7 @@
 //! The credential file on the disk.
 
 use super::{
-    document::{Document, LONGEST, Source},
+    document::{Document, LONGEST},
     key_file::{shown, unavailable},
     keys::{KeyPlace, Keys},
     open,
@@ -71,6 +71,15 @@ impl FileVault {
     /// A file that cannot be read.
     pub fn key_place(&self) -> Result<Option<KeyPlace>, SecretsError> {
         Ok(self.read()?.map(|document| open::place(document.source())))
+    }
+
+    /// The key file that opens the file, or would; none where another key does, or where there is
+    /// no place for it.
+    pub fn key_file_path(&self) -> Option<PathBuf> {
+        match self.key_place().ok()?.unwrap_or_else(|| self.keys.for_new.clone()) {
+            KeyPlace::KeyFile(path) => self.key_file(path).ok(),
+            KeyPlace::Passphrase => None,
+        }
     }
 
     /// What is kept, by name in order. Needs no key.

@@ -85,7 +85,7 @@ impl FileVault {
     }
 
     /// The key file that is meant: the one that is named, else the one that the file names.
-    fn key_file(&self, path: Option<PathBuf>) -> Result<PathBuf, SecretsError> {
+    pub(super) fn key_file(&self, path: Option<PathBuf>) -> Result<PathBuf, SecretsError> {
         let keys = &self.keys;
         let path = keys.named_key_file.clone().or(path).or_else(|| keys.usual_key_file.clone());
         path.ok_or_else(|| SecretsError::NoKey {
