@@ -5,7 +5,7 @@ use super::{
     encoding::{Form, forms, is_base64},
     view::{Escapes, View},
 };
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde_json::{Map, Value};
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
@@ -18,6 +18,10 @@ pub const SHORTEST: usize = 6;
 /// A line of a secret of several lines is looked for by itself when it has so many bytes.
 const LINE: usize = 16;
 
+/// Of a longer form only so many bytes are searched for; what follows is compared. So the search
+/// stays small whatever is kept as a secret, and the beginning of one that was cut off is found too.
+const BEGINNING: usize = 256;
+
 /// How many layers of escapes are undone: JSON within a string of JSON, as logs are full of.
 const LAYERS: usize = 2;
 
@@ -26,7 +30,8 @@ const LAYERS: usize = 2;
 /// A secret is found as it is; in base64 of either alphabet, padded or not, wherever it lies in
 /// what was encoded; in hexadecimal digits, all of them lower or all upper case; and each of these
 /// behind escapes of URLs and of JSON strings, two layers deep. Of a secret of several lines each
-/// line of at least 16 bytes is found too, since logs come in lines. Where secrets overlap, all
+/// line of at least 16 bytes is found too, since logs come in lines; of one of more than 256 bytes
+/// also a beginning that is longer than that. Where secrets overlap, all
 /// that is part of any is hidden.
 ///
 /// Not found are secrets of fewer than [`SHORTEST`] bytes, encoded text that is broken into lines,
@@ -81,7 +86,9 @@ impl Redactor {
         if all.is_empty() {
             return Self::default();
         }
-        let automaton = AhoCorasick::new(all.iter().map(|form| &form.bytes));
+        let beginnings = all.iter().map(|form| form.bytes.get(..BEGINNING).unwrap_or(&form.bytes));
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        let automaton = AhoCorasick::builder().kind(kind).build(beginnings);
         // It fails only for more patterns than any memory holds.
         let Ok(automaton) = automaton else { return Self::default() };
         Self { search: Some(Arc::new(Search { forms: all, automaton, spaces })) }
@@ -206,6 +213,10 @@ impl Search {
         self.automaton.find_overlapping_iter(bytes).map(|found| {
             let form = &self.forms[found.pattern()];
             let (mut start, mut end) = (found.start(), found.end());
+            if let Some(rest) = form.bytes.get(BEGINNING..) {
+                let follows = bytes[end..].iter().zip(rest).take_while(|(a, b)| a == b);
+                end += follows.count();
+            }
             let is_part = |at: usize| bytes.get(at).copied().is_some_and(is_base64);
             if form.before && start.checked_sub(1).is_some_and(is_part) {
                 start -= 1;

@@ -35,6 +35,18 @@ fn secrets_are_hidden_wherever_they_are() {
 }
 
 #[test]
+fn a_long_secret_is_hidden_to_its_end_and_its_beginning_too() {
+    let long: String = (0..6_000).map(|n| format!("{n:x}-")).collect();
+    let redactor = redactor(&[&long, &"x".repeat(60_000)]);
+    assert_eq!(redactor.text(&format!("<{long}>")), "<[redacted]>");
+    assert_eq!(redactor.text(&format!("<{}>", &long[..5_000])), "<[redacted]>");
+    let encoded = STANDARD.encode(format!("a{long}b"));
+    let hidden = redactor.text(&encoded).into_owned();
+    assert!(hidden.len() < 20, "{hidden}");
+    assert_eq!(redactor.text(&"x".repeat(255)).len(), 255);
+}
+
+#[test]
 fn what_is_too_short_is_not_looked_for() {
     assert!(redactor(&["", "12345"]).is_empty());
     assert_eq!(redactor(&["12345"]).text("12345"), "12345");
