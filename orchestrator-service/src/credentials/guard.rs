@@ -143,3 +143,137 @@ impl AttemptHost for Guard<'_> {
         self.host.now()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orchestrator_core::{
+        agent::{AgentSpec, Role},
+        error::ErrorClass,
+        id::{AgentName, ProviderName, RunId, TaskName},
+        port::{Artifact, LogStream, Work},
+        secret::SecretString,
+    };
+    use serde_json::json;
+    use std::sync::Mutex;
+
+    const KEY: &str = "sk-hidden-12345";
+
+    /// Says the key in every way that an agent can say anything, and ends as it is told to.
+    struct Leaky(&'static str);
+
+    #[async_trait]
+    impl Agent for Leaky {
+        async fn perform(&self, _: &Assignment, host: &dyn AttemptHost) -> Result<Answer, Failure> {
+            host.log(LogLine { stream: LogStream::Stdout, text: format!("log {KEY}") });
+            host.progress(Progress { doing: format!("doing {KEY}"), ..Progress::default() });
+            let call = Call::new("tool", "t", KEY);
+            host.finish(TurnNumber(1), &call, json!({ "turn": KEY }), Vec::new()).await?;
+            host.session(&format!("session {KEY}")).await?;
+            let said = host.ask(&format!("ask {KEY}?"), None).await?;
+            assert_eq!(said, "yes");
+            match self.0 {
+                "answer" => {
+                    let bytes = format!("file {KEY}").into_bytes();
+                    let (name, media_type) = (format!("{KEY}.txt"), "text/plain".to_owned());
+                    let mut answer = Answer::json(json!({ "a": [KEY] }));
+                    answer.tasks = Some(json!({ "t": { "prompt": KEY } }));
+                    Ok(answer.with_artifact(Artifact { name, media_type, bytes }))
+                }
+                "fail" => Err(Failure::new(ErrorClass::ToolFailed, format!("failed {KEY}"))),
+                _ => panic!("panicked {KEY}"),
+            }
+        }
+    }
+
+    /// Keeps all that it hears.
+    #[derive(Default)]
+    struct Ear(Mutex<Vec<String>>);
+
+    impl Ear {
+        fn hear(&self, text: impl Into<String>) {
+            self.0.lock().unwrap().push(text.into());
+        }
+    }
+
+    #[async_trait]
+    impl AttemptHost for Ear {
+        fn log(&self, line: LogLine) {
+            self.hear(line.text);
+        }
+
+        fn progress(&self, progress: Progress) {
+            self.hear(progress.doing);
+        }
+
+        async fn cancelled(&self) {}
+
+        async fn finish(
+            &self,
+            _: TurnNumber,
+            _: &Call,
+            output: Value,
+            _: Vec<Spend>,
+        ) -> Result<bool, Failure> {
+            self.hear(output.to_string());
+            Ok(true)
+        }
+
+        async fn session(&self, session: &str) -> Result<(), Failure> {
+            self.hear(session);
+            Ok(())
+        }
+
+        async fn ask(&self, message: &str, _: Option<Duration>) -> Result<String, Failure> {
+            self.hear(message);
+            Ok("yes".into())
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+    }
+
+    fn assignment() -> Assignment {
+        let (name, provider) = (AgentName::new("a").unwrap(), ProviderName::new("p").unwrap());
+        let agent = Arc::new(AgentSpec::new(name, Role::Dev, provider));
+        let work = Work::Prompt("go".into());
+        Assignment::new(RunId::new("r_1").unwrap(), TaskName::new("t").unwrap(), agent, work)
+    }
+
+    /// What is heard of an agent that ends like `end`, and what comes of it.
+    async fn heard(end: &'static str, secret: &str) -> (Vec<String>, Result<Answer, Failure>) {
+        let known = KnownSecrets::default();
+        known.learn([SecretString::new(secret)]);
+        let (ear, guarded) = (Ear::default(), Guarded::new(Arc::new(Leaky(end)), known));
+        let ended = guarded.perform(&assignment(), &ear).await;
+        (ear.0.into_inner().unwrap(), ended)
+    }
+
+    #[tokio::test]
+    async fn whatever_an_agent_says_is_rid_of_secrets() {
+        let (lines, answer) = heard("answer", KEY).await;
+        let expected = ["log", "doing", "{\"turn\":\"[redacted]\"}", "session", "ask"];
+        assert_eq!(lines.len(), expected.len());
+        for (line, part) in lines.iter().zip(expected) {
+            assert!(line.contains(part) && line.contains("[redacted]"), "{line}");
+            assert!(!line.contains(KEY), "{line}");
+        }
+        let answer = answer.unwrap();
+        assert_eq!(answer.output, json!({ "a": ["[redacted]"] }));
+        assert_eq!(answer.tasks, Some(json!({ "t": { "prompt": "[redacted]" } })));
+        assert_eq!(answer.artifacts[0].name, "[redacted].txt");
+        assert_eq!(answer.artifacts[0].bytes, b"file [redacted]");
+        let (_, failure) = heard("fail", KEY).await;
+        assert_eq!(failure.unwrap_err().message, "failed [redacted]");
+        let panicked = tokio::spawn(heard("panic", KEY)).await.unwrap_err().into_panic();
+        assert_eq!(panicked.downcast_ref::<String>().unwrap(), "panicked [redacted]");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_secret_passes_as_it_is() {
+        let (lines, answer) = heard("answer", "something else").await;
+        assert_eq!(lines[0], format!("log {KEY}"));
+        assert_eq!(answer.unwrap().output, json!({ "a": [KEY] }));
+    }
+}
