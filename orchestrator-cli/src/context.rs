@@ -2,11 +2,17 @@
 
 use crate::{
     arguments::Global,
-    output::{Console, terminal::Wishes},
+    exit::Exit,
+    output::{
+        Console,
+        hidden::{self, Typed},
+        terminal::Wishes,
+    },
     problem::Failure,
 };
 use orchestrator_service::{
-    Environment, OpenOptions, OrchestratorService,
+    AskPassphrase, Environment, KnownSecrets, OpenOptions, OrchestratorService, Passphrase,
+    SecretString,
     telemetry::{self, TelemetryConfig},
 };
 use std::{cell::OnceCell, path::PathBuf};
@@ -16,6 +22,8 @@ use std::{cell::OnceCell, path::PathBuf};
 pub(crate) struct Context {
     /// The streams.
     pub(crate) console: Console,
+    /// What must not be shown.
+    pub(crate) known: KnownSecrets,
     path: Option<PathBuf>,
     /// Delivers what is left when the command has ended, after its runtime.
     telemetry: OnceCell<telemetry::Guard>,
@@ -27,7 +35,8 @@ impl Context {
         let wishes = Wishes::read(|name| std::env::var(name).ok());
         let console =
             Console::new(global.json, global.quiet, global.verbose, global.color, &wishes);
-        Self { console, path: global.path.clone(), telemetry: OnceCell::new() }
+        let (known, path) = (KnownSecrets::default(), global.path.clone());
+        Self { console, known, path, telemetry: OnceCell::new() }
     }
 
     /// The service over the project that is meant.
@@ -47,7 +56,12 @@ impl Context {
         // A current directory that is gone cannot be a project either; opening it says so.
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let environment = Environment::new(variables, directory);
-        let options = OpenOptions { path: self.path.clone(), settings: Vec::new() };
+        let options = OpenOptions {
+            path: self.path.clone(),
+            settings: Vec::new(),
+            known: self.known.clone(),
+            passphrase: AskPassphrase::new(ask_passphrase),
+        };
         Ok(OrchestratorService::open(environment, options)?)
     }
 
@@ -66,10 +80,27 @@ impl Context {
         let verbosity = self.console.verbose;
         if self.telemetry.get().is_none() && (verbosity > 0 || otlp_endpoint.is_some()) {
             let config = TelemetryConfig { verbosity, otlp_endpoint };
-            let guard = telemetry::init(&config, std::io::stderr)?;
+            let guard = telemetry::init(&config, self.known.writer(std::io::stderr))?;
             // Nobody else can have set it in between: there is one thread.
             let _ = self.telemetry.set(guard);
         }
         Ok(())
+    }
+}
+
+/// Asks the person at the terminal, if there is one.
+fn ask_passphrase(which: Passphrase) -> Option<SecretString> {
+    if !hidden::can_ask() {
+        return None;
+    }
+    let typed = match which {
+        Passphrase::Current => hidden::ask("passphrase of the credential store: "),
+        Passphrase::New => hidden::ask_twice("new passphrase of the credential store"),
+    };
+    match typed.ok()? {
+        Typed::Line(line) => Some(line),
+        Typed::End => None,
+        // Nothing is under way while it is asked for, so this is as good an end as a signal.
+        Typed::Interrupted => std::process::exit(i32::from(Exit::Interrupted.code())),
     }
 }

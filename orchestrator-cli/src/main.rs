@@ -39,6 +39,6 @@ fn run() -> Exit {
         Ok(exit) => exit,
         // Nobody reads any more, as after `| head`: that is an end, not an error.
         Err(Failure::Gone) => Exit::Done,
-        Err(failure) => failure.report(&context.console),
+        Err(failure) => failure.report(&context),
     }
 }

@@ -1,6 +1,7 @@
 //! Errors as a person or a script sees them: code, cause, place, next step.
 
 use crate::{
+    context::Context,
     exit::Exit,
     output::{Console, terminal, text::harmless},
 };
@@ -9,7 +10,7 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
     SourceSpan,
 };
-use orchestrator_service::{ServiceError, document};
+use orchestrator_service::{KnownSecrets, ServiceError, document};
 use serde_json::{Map, Value, json};
 use std::{ffi::OsString, fmt, io};
 
@@ -62,10 +63,11 @@ impl Failure {
     }
 
     /// Tells it on standard error, and says how to end.
-    pub(crate) fn report(self, console: &Console) -> Exit {
+    pub(crate) fn report(self, context: &Context) -> Exit {
+        let console = &context.console;
         let (problem, exit) = match self {
             Self::Gone => return Exit::Done,
-            Self::Service(error) => (Problem::of(&error), Exit::from(error.exit())),
+            Self::Service(error) => (Problem::of(&error, &context.known), Exit::from(error.exit())),
             Self::Own(problem) => (*problem, Exit::Failed),
         };
         console.insist(problem.text(console, exit).trim_end());
@@ -127,19 +129,32 @@ impl Problem {
         }
     }
 
-    fn of(error: &ServiceError) -> Self {
+    /// What went wrong, without secrets: hidden here, before the text is folded or painted.
+    fn of(error: &ServiceError, known: &KnownSecrets) -> Self {
+        let hide = |text: &str| known.hide(text).into_owned();
         let mut causes = Vec::new();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
-            causes.push(cause.to_string());
+            causes.push(hide(&cause.to_string()));
             source = cause.source();
         }
-        let places: Vec<Place> = error.diagnostics().iter().cloned().map(Place::new).collect();
-        let title = error.to_string();
+        let places: Vec<Place> = error
+            .diagnostics()
+            .iter()
+            .cloned()
+            .map(|found| document::Diagnostic {
+                message: hide(&found.message),
+                suggestion: found.suggestion.as_deref().map(hide),
+                source: found.source.as_deref().map(|text| hide(text).into()),
+                ..found
+            })
+            .map(Place::new)
+            .collect();
+        let title = hide(&error.to_string());
         // Where there are places, what is wrong and what would be right is told at each of them.
         let (message, help) = match error {
             ServiceError::Invalid { what, .. } if !places.is_empty() => (what.clone(), None),
-            other => (title.clone(), other.help()),
+            other => (title.clone(), other.help().as_deref().map(hide)),
         };
         Self { code: error.code(), title, message, help, causes, places }
     }

@@ -155,6 +155,10 @@ text_id!(
     WorkflowName, "workflow name", is_name, NAME_RULE
 );
 text_id!(
+    /// The name of a secret in the credential store, such as `ANTHROPIC_API_KEY`.
+    SecretName, "name of a secret", is_name, NAME_RULE
+);
+text_id!(
     /// Whose data a row is. A laptop has one: `default`.
     TenantId, "tenant", is_opaque, OPAQUE_RULE
 );

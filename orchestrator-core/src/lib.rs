@@ -60,6 +60,7 @@ pub mod policy;
 pub mod port;
 pub mod run;
 pub mod schedule;
+pub mod secret;
 pub mod task;
 pub mod template;
 pub mod time;

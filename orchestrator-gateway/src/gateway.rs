@@ -1,10 +1,12 @@
 //! The facade: one call to one configured provider, counted and priced.
 
 mod account;
+mod check;
 mod counting;
 mod metering;
 mod reserving;
 
+pub use check::KeyCheck;
 pub use metering::Completion;
 
 use crate::{

@@ -50,16 +50,17 @@ mod gateway;
 mod limits;
 pub mod prices;
 mod provider;
-mod secret;
 pub mod sse;
 mod transport;
 
 pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};
 pub use error::GatewayError;
-pub use gateway::{Completion, Gateway};
+pub use gateway::{Completion, Gateway, KeyCheck};
 pub use provider::{
     Arguments, Author, Counted, Delta, Image, Message, Opaque, Part, Request, Sink, Stop, Tool,
     ToolCall, ToolChoice, ToolResult, WireFormat,
 };
-pub use secret::SecretString;
 pub use transport::Client;
+
+/// What a key is held in.
+pub use orchestrator_core::secret::SecretString;

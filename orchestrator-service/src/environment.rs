@@ -49,6 +49,16 @@ impl Environment {
         };
         Some(base.join("orchestrator"))
     }
+
+    /// Where the user's data lies: `$XDG_DATA_HOME/orchestrator`, else
+    /// `$HOME/.local/share/orchestrator`.
+    pub fn data_directory(&self) -> Option<PathBuf> {
+        let base = match self.get("XDG_DATA_HOME").map(PathBuf::from) {
+            Some(path) if path.is_absolute() => path,
+            _ => PathBuf::from(self.get("HOME")?).join(".local/share"),
+        };
+        Some(base.join("orchestrator"))
+    }
 }
 
 #[cfg(unix)]
@@ -86,6 +96,10 @@ mod tests {
         check(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c")], Some("/c/orchestrator"));
         check(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "relative")], Some("/h/.config/orchestrator"));
         check(&[("HOME", "")], None);
+        let data = |variables| environment(variables).data_directory();
+        assert_eq!(data(&[("HOME", "/h")]), Some("/h/.local/share/orchestrator".into()));
+        let named = [("HOME", "/h"), ("XDG_DATA_HOME", "/d")];
+        assert_eq!(data(&named), Some("/d/orchestrator".into()));
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod budget;
 mod clock;
 mod config;
 mod control;
+mod credentials;
 pub mod document;
 mod environment;
 mod error;
@@ -54,15 +55,17 @@ pub mod views;
 pub use again::{ForkRequest, RetryRequest};
 pub use config::{ConfigScope, setting_keys};
 pub use control::{Answer, Pause};
+pub use credentials::{AskPassphrase, HidingWriter, KeyChange, KnownSecrets, Passphrase};
 pub use environment::Environment;
 pub use error::{Exit, SERVICE_CODES, ServiceError, codes};
 pub use execute::{Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, What};
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
-pub use setup::{InitOptions, NO_PROVIDER, ProviderChoice, SetupChoices};
+pub use setup::{InitOptions, Inquiry, NO_PROVIDER, ProviderChoice, SetupChoices};
 pub use transfer::ImportOptions;
 
 /// What requests and views are made of.
+pub use orchestrator_core::secret::SecretString;
 pub use orchestrator_core::{
     event,
     money::{InvalidMoney, MicroUsd},

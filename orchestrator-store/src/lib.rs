@@ -10,7 +10,7 @@
 //! connections of their own and never wait for it. Several processes may have one store open.
 //!
 //! This crate decides nothing about runs: it refuses stale writers, keeps order, and reads back.
-//! Nothing of SQL shows in its interface.
+//! Nothing of SQL shows in its interface. Secrets are kept apart from all of it: see [`vault`].
 //!
 //! ```
 //! use orchestrator_core::{id::RunId, port::Catalog};
@@ -41,6 +41,7 @@ mod prepared;
 mod read;
 mod reader;
 mod record;
+pub mod vault;
 mod wal;
 mod write;
 mod writer;

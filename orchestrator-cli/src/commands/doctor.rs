@@ -2,20 +2,27 @@
 
 use crate::{context::Context, exit::Exit, output::paint::Tone, problem::Failure, runtime};
 use clap::Args;
-use orchestrator_service::views::CheckState;
+use orchestrator_service::{Inquiry, views::CheckState};
 
 /// Check what work here depends on; each failure comes with the command that mends it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator doctor
+  orchestrator doctor --online
   orchestrator doctor --json | jq '.items[] | select(.state == \"failed\")'")]
-pub(crate) struct Doctor {}
+pub(crate) struct Doctor {
+    /// Also ask each provider whether it takes its key: one request that costs nothing; without
+    /// this, nothing leaves the machine
+    #[arg(long)]
+    online: bool,
+}
 
 impl Doctor {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
         let service = context.service()?;
-        let found = runtime::ask(async { Ok(service.doctor().await) })?;
+        let inquiry = if self.online { Inquiry::Online } else { Inquiry::Local };
+        let found = runtime::ask(async { Ok(service.doctor(inquiry).await) })?;
         let exit = if found.ok { Exit::Done } else { Exit::Failed };
         if console.json {
             console.document(&found)?;

@@ -49,7 +49,7 @@ pub(crate) struct Execute {
     #[arg(long = "agent", value_name = "ROLE=NAME", value_parser = pair)]
     agents: Vec<(String, String)>,
 
-    /// The most that the run may cost; recorded and shown
+    /// The most that the run may cost, with the runs that it starts
     #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     budget: Option<MicroUsd>,
 

@@ -32,6 +32,7 @@ mod reject;
 mod resume;
 mod retry;
 mod run_details;
+mod secrets;
 mod sheet;
 mod status;
 mod task_details;
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Export(export::Export),
     Import(import::Import),
     Clean(clean::Clean),
+    Secrets(secrets::Secrets),
     Config(config::Config),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -110,6 +112,7 @@ impl Command {
             Self::Export(command) => command.run(context),
             Self::Import(command) => command.run(context),
             Self::Clean(command) => command.run(context),
+            Self::Secrets(command) => command.run(context),
             Self::Config(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::MarkdownHelp(command) => command.run(context),

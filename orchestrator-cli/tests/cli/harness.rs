@@ -150,7 +150,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of<S: AsRef<OsStr>>(output: Output, arguments: &[S]) -> Self {
+    pub(crate) fn of<S: AsRef<OsStr>>(output: Output, arguments: &[S]) -> Self {
         Self {
             arguments: arguments.iter().map(|a| a.as_ref().to_string_lossy().into()).collect(),
             code: output.status.code(),

@@ -11,5 +11,6 @@ mod harness;
 mod history;
 mod models;
 mod schemas;
+mod secrets;
 mod streams;
 mod terminal;

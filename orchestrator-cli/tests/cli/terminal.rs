@@ -311,3 +311,64 @@ fn many_items_take_one_line_at_the_end() {
     let table = project.ok(&["run-details", "latest"]).stdout;
     assert!(table.contains("10 of 10 items") && !table.contains("each:3"), "{table}");
 }
+
+#[test]
+fn a_secret_is_asked_for_and_not_shown() {
+    let project = Project::new();
+    let mut terminal = Terminal::open(&project, (90, 30), &["secrets", "set", "SOME_KEY"]);
+    terminal.until(|screen| screen.contains("value of SOME_KEY"));
+    // A character is taken back, and a line is begun anew.
+    terminal.types("nonsense\x15sk-hidden-12345x\x7f\r");
+    let (code, text, terminal) = terminal.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("kept SOME_KEY"), "{text}");
+    let bytes = String::from_utf8_lossy(&terminal.bytes).into_owned();
+    assert!(!bytes.contains("hidden") && !bytes.contains("nonsense"), "{bytes:?}");
+    assert_eq!(project.json(&["secrets", "list"])["items"][0]["name"], "SOME_KEY");
+}
+
+#[test]
+fn ctrl_c_at_a_hidden_prompt_leaves_the_terminal_as_it_was() {
+    let project = Project::new();
+    let mut terminal = Terminal::open(&project, (90, 30), &["secrets", "set", "SOME_KEY"]);
+    let echoes = |terminal: &Terminal| {
+        let modes = rustix::termios::tcgetattr(&*terminal.pty).expect("a terminal").local_modes;
+        modes.contains(rustix::termios::LocalModes::ECHO | rustix::termios::LocalModes::ICANON)
+    };
+    terminal.until(|screen| screen.contains("value of SOME_KEY"));
+    assert!(!echoes(&terminal), "what is typed would be shown");
+    terminal.types("sk-hid\x03");
+    let (code, text, terminal) = terminal.end();
+    assert_eq!(code, Some(130), "{text}");
+    assert!(echoes(&terminal));
+    assert_eq!(project.json(&["secrets", "list"])["items"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_it_is_needed() {
+    let project = Project::new();
+    let open = |arguments: &[&str]| Terminal::open(&project, (90, 30), arguments);
+    let mut terminal = open(&["secrets", "set", "SOME_KEY"]);
+    terminal.until(|screen| screen.contains("value of SOME_KEY"));
+    terminal.types("sk-hidden\r");
+    assert_eq!(terminal.end().0, Some(0));
+    let mut terminal = open(&["secrets", "rotate", "--passphrase"]);
+    terminal.until(|screen| screen.contains("new passphrase"));
+    terminal.types("correct horse\r");
+    terminal.until(|screen| screen.contains("the same again"));
+    terminal.types("another horse\r");
+    terminal.until(|screen| screen.contains("not the same"));
+    terminal.types("correct horse\r");
+    terminal.until(|screen| screen.matches("the same again").count() == 2);
+    terminal.types("correct horse\r");
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(0), "{text}");
+    for (typed, expected) in [("wrong horse\r", Some(4)), ("correct horse\r", Some(0))] {
+        let mut terminal = open(&["secrets", "rotate"]);
+        terminal.until(|screen| screen.contains("passphrase of the credential store"));
+        terminal.types(typed);
+        let (code, text, _) = terminal.end();
+        assert_eq!(code, expected, "{text}");
+        assert!(!text.contains("horse"), "{text}");
+    }
+}

@@ -7,6 +7,7 @@ mod clock;
 mod ledger;
 mod observer;
 mod rows;
+mod secrets;
 mod store;
 
 pub use agent::{
@@ -19,4 +20,5 @@ pub use clock::{Clock, Ids};
 pub use ledger::{CallRecord, CallState, HoldId, Ledger, LedgerError, Reserve, Settlement};
 pub use observer::Observer;
 pub use rows::*;
+pub use secrets::{ManagedSecret, Secrets, SecretsError};
 pub use store::*;

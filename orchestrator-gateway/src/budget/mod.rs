@@ -84,8 +84,13 @@ impl BudgetError {
     pub fn into_failure(self, model: &str) -> Failure {
         match self {
             Self::Refused(refusal) => {
-                let message =
-                    format!("the budget does not allow a call of model `{model}`: {refusal}");
+                let advice = match refusal.kind {
+                    RefusalKind::UnknownPrice => "; set one under [prices] in the settings",
+                    _ => "",
+                };
+                let message = format!(
+                    "the budget does not allow a call of model `{model}`: {refusal}{advice}"
+                );
                 let mut failure = Failure::new(ErrorClass::OverBudget, message);
                 failure.retry_at = refusal.renews.filter(|_| refusal.kind == RefusalKind::Over);
                 failure

@@ -156,6 +156,11 @@ impl<P: Protocol> Provider for Caller<P> {
         read::answer(endpoint, model, answer.body, dialect.as_mut(), now, sink).await
     }
 
+    async fn look(&self) -> Result<u16, Failure> {
+        let headers = self.headers("application/json")?;
+        transport::look(&self.endpoint, &self.endpoint.url("models"), headers).await
+    }
+
     async fn count(
         &self,
         request: &Request,

@@ -49,4 +49,7 @@ pub(crate) trait Provider: Send + Sync + std::fmt::Debug {
         request: &Request,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Option<TokenCount>, Failure>;
+
+    /// Asks for the list of models, which costs nothing, and gives the status of the answer.
+    async fn look(&self) -> Result<u16, Failure>;
 }

@@ -79,6 +79,22 @@ pub(crate) async fn send(
     })
 }
 
+/// Gets `url` once, and gives the status of the answer; what it says is not read.
+pub(crate) async fn look(
+    endpoint: &Endpoint,
+    url: &Url,
+    headers: HeaderMap,
+) -> Result<u16, Failure> {
+    let client = endpoint
+        .client
+        .for_url(url)
+        .map_err(|error| Failure::new(ErrorClass::Internal, error.to_string()))?;
+    match client.http.get(url.clone()).headers(headers).send().await {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) => Err(unreachable(endpoint, &error, client.no_roots.as_deref())),
+    }
+}
+
 fn unreachable(endpoint: &Endpoint, error: &reqwest::Error, no_roots: Option<&str>) -> Failure {
     let (host, name) = (&endpoint.host, &endpoint.name);
     let hint = match no_roots {

@@ -5,4 +5,4 @@ mod exchange;
 
 pub use client::Client;
 pub(crate) use client::is_loopback;
-pub(crate) use exchange::{Body, Incoming, send};
+pub(crate) use exchange::{Body, Incoming, look, send};

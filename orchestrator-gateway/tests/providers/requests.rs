@@ -1,8 +1,8 @@
 //! What is sent.
 
-use crate::rig::{ALL, KEY, Rig, model};
+use crate::rig::{ALL, KEY, Rig, model, name};
 use orchestrator_core::error::ErrorClass;
-use orchestrator_gateway::{Image, Message, Request};
+use orchestrator_gateway::{Image, KeyCheck, Message, Request};
 use orchestrator_testkit::model_server::{Api, Reply};
 use serde_json::json;
 use std::sync::Arc;
@@ -257,4 +257,24 @@ async fn an_unknown_model_is_not_asked_for_twice() {
     let failure = rig.ask("chat", &request).await.0.unwrap_err();
     assert_eq!(failure.class, ErrorClass::InvalidRequest);
     assert_eq!(rig.server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_is_checked_without_a_model_call() {
+    let rig = Rig::new();
+    let check = async |provider: &str| {
+        rig.gateway.check_key(&name(provider), std::time::Duration::from_secs(30)).await
+    };
+    for provider in ALL {
+        assert_eq!(check(provider).await.unwrap(), KeyCheck::Accepted, "{provider}");
+    }
+    rig.server.accept_key("another");
+    for provider in ALL {
+        assert_eq!(check(provider).await.unwrap(), KeyCheck::Refused(401), "{provider}");
+    }
+    rig.server.accept_key(KEY);
+    assert_eq!(check("chat").await.unwrap(), KeyCheck::Accepted);
+    assert!(rig.server.requests().is_empty(), "no model was asked");
+    let error = check("nobody").await.unwrap_err();
+    assert!(error.message.contains("not configured"), "{error}");
 }

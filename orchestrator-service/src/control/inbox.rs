@@ -27,7 +27,7 @@ impl OrchestratorService {
         signal: Signal,
     ) -> Result<Told, ServiceError> {
         let driven = self.is_driven(opened, row).await?;
-        let number = opened.post(&row.id, signal).await?;
+        let number = opened.post(&row.id, self.known().signal(signal)).await?;
         if !driven {
             // Somebody may have begun to drive it meanwhile and takes the wish instead.
             match self.take_inbox(opened, &row.id).await {

@@ -1,6 +1,6 @@
 //! What each error is called, what to do about it, and how a front-end ends.
 
-use super::{Exit, ServiceError, store};
+use super::{Exit, ServiceError, secrets, store};
 use crate::document::Diagnostic;
 use orchestrator_core::port::BlobError;
 
@@ -24,6 +24,9 @@ impl ServiceError {
             Self::Blob(BlobError::Missing(_) | BlobError::Damaged(_)) => "ORC-0407",
             Self::Blob(BlobError::Full(_)) => "ORC-0404",
             Self::Blob(_) => "ORC-0401",
+            Self::Secrets(error) => secrets::code(error),
+            Self::NoSuchSecret { .. } | Self::NoSecrets => "ORC-0537",
+            Self::HoldsSecret(_) => "ORC-0540",
             Self::NoSuchAgent { .. } => "ORC-0511",
             Self::NobodyFor { .. } => "ORC-0512",
             Self::ModelNeeded(_) => "ORC-0513",
@@ -73,6 +76,13 @@ impl ServiceError {
             Self::Store { error, directory } => store::help(error, directory),
             Self::State { .. } => "`orchestrator doctor` shows what is wrong".into(),
             Self::Blob(_) => "restore `.orchestrator/state` from a copy".into(),
+            Self::Secrets(error) => secrets::help(error),
+            Self::NoSuchSecret { suggestion, .. } => known(suggestion, "orchestrator secrets list"),
+            Self::HoldsSecret(run) => format!(
+                "`orchestrator export {run} --format html` hides it; so that nobody can use it any \
+                 more, change the secret where it was made"
+            ),
+            Self::NoSecrets => "begin with `orchestrator secrets set NAME`".into(),
             Self::NoSuchAgent { suggestion, .. } | Self::NobodyFor { suggestion, .. } => {
                 known(suggestion, "orchestrator list-agents")
             }
@@ -147,9 +157,13 @@ impl ServiceError {
             Self::Invalid { .. } if matches!(self.code(), "ORC-0504" | "ORC-0516" | "ORC-0517") => {
                 Exit::Auth
             }
+            Self::Invalid { .. } if secrets::CODES.contains(&self.code()) => Exit::Unreachable,
+            Self::Secrets(error) => secrets::exit(error),
             Self::Invalid { .. }
             | Self::SetUpAlready(_)
             | Self::NoSuchTemplate { .. }
+            | Self::NoSuchSecret { .. }
+            | Self::NoSecrets
             | Self::NoSuchAgent { .. }
             | Self::NobodyFor { .. }
             | Self::ModelNeeded(_)
@@ -176,6 +190,7 @@ impl ServiceError {
             Self::Store { error, .. } => store::exit(error),
             Self::State { .. } | Self::Blob(_) => Exit::Unreachable,
             Self::SettingsUnwritable { .. }
+            | Self::HoldsSecret(_)
             | Self::Platform(_)
             | Self::Engine(_)
             | Self::Telemetry(_)

@@ -2,12 +2,13 @@
 
 mod codes;
 mod help;
+pub(crate) mod secrets;
 mod store;
 
 pub use codes::{SERVICE_CODES, codes};
 
 use crate::document::Diagnostic;
-use orchestrator_core::{port::BlobError, port::StoreError};
+use orchestrator_core::port::{BlobError, SecretsError, StoreError};
 use std::path::PathBuf;
 
 /// What can go wrong in a use case.
@@ -62,6 +63,23 @@ pub enum ServiceError {
     /// Stored content is missing or damaged.
     #[error("{0}")]
     Blob(#[from] BlobError),
+    /// The credential store failed.
+    #[error("{0}")]
+    Secrets(#[from] SecretsError),
+    /// No secret has that name.
+    #[error("no secret is named `{name}`")]
+    NoSuchSecret {
+        /// The name that was given.
+        name: String,
+        /// The nearest that there is.
+        suggestion: Option<String>,
+    },
+    /// There is no credential file.
+    #[error("there are no secrets yet")]
+    NoSecrets,
+    /// A run that is to be exported holds a secret, from before it was known.
+    #[error("run `{0}` holds a known secret, which its export would give away")]
+    HoldsSecret(String),
     /// Nothing is known about the operating system.
     #[error("work is not started on `{0}`: owning its processes has not been tried there")]
     Platform(String),

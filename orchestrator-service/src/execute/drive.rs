@@ -5,6 +5,7 @@ use crate::{
     OrchestratorService, ServiceError,
     clock::now,
     control::refuse_over,
+    credentials::Guarded,
     document::Diagnostic,
     owner::Holder,
     platform,
@@ -20,7 +21,7 @@ use orchestrator_core::{
     run::{RunStatus, StartRun},
     task::TaskStatus,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What came of the wish to let a run go on.
 #[derive(Debug)]
@@ -44,12 +45,13 @@ impl OrchestratorService {
     /// Starts what was prepared, with these agents.
     pub(crate) async fn begin(
         &self,
-        start: StartRun,
+        mut start: StartRun,
         agents: &BTreeSet<AgentName>,
     ) -> Result<Execution, ServiceError> {
         let opened = self.store()?;
         let watch = Watch::new();
         let engine = self.engine(opened, agents, &watch).await?;
+        self.keep_secret(&mut start)?;
         let handle = engine.start(start).await.map_err(|error| opened.refused(error))?;
         Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch))
     }
@@ -127,6 +129,8 @@ impl OrchestratorService {
         watch: &Watch,
     ) -> Result<Engine, ServiceError> {
         platform::judge(std::env::consts::OS)?;
+        let keys = self.keys_of(agents).await?;
+        self.learn_secrets(!keys.is_empty()).await;
         // A child of a dead process is taken over with its parent, not when its lease runs out.
         let me = self.owner().clone();
         let mut builder = Engine::builder()
@@ -137,8 +141,8 @@ impl OrchestratorService {
             .observer(watch.observer.clone())
             .limits(self.roster()?.limits(self.settings()?.settings()));
         let budget = self.budget(opened).await?;
-        for (spec, agent) in self.roster()?.make(agents, self.environment(), budget)? {
-            builder = builder.agent(spec, agent);
+        for (spec, agent) in self.roster()?.make(agents, self.environment(), &keys, &budget)? {
+            builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
         Ok(builder.build())
     }

@@ -3,6 +3,7 @@
 use super::watch::{Queue, Watch};
 use crate::{
     OrchestratorService, ServiceError,
+    credentials::KnownSecrets,
     service::Opened,
     views::{AskedView, ResultView},
 };
@@ -59,6 +60,7 @@ pub struct Control {
     engine: Engine,
     opened: Opened,
     runtime: Handle,
+    known: KnownSecrets,
 }
 
 impl fmt::Debug for Execution {
@@ -78,7 +80,7 @@ impl Control {
     /// before it is acted on, so that even a crash in between does not lose it.
     pub fn cancel(&self, reason: &str) {
         let (opened, run) = (self.opened.clone(), self.run.clone());
-        let signal = Signal::Cancel { reason: reason.to_owned() };
+        let signal = self.known.signal(Signal::Cancel { reason: reason.to_owned() });
         self.runtime.spawn(async move {
             if let Err(error) = opened.log().signal(&run, signal, crate::clock::now()).await {
                 tracing::warn!(%run, %error, "the wish to cancel could not be recorded");
@@ -119,7 +121,8 @@ impl Execution {
             report
         });
         let runtime = Handle::current();
-        let control = Control { run: run.clone(), engine, opened, runtime };
+        let known = service.known().clone();
+        let control = Control { run: run.clone(), engine, opened, runtime, known };
         Self { run, service, control, happenings, driver, observer }
     }
 

@@ -1,5 +1,6 @@
 //! What is asked of an execution.
 
+use crate::credentials::{AskPassphrase, KnownSecrets};
 use orchestrator_core::{money::MicroUsd, workflow::Mode};
 use std::path::PathBuf;
 
@@ -41,4 +42,8 @@ pub struct OpenOptions {
     pub path: Option<PathBuf>,
     /// Settings from flags: keys and values, above every other layer.
     pub settings: Vec<(String, String)>,
+    /// What learns every secret that is read, to be asked before anything is shown.
+    pub known: KnownSecrets,
+    /// Who gives the passphrase of the credential store when the environment has none.
+    pub passphrase: AskPassphrase,
 }

@@ -7,12 +7,14 @@ impl OrchestratorService {
     /// One run as one text.
     ///
     /// # Errors
-    /// An unknown run, a missing blob.
+    /// An unknown run, a missing blob; as JSON, a run that holds a known secret.
     pub async fn export(&self, run: &str, format: ExportFormat) -> Result<String, ServiceError> {
+        self.learn_secrets(false).await;
+        let hide = |text: String| self.known().hide(&text).into_owned();
         match format {
             ExportFormat::Json { children } => self.export_bundle(run, children).await,
-            ExportFormat::Csv => Ok(csv(&self.run(run).await?.items)),
-            ExportFormat::Html => self.export_html(run).await,
+            ExportFormat::Csv => Ok(hide(csv(&self.run(run).await?.items))),
+            ExportFormat::Html => self.export_html(run).await.map(hide),
         }
     }
 

@@ -8,15 +8,16 @@ use orchestrator_agents::{
     model::ModelAgent,
 };
 use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
-use orchestrator_gateway::{Client, Gateway, budget::Budget};
-use std::sync::Arc;
+use orchestrator_gateway::{Client, Gateway, SecretString, budget::Budget};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
 
 impl Roster {
     /// Working agents for `names`, each with its specification, whose calls are made under `budget`.
-    /// What nobody needs is not set up.
+    /// What nobody needs is not set up. `keys` are those that the credential store holds, by
+    /// provider.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -24,7 +25,8 @@ impl Roster {
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
         environment: &Environment,
-        budget: Budget,
+        keys: &BTreeMap<String, SecretString>,
+        budget: &Budget,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
@@ -47,7 +49,7 @@ impl Roster {
                     let agent = match models.take() {
                         Some(agent) => agent,
                         None => {
-                            let gateway = self.gateway()?.with_budget(budget.clone());
+                            let gateway = self.gateway(keys)?.with_budget(budget.clone());
                             Arc::new(ModelAgent::new(Arc::new(gateway)))
                         }
                     };
@@ -59,8 +61,19 @@ impl Roster {
         Ok(made)
     }
 
-    fn gateway(&self) -> Result<Gateway, ServiceError> {
-        let configs = self.providers.values().filter_map(|provider| provider.config.clone().ok());
+    /// The way to the providers that can be used. `keys` are those that the credential store
+    /// holds; a provider whose key is there and not among them is left out.
+    pub(crate) fn gateway(
+        &self,
+        keys: &BTreeMap<String, SecretString>,
+    ) -> Result<Gateway, ServiceError> {
+        let configs = self.providers.iter().filter_map(|(name, provider)| {
+            let config = provider.config.clone().ok()?;
+            match &provider.secret {
+                Some(_) => Some(config.with_key(keys.get(name)?.clone())),
+                None => Some(config),
+            }
+        });
         Gateway::new(configs, self.prices.clone(), Client::new()).map_err(|error| {
             let diagnostic = Diagnostic::new(error.code(), error.to_string());
             ServiceError::invalid("cannot use the providers", diagnostic)

@@ -8,7 +8,7 @@ mod provider;
 mod trust;
 
 pub(crate) use bind::Bound;
-pub(crate) use provider::{USUAL, Usual};
+pub(crate) use provider::{USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
 
 use crate::{
@@ -18,13 +18,13 @@ use crate::{
 };
 use orchestrator_core::{
     agent::{AgentSpec, Role},
-    id::{AgentName, ProviderName},
+    id::{AgentName, ProviderName, SecretName},
     task::COMMAND_AGENT,
     workflow::did_you_mean,
 };
 use orchestrator_gateway::prices::{PriceEntry, PriceTable, Rates};
-use provider::Provider;
-use std::collections::BTreeMap;
+use provider::{Kept, Provider};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the built-in analysts run on.
 pub(crate) const BUILTIN: &str = "builtin";
@@ -78,8 +78,8 @@ impl Roster {
     /// The agents that `config` makes possible.
     ///
     /// An agent that cannot work is a member with the reason: only work that needs it is refused.
-    pub(crate) fn new(config: &Config) -> Self {
-        let providers = provider::read(config);
+    pub(crate) fn new(config: &Config, kept: Kept<'_>) -> Self {
+        let providers = provider::read(config, kept);
         let mut roster = Self { members: BTreeMap::new(), providers, prices: prices(config) };
         for role in Role::KNOWN {
             roster.add(&format!("builtin-{role}"), role, BUILTIN, Source::BuiltIn);
@@ -232,7 +232,7 @@ impl Roster {
             }
             None => {
                 let Some(name) = self.usual_provider() else { return };
-                let Some(Provider { config: Ok(_), model: Some(model), found_by }) =
+                let Some(Provider { config: Ok(_), model: Some(model), found_by, .. }) =
                     self.providers.get(&name)
                 else {
                     return;
@@ -290,6 +290,22 @@ impl Roster {
     /// The price of the member's model, when it is known.
     pub(crate) fn price(&self, spec: &AgentSpec) -> Option<&PriceEntry> {
         self.prices.find(&spec.provider, spec.model.as_deref()?)
+    }
+
+    /// The secrets that hold the keys of the providers on which `agents` run, with the providers.
+    pub(crate) fn secrets_of(
+        &self,
+        agents: &BTreeSet<AgentName>,
+    ) -> impl Iterator<Item = (&str, &SecretName)> {
+        let used: BTreeSet<&str> = agents
+            .iter()
+            .filter_map(|name| self.members.get(name))
+            .map(|member| member.spec.provider.as_str())
+            .collect();
+        self.providers.iter().filter_map(move |(name, provider)| {
+            let secret = provider.secret.as_ref()?;
+            used.contains(name.as_str()).then_some((name.as_str(), secret))
+        })
     }
 
     /// The providers with the variable that they were found by, or what is wrong with them.

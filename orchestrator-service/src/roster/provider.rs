@@ -4,8 +4,13 @@ use super::trust;
 use crate::{
     config::{Config, KeySource, ProviderSettings},
     document::Diagnostic,
+    error::secrets,
 };
-use orchestrator_core::id::ProviderName;
+use orchestrator_core::{
+    id::{ProviderName, SecretName},
+    port::{ManagedSecret, SecretsError},
+    workflow::did_you_mean,
+};
 use orchestrator_gateway::{Limits, ProviderConfig, ProviderKind, SecretString, Timeouts};
 use std::{collections::BTreeMap, num::NonZeroU32};
 
@@ -18,7 +23,12 @@ pub(crate) struct Provider {
     pub(crate) model: Option<&'static str>,
     /// The variable that it was found by, when no setting names it.
     pub(crate) found_by: Option<&'static str>,
+    /// The secret that holds its key, which is only read when the provider is to be called.
+    pub(crate) secret: Option<SecretName>,
 }
+
+/// Says what the credential store holds: asked only when a provider needs it.
+pub(crate) type Kept<'a> = &'a dyn Fn() -> Result<Vec<ManagedSecret>, SecretsError>;
 
 /// A kind of provider that is found by the variable that usually holds its key.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,16 +85,29 @@ fn usual(kind: ProviderKind) -> impl Iterator<Item = &'static Usual> {
     USUAL.iter().filter(move |usual| usual.kind == kind)
 }
 
+/// The keys of providers that are in variables, whether or not anything uses them.
+pub(crate) fn keys_in_variables(config: &Config) -> Vec<SecretString> {
+    let named = config.settings().providers.values().filter_map(|provider| match &provider.key {
+        Some(KeySource::Env(variable)) => Some(variable.as_str()),
+        _ => None,
+    });
+    let usual = USUAL.iter().map(|usual| usual.variable);
+    named.chain(usual).filter_map(|name| config.variable(name)).map(SecretString::new).collect()
+}
+
 /// The providers by name.
-pub(super) fn read(config: &Config) -> BTreeMap<String, Provider> {
+pub(super) fn read(config: &Config, kept: Kept<'_>) -> BTreeMap<String, Provider> {
     let settings = config.settings();
     let mut providers: BTreeMap<String, Provider> = settings
         .providers
         .iter()
         .map(|(name, provider)| {
             let usual = usual_model(provider);
-            let config = resolve(name, provider, config);
-            (name.clone(), Provider { config, model: usual, found_by: None })
+            let (config, secret) = match resolve(name, provider, config, kept) {
+                Ok((config, secret)) => (Ok(config), secret),
+                Err(wrong) => (Err(wrong), None),
+            };
+            (name.clone(), Provider { config, model: usual, found_by: None, secret })
         })
         .collect();
     // What is found counts only where nobody has chosen, so that a key for something else that
@@ -98,6 +121,7 @@ pub(super) fn read(config: &Config) -> BTreeMap<String, Provider> {
                 config: Ok(found),
                 model: Some(usual.model),
                 found_by: Some(usual.variable),
+                secret: None,
             };
             providers.insert(usual.name.to_owned(), provider);
         }
@@ -118,7 +142,8 @@ fn resolve(
     name: &str,
     provider: &ProviderSettings,
     config: &Config,
-) -> Result<ProviderConfig, Box<Diagnostic>> {
+    kept: Kept<'_>,
+) -> Result<(ProviderConfig, Option<SecretName>), Box<Diagnostic>> {
     let wrong = |key: &str, code: &'static str, message: String| match config.origin(&[
         "providers",
         name,
@@ -143,11 +168,12 @@ fn resolve(
     if let Some(url) = &provider.base_url {
         made = made.with_base_url(url);
     }
+    let mut secret = None;
     match &provider.key {
         Some(KeySource::Env(variable)) => match config.variable(variable) {
             Some(key) => {
                 if let Some(url) = &provider.base_url {
-                    trust::judge(config, name, url, variable)?;
+                    trust::judge(config, name, url, trust::Key::Variable(variable))?;
                 }
                 made = made.with_key(SecretString::new(key));
             }
@@ -160,16 +186,25 @@ fn resolve(
                     .into());
             }
         },
-        Some(KeySource::Secret(_)) => {
-            let message = format!(
-                "the key of provider `{name}` is in the credential store, which this version does \
-                 not offer yet"
-            );
-            return Err(wrong("key", "ORC-0517", message)
-                .suggest(Some(format!(
-                    "name a variable: orchestrator config set providers.{name}.key.env NAME"
-                )))
-                .into());
+        Some(KeySource::Secret(wanted)) => {
+            let all = kept().map_err(|error| {
+                let found = wrong("key", secrets::code(&error), error.to_string());
+                Box::new(found.suggest(Some(secrets::help(&error))))
+            })?;
+            let Some(found) = all.iter().find(|secret| secret.name.as_str() == wanted) else {
+                let message = format!(
+                    "the key of provider `{name}` is looked for in the secret `{wanted}`, which is \
+                     not in the credential store"
+                );
+                let near = did_you_mean(wanted, all.iter().map(|secret| secret.name.as_str()));
+                let mend = format!("orchestrator secrets set {wanted}");
+                let mend = near.map_or(mend.clone(), |near| format!("{near} or else {mend}"));
+                return Err(wrong("key", "ORC-0517", message).suggest(Some(mend)).into());
+            };
+            if let Some(url) = &provider.base_url {
+                trust::judge(config, name, url, trust::Key::Secret(wanted))?;
+            }
+            secret = Some(found.name.clone());
         }
         None if kind.needs_key() && provider.base_url.is_none() => {
             match usual(kind).find_map(|usual| config.variable(usual.variable)) {
@@ -188,7 +223,7 @@ fn resolve(
     }
     let limit = |count: Option<u32>| count.and_then(NonZeroU32::new);
     let usual = Timeouts::default();
-    Ok(made
+    let made = made
         .with_limits(Limits {
             requests_per_minute: limit(provider.limits.requests_per_minute),
             tokens_per_minute: limit(provider.limits.tokens_per_minute),
@@ -197,5 +232,6 @@ fn resolve(
         .with_timeouts(Timeouts {
             answer: provider.timeouts.answer.unwrap_or(usual.answer),
             idle: provider.timeouts.idle.unwrap_or(usual.idle),
-        }))
+        });
+    Ok((made, secret))
 }

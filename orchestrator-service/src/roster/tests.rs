@@ -10,7 +10,7 @@ fn roster(settings: &str, variables: &[(&str, &str)]) -> Roster {
     let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
     let environment = Environment::new(variables, folder.path().to_owned());
     let files = ConfigFiles::of(folder.path(), &environment);
-    Roster::new(&Config::load(&files, &environment, &[]).unwrap())
+    Roster::new(&Config::load(&files, &environment, &[]).unwrap(), &|| Ok(Vec::new()))
 }
 
 /// Who calls a model and can work: name, provider and model.
@@ -113,7 +113,7 @@ fn limits_are_those_of_the_settings() {
     let environment = Environment::new([], folder.path().to_owned());
     let files = ConfigFiles::of(folder.path(), &environment);
     let config = Config::load(&files, &environment, &[]).unwrap();
-    let limits = Roster::new(&config).limits(config.settings());
+    let limits = Roster::new(&config, &|| Ok(Vec::new())).limits(config.settings());
     assert_eq!((limits.global, limits.per_project), (Some(9), Some(5)));
     let providers: Vec<_> = limits.providers.iter().map(|(n, most)| (n.as_str(), *most)).collect();
     assert_eq!(providers, [("x", 3)]);

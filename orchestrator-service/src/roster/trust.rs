@@ -3,7 +3,8 @@
 //! A project's files come from whoever wrote the project. They may name a server, and they may name
 //! the variable of a key; both together would let a clone take the user's keys along. So a key of
 //! the process's environment goes only to the usual place of its provider, to this machine, or to
-//! an address that the user named. A key of the project's own `.env` is the project's to send.
+//! an address that the user named. The same holds for every secret of the credential store, which is
+//! always the user's. A key of the project's own `.env` is the project's to send.
 
 use crate::{
     config::{Config, Layer},
@@ -12,20 +13,33 @@ use crate::{
 use reqwest::Url;
 use std::net::IpAddr;
 
-/// Judges `url`, the address of provider `name`, for the key in `variable`.
+/// Where a key is, whose destination is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Key<'a> {
+    /// In a variable of the process or of the project's `.env`.
+    Variable(&'a str),
+    /// In the credential store.
+    Secret(&'a str),
+}
+
+/// Judges `url`, the address of provider `name`, for its key.
 pub(super) fn judge(
     config: &Config,
     name: &str,
     url: &str,
-    variable: &str,
+    key: Key<'_>,
 ) -> Result<(), Box<Diagnostic>> {
     let path = ["providers", name, "base-url"];
     let by_project = matches!(config.layer(&path), Some(Layer::Project | Layer::DotEnv));
-    if !by_project || !config.is_users_own(variable) || config.user_names(url) || is_local(url) {
+    let (is_users_own, kept_in) = match key {
+        Key::Variable(name) => (config.is_users_own(name), name),
+        Key::Secret(name) => (true, name),
+    };
+    if !by_project || !is_users_own || config.user_names(url) || is_local(url) {
         return Ok(());
     }
     let message = format!(
-        "the project's settings would send your key in `{variable}` to `{url}`, which you did not name"
+        "the project's settings would send your key in `{kept_in}` to `{url}`, which you did not name"
     );
     let found = match config.origin(&path) {
         Some(origin) => origin.diagnostic("ORC-0520", message),

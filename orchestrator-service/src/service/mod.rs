@@ -10,6 +10,7 @@ use crate::{
     ConfigScope, Environment, OpenOptions, ServiceError,
     clock::{now, parse_date},
     config::{self, Config, ConfigFiles},
+    credentials::KnownSecrets,
     owner::Owner,
     project::Project,
     roster::Roster,
@@ -17,6 +18,7 @@ use crate::{
     views::ConfigView,
 };
 use orchestrator_core::time::{Timestamp, parse_duration};
+use orchestrator_store::vault::FileVault;
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -41,6 +43,7 @@ struct Inner {
     config: OnceLock<Config>,
     roster: OnceLock<Roster>,
     opened: OnceLock<Opened>,
+    vault: OnceLock<Option<FileVault>>,
 }
 
 impl fmt::Debug for OrchestratorService {
@@ -65,6 +68,7 @@ impl OrchestratorService {
             config: OnceLock::new(),
             roster: OnceLock::new(),
             opened: OnceLock::new(),
+            vault: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -82,6 +86,20 @@ impl OrchestratorService {
         &self.inner.environment
     }
 
+    pub(crate) fn options(&self) -> &OpenOptions {
+        &self.inner.options
+    }
+
+    /// The secrets that this process has read so far.
+    pub(crate) fn known(&self) -> &KnownSecrets {
+        &self.inner.options.known
+    }
+
+    /// The user's credential store, where there is a place for one.
+    pub(crate) fn vault_if_any(&self) -> Option<&FileVault> {
+        self.inner.vault.get_or_init(|| self.make_vault()).as_ref()
+    }
+
     pub(crate) fn owner(&self) -> &Owner {
         &self.inner.owner
     }
@@ -97,13 +115,15 @@ impl OrchestratorService {
         }
         let files = self.config_files();
         let config = Config::load(&files, self.environment(), &self.inner.options.settings)?;
+        self.known().learn(crate::roster::keys_in_variables(&config));
         Ok(self.inner.config.get_or_init(|| config))
     }
 
     /// Everybody who can be given work.
     pub(crate) fn roster(&self) -> Result<&Roster, ServiceError> {
         let config = self.settings()?;
-        Ok(self.inner.roster.get_or_init(|| Roster::new(config)))
+        let kept = || self.vault_if_any().map_or_else(|| Ok(Vec::new()), FileVault::list);
+        Ok(self.inner.roster.get_or_init(|| Roster::new(config, &kept)))
     }
 
     /// All templates and workflows that can be named.

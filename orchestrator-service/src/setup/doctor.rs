@@ -1,13 +1,17 @@
 //! Checking what work here depends on.
 
-use super::found::{coding_programs, keys};
+use super::{
+    Inquiry,
+    found::{coding_programs, keys},
+};
 use crate::{
     OrchestratorService, ServiceError,
     platform::{self, Platform},
     views::{CheckState, CheckView, DoctorView},
 };
+use orchestrator_core::port::{Secrets, SecretsError};
 use rustix::fs::{Access, access, statvfs};
-use std::net::TcpListener;
+use std::{collections::BTreeMap, net::TcpListener};
 
 const MIB: u64 = 1024 * 1024;
 /// Less than this and work will fail soon.
@@ -16,12 +20,18 @@ const LEAST_DISK: u64 = 100 * MIB;
 const AMPLE_DISK: u64 = 1024 * MIB;
 
 impl OrchestratorService {
-    /// Checks what work here depends on. Writes nothing that stays.
-    pub async fn doctor(&self) -> DoctorView {
+    /// Checks what work here depends on. Writes nothing that stays, and leaves this machine only for
+    /// [`Inquiry::Online`].
+    pub async fn doctor(&self, inquiry: Inquiry) -> DoctorView {
         let mut items = vec![platform(), self.check_settings()];
         items.extend(self.check_templates());
         items.push(self.check_git());
-        items.extend(self.check_models());
+        items.push(self.check_secrets().await);
+        let said = match inquiry {
+            Inquiry::Local => BTreeMap::new(),
+            Inquiry::Online => self.ask_providers().await,
+        };
+        items.extend(self.check_models(said));
         items.push(self.check_coding());
         items.push(self.check_state());
         items.push(self.check_disk());
@@ -92,11 +102,38 @@ impl OrchestratorService {
         }
     }
 
-    fn check_models(&self) -> Vec<CheckView> {
+    async fn check_secrets(&self) -> CheckView {
+        let Some(vault) = self.vault_if_any() else {
+            return good("secrets", "nowhere to keep them; variables do");
+        };
+        let opens = async {
+            let kept = vault.names().await?;
+            let Some(place) = vault.key_place()? else { return Ok(None) };
+            // What a person would have to be asked for is not looked at.
+            let at_hand = self.can_open_unasked(&place);
+            if let Some(first) = kept.first().filter(|_| at_hand) {
+                vault.get(&first.name).await?;
+            }
+            Ok::<_, SecretsError>(Some((kept.len(), place.as_str())))
+        };
+        match opens.await {
+            Ok(None) => good("secrets", "none yet; `orchestrator secrets set` keeps one"),
+            Ok(Some((count, key))) => {
+                let file = vault.path().display();
+                good("secrets", format!("{count} in `{file}`, opened by a {key}"))
+            }
+            Err(error) => failed("secrets", &error.into(), "restore a copy"),
+        }
+    }
+
+    fn check_models(&self, mut said: BTreeMap<String, CheckView>) -> Vec<CheckView> {
         let Ok(roster) = self.roster() else { return Vec::new() };
         let mut checks: Vec<CheckView> = roster
             .providers()
             .map(|(name, provider)| {
+                if let Some(said) = said.remove(name) {
+                    return said;
+                }
                 let check = format!("provider {name}");
                 match (&provider.config, provider.found_by) {
                     (Ok(_), Some(variable)) => good(&check, format!("key in {variable}")),
@@ -228,19 +265,19 @@ fn check(name: &str, state: CheckState, found: String, mend: Option<&str>) -> Ch
     CheckView { name: name.to_owned(), state, found, mend, code: None }
 }
 
-fn good(name: &str, found: impl Into<String>) -> CheckView {
+pub(super) fn good(name: &str, found: impl Into<String>) -> CheckView {
     check(name, CheckState::Ok, found.into(), None)
 }
 
-fn note(name: &str, found: &str, mend: &str) -> CheckView {
+pub(super) fn note(name: &str, found: &str, mend: &str) -> CheckView {
     check(name, CheckState::Note, found.to_owned(), Some(mend))
 }
 
-fn bad(name: &str, found: &str, mend: &str) -> CheckView {
+pub(super) fn bad(name: &str, found: &str, mend: &str) -> CheckView {
     check(name, CheckState::Failed, found.to_owned(), Some(mend))
 }
 
-fn failed(name: &str, error: &ServiceError, otherwise: &str) -> CheckView {
+pub(super) fn failed(name: &str, error: &ServiceError, otherwise: &str) -> CheckView {
     let help = error.help();
     let mut view = bad(name, &error.to_string(), help.as_deref().unwrap_or(otherwise));
     view.code = Some(error.code());

@@ -156,7 +156,7 @@ const NO_KEY: &str = "
 
 const TAIL: &str = "
 # [budget]
-# usd-per-run = 5.00                         # recorded and shown; enforced by a later version
+# usd-per-run = 5.00                         # the most that a run may cost, with what it starts
 
 [defaults]
 max-parallel = 4                             # the most attempts of a run at once

@@ -3,5 +3,7 @@
 mod doctor;
 mod found;
 mod init;
+mod online;
 
 pub use init::{InitOptions, NO_PROVIDER, ProviderChoice, SetupChoices};
+pub use online::Inquiry;

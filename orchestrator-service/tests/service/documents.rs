@@ -57,7 +57,7 @@ async fn every_document_fits_its_schema() {
         .file(".orchestrator/workflows/own.yaml", "name: own\ntasks: 5\n");
     let service = place.service();
     check("status", &service.status().await.unwrap());
-    check("doctor", &service.doctor().await);
+    check("doctor", &service.doctor(Default::default()).await);
     let quick = ExecuteRequest { prompt: Some("x".into()), ..Default::default() };
     let mixed = place.request(MIXED);
     for request in [&quick, &mixed, &template("audit")] {
@@ -154,7 +154,7 @@ async fn every_example_runs() {
     server.otherwise(Reply::text("- A first version."));
     let settings = format!(
         "[providers.house]\nkind = 'openai-chat'\nbase-url = '{}'\n\
-         [agents.docs]\nprovider = 'house'\nmodel = 'm'\n",
+         [agents.docs]\nprovider = 'house'\nmodel = 'gpt-5'\n",
         server.url()
     );
     let place = Place::new().file(".orchestrator/config.toml", &settings).file("a.txt", "a\n");

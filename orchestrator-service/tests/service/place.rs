@@ -46,7 +46,7 @@ impl Place {
     /// The service as a process of its own would open it.
     pub(crate) fn service(&self) -> OrchestratorService {
         let environment = Environment::new(self.variables.clone(), self.root());
-        let options = OpenOptions { path: Some(self.root()), settings: Vec::new() };
+        let options = OpenOptions { path: Some(self.root()), ..OpenOptions::default() };
         OrchestratorService::open(environment, options).unwrap()
     }
 

@@ -105,7 +105,7 @@ async fn a_model_is_asked_for_where_one_is_needed() {
         ("[providers.p]\nbase-url = 'http://x'\n[agents.dev]\nprovider = 'p'", "ORC-0518", "kind"),
         ("[providers.p]\nkind = 'anthropic'", "ORC-0516", "ANTHROPIC_API_KEY"),
         ("[providers.p]\nkind = 'anthropic'\nkey = { env = 'MY_KEY' }", "ORC-0516", "MY_KEY"),
-        ("[providers.p]\nkind = 'anthropic'\nkey = { secret = 's' }", "ORC-0517", "key.env"),
+        ("[providers.p]\nkind = 'anthropic'\nkey = { secret = 's' }", "ORC-0517", "secrets set s"),
         ("[providers.p]\nkind = 'ollama'\n[agents.dev]\nprovider = 'p'", "ORC-0518", "model"),
         (
             "[providers.p]\nkind = 'anthropic'\nbase-url = 'https://elsewhere.test'\nkey = { env = 'PATH' }",
@@ -176,7 +176,7 @@ async fn a_damaged_or_unusable_store_is_told_and_left_alone() {
     check(&error, "ORC-0403", "backup");
     assert_eq!(error.exit(), Exit::Unreachable);
     assert_eq!(fs::read(&database).unwrap(), noise);
-    let doctor = place.service().doctor().await;
+    let doctor = place.service().doctor(Default::default()).await;
     assert!(!doctor.ok);
     assert!(doctor.items.iter().any(|item| item.code == Some("ORC-0403")));
 
@@ -225,7 +225,7 @@ async fn a_broken_workflow_disturbs_only_itself() {
 #[tokio::test]
 async fn missing_git_fails_only_what_needs_it() {
     let place = Place::new().with("PATH", "/nonexistent");
-    let doctor = place.service().doctor().await;
+    let doctor = place.service().doctor(Default::default()).await;
     let git = doctor.items.iter().find(|item| item.name == "git").unwrap();
     assert_eq!(git.code, Some("ORC-0704"));
     assert!(git.mend.as_ref().unwrap().contains("install git"));

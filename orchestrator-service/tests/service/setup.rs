@@ -27,7 +27,7 @@ async fn what_init_writes_is_valid_and_is_not_overwritten() {
             names
         };
         assert_eq!(ready(&before), ready(&after), "the same agents, now written down");
-        let doctor = place.service().doctor().await;
+        let doctor = place.service().doctor(Default::default()).await;
         assert!(doctor.items.iter().all(|i| i.name != "settings" || i.state == CheckState::Ok));
         let again = place.service().init(&InitOptions::default()).unwrap_err();
         assert_eq!(again.code(), "ORC-0106");
@@ -75,7 +75,7 @@ async fn init_takes_the_provider_that_is_wanted() {
 #[tokio::test]
 async fn doctor_names_what_is_wrong_and_how_to_mend_it() {
     let check = async |place: Place, name: &str, state: CheckState, code: Option<&str>| {
-        let doctor = place.service().doctor().await;
+        let doctor = place.service().doctor(Default::default()).await;
         let item = doctor.items.iter().find(|item| item.name == name);
         let item = item.unwrap_or_else(|| panic!("{name}: {doctor:?}"));
         assert_eq!((item.state, item.code), (state, code), "{item:?}");

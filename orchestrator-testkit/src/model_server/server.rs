@@ -37,6 +37,19 @@ struct State {
     hang_ups: usize,
     connections: Vec<TcpStream>,
     stopped: bool,
+    keys: Vec<String>,
+}
+
+impl State {
+    /// Whether a request shows a key that is accepted, as either protocol does.
+    fn admits(&self, raw: &RawRequest) -> bool {
+        let shown = raw.headers.iter().filter_map(|(name, value)| match name.as_str() {
+            "x-api-key" => Some(value.as_str()),
+            "authorization" => value.strip_prefix("Bearer "),
+            _ => None,
+        });
+        self.keys.is_empty() || shown.into_iter().any(|key| self.keys.iter().any(|k| k == key))
+    }
 }
 
 impl Shared {
@@ -96,6 +109,12 @@ impl ModelServer {
     /// Answers `reply` when there is neither a rule nor anything in the queue.
     pub fn otherwise(&self, reply: Reply) {
         self.shared.state().script.otherwise = Some(reply);
+    }
+
+    /// Makes the list of models, at any path that ends in `/models`, answer 401 to every key but
+    /// this one and others that were named. Without it every key will do.
+    pub fn accept_key(&self, key: impl Into<String>) {
+        self.shared.state().keys.push(key.into());
     }
 
     /// All requests so far, in the order in which they came.
@@ -168,6 +187,13 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     let Some(raw) = http::read_request(connection)? else {
         return Ok(());
     };
+    if raw.method == "GET" && raw.path.ends_with("/models") {
+        let (status, body) = match shared.state().admits(&raw) {
+            true => (200, "{\"data\":[]}"),
+            false => (401, "{\"error\":{\"message\":\"bad key\"}}"),
+        };
+        return document(connection, status, &[], body);
+    }
     let Some(request) = understand(raw) else {
         return document(connection, 404, &[], "{\"error\":\"no such endpoint\"}");
     };

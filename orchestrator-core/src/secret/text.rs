@@ -1,17 +1,21 @@
 //! A string that is never shown.
 
 use std::fmt;
+use zeroize::Zeroize;
 
 /// A key or token. Neither `Debug` nor `Display` shows it, and it cannot be serialized;
-/// [`SecretString::expose`] is the one way to read it.
-#[derive(Clone, PartialEq, Eq)]
+/// [`SecretString::expose`] is the one way to read it. Its memory is overwritten when it is dropped.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretString(String);
 
 impl SecretString {
     /// Wraps `text`, without the white space around it: a key that is read from a file or a
     /// variable often ends with a line feed, and no key contains any.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into().trim().to_owned())
+        let mut text = text.into();
+        let kept = text.trim().to_owned();
+        text.zeroize();
+        Self(kept)
     }
 
     /// The secret itself, for the one place that sends it.
@@ -22,6 +26,12 @@ impl SecretString {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Drop for SecretString {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -1,0 +1,14 @@
+//! Credentials: where secrets are kept, which of them are known, and what keeps them from being
+//! shown.
+
+mod guard;
+mod incoming;
+mod known;
+mod place;
+mod reveal;
+mod store;
+
+pub(crate) use guard::Guarded;
+pub use known::{HidingWriter, KnownSecrets};
+pub use place::{AskPassphrase, Passphrase};
+pub use store::KeyChange;
