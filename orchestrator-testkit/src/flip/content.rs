@@ -111,6 +111,7 @@ fn every_kind(blob: &str) -> Vec<Value> {
         json!({"type": "signal-taken", "number": 1}),
         json!({"type": "pause-requested", "now": true}),
         json!({"type": "run-resumed"}),
+        json!({"type": "budget-set", "usd": "7.5"}),
         json!({"type": "run-timed-out"}),
         json!({"type": "compensation-began", "task": task}),
         json!({"type": "undo-planned", "tasks": ["a"]}),
