@@ -6,5 +6,5 @@
 mod entry;
 mod table;
 
-pub use entry::{LongPrompt, PeakHours, PriceEntry, Rates};
+pub use entry::{CacheWrites, LongPrompt, PeakHours, PriceEntry, Rates};
 pub use table::{PriceError, PriceTable};
