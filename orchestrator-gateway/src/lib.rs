@@ -42,6 +42,7 @@ mod error;
 mod failure;
 mod gateway;
 mod limits;
+pub mod meter;
 pub mod prices;
 mod provider;
 mod secret;
