@@ -40,6 +40,7 @@
 mod config;
 mod error;
 mod failure;
+pub mod front;
 mod gateway;
 mod limits;
 pub mod meter;
