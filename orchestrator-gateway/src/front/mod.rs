@@ -33,7 +33,7 @@
 //!     .with_models(["claude-*"]);
 //! let token = tokens.issue(grant)?;
 //!
-//! let ledger = Arc::new(MemoryStore::new());
+//! let ledger = Arc::new(MemoryStore::default());
 //! let owner = OwnerId::new("this-process")?;
 //! let config = FrontConfig::new(owner, ledger, tokens, Arc::new(SystemClock)).with_upstream(
 //!     Upstream::new(account, Api::Anthropic, "https://api.anthropic.com")?
