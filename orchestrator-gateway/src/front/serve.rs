@@ -32,13 +32,23 @@ pub enum FrontError {
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be had.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}; use another port, or port 0 for any that is free")]
     Bind {
         /// The address.
         address: SocketAddr,
         /// Why.
         source: io::Error,
     },
+}
+
+impl FrontError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotLoopback(_) => "ORC-0548",
+            Self::Bind { .. } => "ORC-0549",
+        }
+    }
 }
 
 /// A server of models to programs with tokens.

@@ -170,6 +170,10 @@ async fn only_this_machine_is_served_unless_told_otherwise() {
         Arc::new(Tokens::new()),
         Arc::new(orchestrator_core::engine::SystemClock),
     );
-    let refused = Front::bind(([0, 0, 0, 0], 0).into(), config).await.unwrap_err();
+    let refused = Front::bind(([0, 0, 0, 0], 0).into(), config.clone()).await.unwrap_err();
     assert!(matches!(refused, FrontError::NotLoopback(_)), "{refused}");
+    assert_eq!(refused.code(), "ORC-0548");
+    let front = Front::bind(([127, 0, 0, 1], 0).into(), config.clone()).await.unwrap();
+    let taken = Front::bind(front.address(), config).await.unwrap_err();
+    assert_eq!(taken.code(), "ORC-0549");
 }
