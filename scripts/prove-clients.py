@@ -9,7 +9,6 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anthropic
-import httpx
 import openai
 from google import genai
 from google.genai import errors, types
@@ -218,37 +217,39 @@ def use(one, two, three):
     return {"claude-haiku-4-5": 2, "gpt-4o": 4, "gemini-2.5-flash": 2}
 
 
-def over_budget(one, two, three):
+def over_budget(program, place):
     """What each client makes of a budget that is used up, and how often it tried."""
-    sent = []
-    send = httpx.Client.send
-
-    def counted(self, request, **options):
-        sent.append(request.url.path)
-        return send(self, request, **options)
-
-    httpx.Client.send = counted
     hello = [{"role": "user", "content": "hello"}]
     tries = [
-        ("anthropic", anthropic.APIStatusError, lambda: one.messages.create(
+        ("anthropic", anthropic.APIStatusError, lambda one, two, three: one.messages.create(
             model="claude-haiku-4-5", max_tokens=200, messages=hello)),
-        ("openai, chat", openai.BadRequestError, lambda: two.chat.completions.create(
+        ("openai, chat", openai.BadRequestError, lambda one, two, three: two.chat.completions.create(
             model="gpt-4o", messages=hello)),
-        ("openai, responses", openai.BadRequestError, lambda: two.responses.create(
+        ("openai, responses", openai.BadRequestError, lambda one, two, three: two.responses.create(
             model="gpt-4o", input="hello", stream=True)),
-        ("google-genai", errors.ClientError, lambda: three.models.generate_content(
+        ("google-genai", errors.ClientError, lambda one, two, three: three.models.generate_content(
             model="gemini-2.5-flash", contents="hello")),
     ]
     for name, expected, call in tries:
-        sent.clear()
+        process, at = front(program, place, "0.0001")
         try:
-            call()
+            call(*clients(at))
             raise SystemExit(f"{name}: the budget did not hold")
         except expected as error:
             assert "budget is used up" in str(error) and "ORC-0545" in str(error), error
-            assert len(sent) == 1, (name, sent)
             status = getattr(error, "status_code", None) or error.code
-            print(f"{name}: stopped after 1 request with {type(error).__name__} {status}")
+            said = f"{type(error).__name__} {status}"
+        last = finish(process)
+        assert (last["refused"], last["usd"], last["held"]) == (1, "0", "0"), (name, last)
+        print(f"{name}: stopped after 1 request with {said}")
+
+
+def finish(process):
+    """Stops a front; what it then says."""
+    process.stdin.close()
+    last = json.loads(process.stdout.readline())
+    assert process.wait() == 0
+    return last
 
 
 def main():
@@ -261,20 +262,15 @@ def main():
     for path, headers, _ in seen:
         text = f"{path} {headers}"
         assert KEY in text and at["token"] not in text, text
-    process.stdin.close()
-    spent = json.loads(process.stdout.readline())
-    assert process.wait() == 0
+    spent = finish(process)
     expected = sum(COST[model] * count for model, count in calls.items())
     assert (Decimal(spent["usd"]), spent["requests"]) == (expected, 8), (spent, expected)
     assert (spent["tokens"], spent["held"]) == (8 * 1100, "0"), spent
     print(f"whole, streamed and tool calls of three clients: 8 calls, ${spent['usd']} to the micro-dollar")
 
-    process, at = front(sys.argv[1], place, "0.0001")
     before = len(seen)
-    over_budget(*clients(at))
+    over_budget(sys.argv[1], place)
     assert len(seen) == before, "a call passed"
-    process.stdin.close()
-    process.wait()
     provider.shutdown()
     print("all clients work through the front and stop at its budget")
 

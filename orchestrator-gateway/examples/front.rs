@@ -3,7 +3,8 @@
 //!
 //! Takes the key of all of them from `FRONT_KEY`, models and a budget in USD from `FRONT_MODELS`
 //! (default `*`) and `FRONT_BUDGET` (default 1), more prices as TOML from `FRONT_PRICES`, and prints one line of JSON with its address and a
-//! token. It ends when its standard input does, and then prints what was spent.
+//! token. It ends when its standard input does, and then prints what was spent and how
+//! many requests were refused.
 #![expect(clippy::print_stdout, reason = "an example tells what it does")]
 
 use orchestrator_core::{
@@ -17,11 +18,30 @@ use orchestrator_core::{
 };
 use orchestrator_gateway::{
     SecretString,
-    front::{Api, Front, FrontConfig, Grant, Tokens, Upstream},
+    front::{Api, Front, FrontConfig, FrontEvent, FrontObserver, Grant, Tokens, Upstream},
     prices::PriceTable,
 };
-use std::{env, error::Error, sync::Arc};
-use tokio::io::{AsyncReadExt, stdin};
+use std::{
+    env,
+    error::Error,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Counts what is refused.
+#[derive(Default)]
+struct Refusals(AtomicU64);
+
+impl FrontObserver for Refusals {
+    fn told(&self, event: FrontEvent) {
+        if matches!(event, FrontEvent::Refused { .. }) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,8 +49,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let budget: MicroUsd = variable("FRONT_BUDGET", "1").parse()?;
     let run = RunId::new("example")?;
     let (ledger, tokens) = (Arc::new(MemoryStore::default()), Arc::new(Tokens::new()));
-    let owner = OwnerId::new("example")?;
+    let (owner, refusals) = (OwnerId::new("example")?, Arc::new(Refusals::default()));
     let mut config = FrontConfig::new(owner, ledger.clone(), tokens.clone(), Arc::new(SystemClock))
+        .with_observer(refusals.clone())
         .with_prices(PriceTable::built_in().with_overrides(&variable("FRONT_PRICES", ""))?);
     let mut payer = Payer::new(ProviderName::new("none")?, "");
     payer.run = Some(run.clone());
@@ -50,17 +71,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let front = Front::bind(([127, 0, 0, 1], 0).into(), config).await?;
     println!(r#"{{"url":"http://{}","token":"{}"}}"#, front.address(), token.expose());
     let until = async {
-        let mut input = Vec::new();
-        let _ = stdin().read_to_end(&mut input).await;
+        let _ = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
     };
     front.serve(until).await;
     let (used, held) = ledger.sums(&Scope::Run(run), Timestamp(0)).await?;
     println!(
-        r#"{{"usd":"{}","tokens":{},"requests":{},"held":"{}"}}"#,
+        r#"{{"usd":"{}","tokens":{},"requests":{},"held":"{}","refused":{}}}"#,
         MicroUsd(used.usd),
         used.tokens,
         used.requests,
-        MicroUsd(held.usd)
+        MicroUsd(held.usd),
+        refusals.0.load(Ordering::Relaxed)
     );
     Ok(())
 }

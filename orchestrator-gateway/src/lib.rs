@@ -6,6 +6,10 @@
 //! wrong comes back as a [`Failure`](orchestrator_core::error::Failure) with an error class, the
 //! time from which another try makes sense, and what was spent by then.
 //!
+//! A [`Front`](front::Front) lets other programs, such as coding CLIs, call the same accounts over
+//! HTTP with a token in place of a key, within a budget. It passes their bytes on as they are, and a
+//! [`Meter`](meter::Meter) reads what was used from the answer as it passes.
+//!
 //! It is not an agent: it knows no task, no schema repair and no tool. It decides no durable retry
 //! and keeps no state beyond the process. It never shows a key: see [`SecretString`].
 //!

@@ -75,6 +75,7 @@ impl Call {
     pub(super) fn answered(&mut self, status: http::StatusCode) {
         self.status = Some(status.as_u16());
         if !status.is_success() {
+            self.of.span.record("error.type", status.as_str());
             self.stage = Stage::Free;
         }
     }

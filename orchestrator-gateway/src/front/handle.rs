@@ -273,7 +273,7 @@ fn outgoing(upstream: &Upstream, route: &Route, parts: &Parts, body: Bytes) -> O
     let query = credential::without_credentials(parts.uri.query());
     Outgoing {
         method: parts.method.clone(),
-        url: upstream.url(&route.path, query.as_deref()),
+        url: upstream.url(route.version, &route.path, query.as_deref()),
         headers,
         body,
         patience: upstream.timeouts.answer,

@@ -13,8 +13,8 @@
 //! | `POST /openai/v1/chat/completions` | OpenAI | yes |
 //! | `POST /openai/v1/responses` | OpenAI | yes |
 //! | `GET /openai/v1/models`, `/openai/v1/models/{model}` | OpenAI | no |
-//! | `POST /gemini/v1beta/models/{model}:generateContent`, `:streamGenerateContent` | Gemini | yes |
-//! | `POST /gemini/v1beta/models/{model}:countTokens` | Gemini | no |
+//! | `POST /gemini/v1beta/models/{model}:generateContent`, `:streamGenerateContent`; `/v1` too | Gemini | yes |
+//! | `POST /gemini/v1beta/models/{model}:countTokens`; `/v1` too | Gemini | no |
 //!
 //! ```no_run
 //! use orchestrator_core::{

@@ -36,7 +36,9 @@ impl fmt::Display for Api {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route {
     pub(super) api: Api,
-    /// The path below the provider's base, which includes its version.
+    /// The version of the API that the client speaks.
+    pub(super) version: &'static str,
+    /// The path below that.
     pub(super) path: String,
     pub(super) kind: RouteKind,
 }
@@ -60,20 +62,19 @@ pub(super) enum Routed {
 
 /// Finds the route of a request.
 pub(super) fn route(method: &Method, path: &str) -> Routed {
-    let roots = [
-        (Api::Anthropic, "/anthropic/v1/"),
-        (Api::OpenAi, "/openai/v1/"),
-        (Api::Gemini, "/gemini/v1beta/"),
-    ];
-    for (api, root) in roots {
-        let Some(rest) = path.strip_prefix(root) else { continue };
+    let roots =
+        [(Api::Anthropic, "v1"), (Api::OpenAi, "v1"), (Api::Gemini, "v1beta"), (Api::Gemini, "v1")];
+    for (api, version) in roots {
+        let below = path.strip_prefix('/').and_then(|path| path.strip_prefix(api.as_str()));
+        let below = below.and_then(|path| path.strip_prefix('/')?.strip_prefix(version));
+        let Some(rest) = below.and_then(|path| path.strip_prefix('/')) else { continue };
         let kind = match api {
             Api::Anthropic => anthropic(method, rest),
             Api::OpenAi => openai(method, rest),
             Api::Gemini => gemini(method, rest),
         };
         return match kind {
-            Some(kind) => Routed::Known(Route { api, path: rest.to_owned(), kind }),
+            Some(kind) => Routed::Known(Route { api, version, path: rest.to_owned(), kind }),
             None => Routed::Unknown(api),
         };
     }
@@ -163,7 +164,10 @@ mod tests {
         check("POST", "/anthropic/v1/messages/batches", Err(Api::Anthropic));
         check("POST", "/anthropic/v1/messages/", Err(Api::Anthropic));
         check("POST", "/openai/v1/responses/r_1/cancel", Err(Api::OpenAi));
-        check("POST", "/gemini/v1/models/m:generateContent", Err(Api::Gemini));
+        check("POST", "/gemini/v1/models/m:countTokens", Ok(Ask(model("m"))));
+        check("POST", "/gemini/v2/models/m:countTokens", Err(Api::Gemini));
+        check("POST", "/anthropic/v1beta/messages", Err(Api::Anthropic));
+        check("POST", "/anthropicv1/messages", Err(Api::Anthropic));
         check("GET", "/", Err(Api::OpenAi));
     }
 }

@@ -133,10 +133,16 @@ impl Upstream {
         };
     }
 
-    /// The URL of `path` below the base.
-    pub(super) fn url(&self, path: &str, query: Option<&str>) -> Url {
+    /// The URL of `path` below the base. Gemini has two versions beside each other: where the base
+    /// ends with one, it is the client's.
+    pub(super) fn url(&self, version: &str, path: &str, query: Option<&str>) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
+        let base = self.base.path().trim_end_matches('/');
+        let root = base.strip_suffix("/v1beta").or_else(|| base.strip_suffix("/v1"));
+        match (self.api, root) {
+            (Api::Gemini, Some(root)) => url.set_path(&format!("{root}/{version}/{path}")),
+            _ => url.set_path(&format!("{base}/{path}")),
+        }
         url.set_query(query);
         url
     }
@@ -169,7 +175,7 @@ mod tests {
     fn places_and_keys_by_table() {
         let check = |api: Api, base: &str, url: &str, header: &str| {
             let upstream = Upstream::new(name(), api, base).unwrap();
-            assert_eq!(upstream.url("x/y", Some("a=b")).as_str(), url);
+            assert_eq!(upstream.url("v1", "x/y", Some("a=b")).as_str(), url);
             let mut headers = HeaderMap::new();
             upstream.with_key(SecretString::new("k")).unwrap().sign(&mut headers);
             let sent: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -178,7 +184,9 @@ mod tests {
         };
         check(Api::Anthropic, "https://h", "https://h/v1/x/y?a=b", "x-api-key");
         check(Api::OpenAi, "https://h/openai/v1/", "https://h/openai/v1/x/y?a=b", "authorization");
-        check(Api::Gemini, "http://[::1]:8", "http://[::1]:8/v1beta/x/y?a=b", "x-goog-api-key");
+        check(Api::Gemini, "http://[::1]:8", "http://[::1]:8/v1/x/y?a=b", "x-goog-api-key");
+        check(Api::Gemini, "http://h/a/v1beta", "http://h/a/v1/x/y?a=b", "x-goog-api-key");
+        check(Api::Gemini, "http://h/a/other", "http://h/a/other/x/y?a=b", "x-goog-api-key");
         for bad in ["", "h", "ftp://h", "https://u:p@h", "https://h?key=1", "data:x"] {
             let error = Upstream::new(name(), Api::OpenAi, bad).unwrap_err();
             assert_eq!(error.code(), "ORC-0503", "{bad}");
