@@ -5,7 +5,7 @@
 //! for comes on top.
 #![expect(clippy::print_stdout, reason = "the figures are what a benchmark is for")]
 
-use orchestrator_benches::{Child, Memory, role, rounds, say, scratch};
+use orchestrator_benches::{Child, role, rounds, say, scratch};
 use orchestrator_core::{
     id::{OwnerId, ProviderName, RunId},
     ledger::{
@@ -14,6 +14,7 @@ use orchestrator_core::{
     },
     port::{CallRecord, CallState, HoldId, Ledger, LedgerError, Reserve, Settlement},
     prelude::*,
+    time::Timestamp,
 };
 use orchestrator_gateway::{
     SecretString,
