@@ -38,11 +38,17 @@ impl Seen {
     }
 }
 
+#[derive(Default)]
+struct Script {
+    next: VecDeque<Vec<Step>>,
+    always: Vec<Step>,
+}
+
 #[derive(Clone)]
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
-    script: Arc<Mutex<(VecDeque<Vec<Step>>, Vec<Step>)>>,
+    script: Arc<Mutex<Script>>,
     came: Arc<Notify>,
 }
 
@@ -67,12 +73,12 @@ impl Upstream {
 
     /// The next request gets this.
     pub(crate) fn next(&self, steps: Vec<Step>) {
-        self.script.lock().unwrap().0.push_back(steps);
+        self.script.lock().unwrap().next.push_back(steps);
     }
 
     /// Every request that has no other answer gets this.
     pub(crate) fn always(&self, steps: Vec<Step>) {
-        self.script.lock().unwrap().1 = steps;
+        self.script.lock().unwrap().always = steps;
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -100,8 +106,8 @@ impl Upstream {
             self.came.notify_waiters();
             let steps = {
                 let mut script = self.script.lock().unwrap();
-                let next = script.0.pop_front();
-                next.unwrap_or_else(|| script.1.clone())
+                let next = script.next.pop_front();
+                next.unwrap_or_else(|| script.always.clone())
             };
             for step in steps {
                 match step {
