@@ -51,6 +51,11 @@ impl Child {
         Self { process, says, began }
     }
 
+    /// Its memory.
+    pub fn memory(&self) -> Memory {
+        Memory::of(self.process.id())
+    }
+
     /// Waits for the next line; what it says, and how long after the start of the process.
     ///
     /// # Panics
@@ -81,7 +86,7 @@ impl Child {
     }
 }
 
-/// The memory of this process, in MB (10^6 bytes).
+/// The memory of a process, in MB (10^6 bytes).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Memory {
     /// What it has now.
@@ -98,7 +103,16 @@ impl Memory {
     /// # Panics
     /// Where there is no `/proc`.
     pub fn now() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").expect("a Linux system");
+        Self::of(std::process::id())
+    }
+
+    /// The same of another process.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`, or no such process.
+    pub fn of(process: u32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+        let status = status.expect("a Linux system, and a process");
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse().ok());

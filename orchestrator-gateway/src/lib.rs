@@ -11,6 +11,10 @@
 //! model has called tools and waits for their results. [`Gateway::count_tokens`] lets the provider
 //! count a request; [`Request::most_input_tokens`] bounds it without asking anybody.
 //!
+//! A [`Front`](front::Front) lets other programs, such as coding CLIs, call the same accounts over
+//! HTTP with a token in place of a key, within a budget. It passes their bytes on as they are, and a
+//! [`Meter`](meter::Meter) reads what was used from the answer as it passes.
+//!
 //! It is not an agent: it knows no task and no schema repair, and it runs no tool. It decides no
 //! durable retry and keeps no state beyond the process. It never shows a key: see [`SecretString`].
 //!
@@ -46,8 +50,10 @@ pub mod budget;
 mod config;
 mod error;
 mod failure;
+pub mod front;
 mod gateway;
 mod limits;
+pub mod meter;
 pub mod prices;
 mod provider;
 pub mod sse;

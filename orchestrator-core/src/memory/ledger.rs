@@ -61,6 +61,9 @@ impl Books {
         let is_gone = |owner: &OwnerId, end: Timestamp| end <= now || Some(owner) == dead;
         let gone = self.owners.iter().filter(|(owner, end)| is_gone(owner, **end));
         let gone: Vec<OwnerId> = gone.map(|(owner, _)| owner.clone()).collect();
+        if gone.is_empty() {
+            return 0;
+        }
         self.owners.retain(|owner, _| !gone.contains(owner));
         let held = self.calls.iter().filter(|(hold, call)| {
             call.record.state == CallState::Held && gone.contains(&hold.owner)

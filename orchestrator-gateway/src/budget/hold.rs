@@ -57,7 +57,10 @@ impl Hold {
 
     pub(super) fn refused(&mut self) {
         self.state = State::Ended;
-        self.inner.open.fetch_sub(1, Ordering::AcqRel);
+        // Nobody is freed by this, but whoever waits for the last one to end is told.
+        if self.inner.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.inner.freed.notify_waiters();
+        }
     }
 
     /// Its id in the ledger.

@@ -137,6 +137,15 @@ impl Budget {
     /// [`BudgetError::Refused`], also while calls under way hold too much;
     /// [`BudgetError::Ledger`] when the ledger does not answer three times in a row.
     pub async fn reserve(&self, payer: &Payer, worst: Amounts) -> Result<Hold, BudgetError> {
+        self.ask(&self.inner.rules, payer, worst).await
+    }
+
+    async fn ask(
+        &self,
+        rules: &Arc<[Rule]>,
+        payer: &Payer,
+        worst: Amounts,
+    ) -> Result<Hold, BudgetError> {
         let inner = &self.inner;
         let number = inner.last.fetch_add(1, Ordering::Relaxed) + 1;
         let id = HoldId { owner: inner.owner.clone(), number };
@@ -149,7 +158,7 @@ impl Budget {
                 hold: id.clone(),
                 payer: payer.clone(),
                 worst,
-                rules: inner.rules.clone(),
+                rules: rules.clone(),
                 now,
                 expires: inner.lease.end(now),
             };
@@ -186,13 +195,58 @@ impl Budget {
         worst: Amounts,
         waits: &mut (dyn FnMut(&Refusal) + Send),
     ) -> Result<Hold, BudgetError> {
-        let until = time::Instant::now() + PATIENCE;
+        self.wait(&self.inner.rules, payer, worst, PATIENCE, waits).await
+    }
+
+    /// The same under `more` rules besides, waiting for `patience` at most.
+    ///
+    /// # Errors
+    /// As [`Budget::reserve_patiently`], after that time.
+    pub async fn reserve_under(
+        &self,
+        more: &Arc<[Rule]>,
+        payer: &Payer,
+        worst: Amounts,
+        patience: Duration,
+        waits: &mut (dyn FnMut(&Refusal) + Send),
+    ) -> Result<Hold, BudgetError> {
+        let own = &self.inner.rules;
+        let rules = match (own.is_empty(), more.is_empty()) {
+            (true, _) => more.clone(),
+            (_, true) => own.clone(),
+            _ => own.iter().chain(more.iter()).cloned().collect(),
+        };
+        self.wait(&rules, payer, worst, patience, waits).await
+    }
+
+    /// Waits until every reservation has ended, and the ledger has it.
+    pub async fn idle(&self) {
+        loop {
+            let freed = self.inner.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if self.inner.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    async fn wait(
+        &self,
+        rules: &Arc<[Rule]>,
+        payer: &Payer,
+        worst: Amounts,
+        patience: Duration,
+        waits: &mut (dyn FnMut(&Refusal) + Send),
+    ) -> Result<Hold, BudgetError> {
+        let until = time::Instant::now() + patience;
         let mut told = false;
         loop {
             let freed = self.inner.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            match self.reserve(payer, worst).await {
+            match self.ask(rules, payer, worst).await {
                 Err(BudgetError::Refused(refusal))
                     if refusal.kind == RefusalKind::Busy && time::Instant::now() < until =>
                 {

@@ -4,6 +4,7 @@ use super::{Account, Gateway};
 use crate::{
     Delta, Request,
     budget::{BudgetError, Hold},
+    prices::CacheWrites,
     provider::{Billing, CallFailure, DEFAULT_MAX_TOKENS, Response, Sink},
 };
 use orchestrator_core::{
@@ -12,7 +13,7 @@ use orchestrator_core::{
     money::MicroUsd,
     port::Settlement,
     time::Timestamp,
-    usage::Usage,
+    usage::{TokenCount, Usage},
 };
 use std::borrow::Cow;
 
@@ -40,7 +41,7 @@ impl Gateway {
         let mut output = u64::from(request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
         loop {
             let started = now();
-            let worst = self.worst(account, &payer, input, output, started);
+            let worst = self.worst(account, &payer, input, output);
             let mut waits = |refusal: &_| sink(Delta::Waiting(format!("a budget: {refusal}")));
             match budget.reserve_patiently(&payer, worst, &mut waits).await {
                 Ok(hold) => {
@@ -69,7 +70,7 @@ impl Gateway {
                     // The default is more than is left: ask for what is.
                     let left = refusal.standing.limit.most.saturating_sub(refusal.standing.spent());
                     let fits = match refusal.standing.limit.unit {
-                        Unit::Usd => self.affordable(account, &payer, input, left, started),
+                        Unit::Usd => self.affordable(account, &payer, input, left),
                         Unit::Tokens => left.checked_sub(input),
                         _ => None,
                     };
@@ -84,35 +85,22 @@ impl Gateway {
     }
 
     /// The most that so many tokens cost.
-    fn worst(
-        &self,
-        account: &Account,
-        payer: &Payer,
-        input: u64,
-        output: u64,
-        at: Timestamp,
-    ) -> Amounts {
+    fn worst(&self, account: &Account, payer: &Payer, input: u64, output: u64) -> Amounts {
         let usd = match self.free(account, &payer.account, &payer.model) {
             Some(free) => Some(free),
             None => {
                 let entry = self.entry(account, &payer.account, &payer.model);
-                entry.and_then(|entry| entry.worst(input, output, at))
+                let (input, output) = (TokenCount(input), TokenCount(output));
+                entry.and_then(|entry| entry.worst(input, output, CacheWrites::Usual))
             }
         };
         Amounts::call(usd, input + output)
     }
 
     /// How many tokens of output `usd` buys beside the prompt.
-    fn affordable(
-        &self,
-        account: &Account,
-        payer: &Payer,
-        input: u64,
-        usd: u64,
-        at: Timestamp,
-    ) -> Option<u64> {
+    fn affordable(&self, account: &Account, payer: &Payer, input: u64, usd: u64) -> Option<u64> {
         let entry = self.entry(account, &payer.account, &payer.model)?;
-        entry.affordable_output(input, MicroUsd(usd), at)
+        entry.affordable_output(TokenCount(input), MicroUsd(usd))
     }
 
     /// How a call that ended so is settled.

@@ -1,6 +1,11 @@
 //! One model's price.
 
-use orchestrator_core::{id::ProviderName, money::MicroUsd, time::Timestamp, usage::Usage};
+use orchestrator_core::{
+    id::ProviderName,
+    money::MicroUsd,
+    time::Timestamp,
+    usage::{TokenCount, Usage},
+};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// US dollars per million tokens of each kind. Read from a decimal string or a number.
@@ -16,6 +21,10 @@ pub struct Rates {
     /// Input written to a prompt cache. Default: as `input`.
     #[serde(default, deserialize_with = "some_dollars", skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<MicroUsd>,
+    /// Input written to a prompt cache that keeps it for an hour. Default: twice `input`, which is
+    /// Anthropic's rule for every model; nobody else counts such writes apart.
+    #[serde(default, deserialize_with = "some_dollars", skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<MicroUsd>,
     /// Output, reasoning included.
     #[serde(deserialize_with = "dollars")]
     pub output: MicroUsd,
@@ -24,14 +33,44 @@ pub struct Rates {
 impl Rates {
     /// What `usage` costs: the parts are summed exactly and rounded up once, to the micro-dollar.
     pub fn cost(&self, usage: &Usage) -> MicroUsd {
+        self.cost_with(usage, TokenCount(0))
+    }
+
+    /// The same where `hour_writes` of the tokens written to a cache are kept for an hour.
+    pub fn cost_with(&self, usage: &Usage, hour_writes: TokenCount) -> MicroUsd {
         let part = |tokens: u64, rate: MicroUsd| MicroUsd::pico_for(tokens, rate);
+        let long = hour_writes.0.min(usage.cache_write.0);
         MicroUsd::from_pico(
             part(usage.input.0, self.input)
                 + part(usage.cache_read.0, self.cache_read.unwrap_or(self.input))
-                + part(usage.cache_write.0, self.cache_write.unwrap_or(self.input))
+                + part(usage.cache_write.0 - long, self.cache_write.unwrap_or(self.input))
+                + part(long, self.hour_write())
                 + part(usage.output.0, self.output),
         )
     }
+
+    fn hour_write(&self) -> MicroUsd {
+        self.cache_write_1h.unwrap_or(self.input + self.input)
+    }
+
+    /// The most that so many tokens can cost, whichever kinds of input they are.
+    fn worst(&self, input: u64, output: u64, writes: CacheWrites) -> MicroUsd {
+        let kinds = [Some(self.input), self.cache_read, self.cache_write];
+        let hour = (writes == CacheWrites::Hour).then(|| self.hour_write());
+        let dearest = kinds.into_iter().chain([hour]).flatten().max().unwrap_or(self.input);
+        MicroUsd::from_pico(
+            MicroUsd::pico_for(input, dearest) + MicroUsd::pico_for(output, self.output),
+        )
+    }
+}
+
+/// How long a request may ask a prompt cache to keep what it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheWrites {
+    /// The shortest time on offer.
+    Usual,
+    /// An hour, which costs more.
+    Hour,
 }
 
 /// What holds for a request whose prompt is long, in place of all other rates of that request.
@@ -61,6 +100,8 @@ struct LongPromptText {
     #[serde(default, deserialize_with = "some_dollars")]
     cache_write: Option<MicroUsd>,
     #[serde(default, deserialize_with = "some_dollars")]
+    cache_write_1h: Option<MicroUsd>,
+    #[serde(default, deserialize_with = "some_dollars")]
     output: Option<MicroUsd>,
 }
 
@@ -68,10 +109,19 @@ impl TryFrom<LongPromptText> for LongPrompt {
     type Error = &'static str;
 
     fn try_from(text: LongPromptText) -> Result<Self, &'static str> {
-        let LongPromptText { above_input_tokens, input, cache_read, cache_write, output } = text;
+        let LongPromptText {
+            above_input_tokens,
+            input,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            output,
+        } = text;
         let rates = match (input, output) {
-            (Some(input), Some(output)) => Some(Rates { input, cache_read, cache_write, output }),
-            (None, None) if cache_read.is_none() && cache_write.is_none() => None,
+            (Some(input), Some(output)) => {
+                Some(Rates { input, cache_read, cache_write, cache_write_1h, output })
+            }
+            (None, None) if cache_read.or(cache_write).or(cache_write_1h).is_none() => None,
             _ => return Err("`long` needs both `input` and `output`, or no rate at all"),
         };
         Ok(Self { above_input_tokens, rates })
@@ -150,6 +200,34 @@ impl PriceEntry {
     /// What a request with `usage`, made at `at`, costs; `None` when that is not known.
     pub fn cost(&self, usage: &Usage, at: Timestamp) -> Option<MicroUsd> {
         Some(self.rates_for(usage, at)?.cost(usage))
+    }
+
+    /// The same where `hour_writes` of the tokens written to a cache are kept for an hour.
+    pub fn cost_with(
+        &self,
+        usage: &Usage,
+        hour_writes: TokenCount,
+        at: Timestamp,
+    ) -> Option<MicroUsd> {
+        Some(self.rates_for(usage, at)?.cost_with(usage, hour_writes))
+    }
+
+    /// The most that a request of up to `input` and `output` tokens can cost, at any hour and
+    /// whatever of its input is cached; `None` when its prompt may be longer than those for which
+    /// rates are known.
+    pub fn worst(
+        &self,
+        input: TokenCount,
+        output: TokenCount,
+        writes: CacheWrites,
+    ) -> Option<MicroUsd> {
+        let long = match &self.long {
+            Some(long) if input.0 > long.above_input_tokens => Some(long.rates.as_ref()?),
+            _ => None,
+        };
+        let peak = self.peak.as_ref().map(|peak| &peak.rates);
+        let rates = [Some(&self.rates), long, peak].into_iter().flatten();
+        rates.map(|rates| rates.worst(input.0, output.0, writes)).max()
     }
 }
 

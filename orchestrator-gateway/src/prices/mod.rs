@@ -7,5 +7,5 @@ mod entry;
 mod table;
 mod worst;
 
-pub use entry::{LongPrompt, PeakHours, PriceEntry, Rates};
+pub use entry::{CacheWrites, LongPrompt, PeakHours, PriceEntry, Rates};
 pub use table::{PriceError, PriceTable};

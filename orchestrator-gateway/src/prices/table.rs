@@ -214,6 +214,49 @@ mod tests {
     }
 
     #[test]
+    fn writes_for_an_hour_cost_twice_the_input_or_what_is_said() {
+        let own = "[[model]]\nmodel='own'\ninput=1\ncache-write=2\ncache-write-1h=7\noutput=9\n";
+        let table = PriceTable::built_in().with_overrides(own).unwrap();
+        let check = |model: &str, hour: u64, dollars: &str| {
+            let entry = table.find(&provider(), model).unwrap();
+            let usage = usage(0, 1_000_000, 0, 0);
+            let cost = entry.cost_with(&usage, TokenCount(hour), Timestamp(0)).unwrap();
+            assert_eq!(cost.to_string(), dollars, "{model} {hour}");
+        };
+        check("claude-haiku-4-5", 0, "1.25");
+        check("claude-haiku-4-5", 1_000_000, "2");
+        check("claude-haiku-4-5", 400_000, "1.55");
+        // More than was written at all: what was written counts.
+        check("claude-haiku-4-5", u64::MAX, "2");
+        check("own", 1_000_000, "7");
+    }
+
+    #[test]
+    fn the_worst_is_the_dearest_kind_of_every_rate_that_may_hold() {
+        use super::super::CacheWrites::{self, Hour, Usual};
+        let own = "[[model]]\nmodel='dear-reads'\ninput=1\ncache-read=3\noutput=1\n";
+        let table = PriceTable::built_in().with_overrides(own).unwrap();
+        let check = |model: &str, input, output, writes: CacheWrites, dollars: Option<&str>| {
+            let entry = table.find(&provider(), model).unwrap_or_else(|| panic!("{model}"));
+            let worst = entry.worst(TokenCount(input), TokenCount(output), writes);
+            assert_eq!(worst.map(|worst| worst.to_string()).as_deref(), dollars, "{model}");
+        };
+        const M: u64 = 1_000_000;
+        check("claude-haiku-4-5", M, M, Usual, Some("6.25"));
+        check("claude-haiku-4-5", M, M, Hour, Some("7"));
+        check("gpt-5-mini", M, 0, Usual, Some("0.25"));
+        check("dear-reads", M, 0, Usual, Some("3"));
+        // Long prompts: 100,000 tokens at 0.125, one more at 0.625.
+        check("claude-haiku-5-5", 100_000, 0, Usual, Some("0.0125"));
+        check("claude-haiku-5-5", 100_001, 0, Usual, Some("0.062501"));
+        check("claude-sonnet-4-5", 200_000, 0, Usual, Some("0.75"));
+        check("claude-sonnet-4-5", 200_001, 0, Usual, None);
+        // Peak hours count at any hour.
+        check("deepseek-v4-pro", M, 0, Usual, Some("1.32"));
+        check("gpt-5-mini", u64::MAX, u64::MAX, Hour, Some("18446744073709.551615"));
+    }
+
+    #[test]
     fn a_prompt_beyond_the_known_rates_has_no_cost() {
         let table = PriceTable::built_in();
         let check = |model: &str, usage: Usage, expected: Option<&str>| {

@@ -1,77 +1,56 @@
-//! The most that a request can cost.
+//! How long an answer a budget buys.
 
-use super::{PriceEntry, Rates};
-use orchestrator_core::{
-    money::MicroUsd,
-    time::Timestamp,
-    usage::{TokenCount, Usage},
-};
-
-impl Rates {
-    /// The dearest that an input token can be: fresh, read from a cache or written to one.
-    fn dearest_input(&self) -> MicroUsd {
-        let cached = self.cache_read.into_iter().chain(self.cache_write);
-        cached.fold(self.input, MicroUsd::max)
-    }
-}
+use super::{CacheWrites, PriceEntry};
+use orchestrator_core::{money::MicroUsd, usage::TokenCount};
 
 impl PriceEntry {
-    /// The most that a request made at `at` can cost, with at most so many tokens in and out: at the
-    /// dearest rates that can hold for it, whatever a cache takes or gives. `None` when it may be so
-    /// long that its rates are not known.
-    pub fn worst(&self, input: u64, output: u64, at: Timestamp) -> Option<MicroUsd> {
-        let cost = |rates: &Rates| {
-            MicroUsd::from_pico(
-                MicroUsd::pico_for(input, rates.dearest_input())
-                    + MicroUsd::pico_for(output, rates.output),
-            )
-        };
-        // A prompt that may be long may also turn out to be short.
-        let long = Usage { input: TokenCount(input), ..Usage::default() };
-        let long = self.rates_for(&long, at)?;
-        let short = self.rates_for(&Usage::default(), at)?;
-        Some(cost(long).max(cost(short)))
-    }
-
-    /// The most output tokens that a request can have that costs at most `usd`, with at most so many
-    /// tokens in. `None` when its rates are not known; as many as there are numbers when output is
-    /// free.
-    pub fn affordable_output(&self, input: u64, usd: MicroUsd, at: Timestamp) -> Option<u64> {
-        let base = self.worst(input, 0, at)?;
-        let left = usd.0.checked_sub(base.0)?;
-        let long = Usage { input: TokenCount(input), ..Usage::default() };
-        let rates = [self.rates_for(&long, at)?, self.rates_for(&Usage::default(), at)?];
-        let dearest = rates.iter().map(|rates| rates.output.0).max()?;
-        let tokens = u128::from(left) * 1_000_000;
-        Some(
-            tokens
-                .checked_div(u128::from(dearest))
-                .map_or(u64::MAX, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX)),
-        )
+    /// The most output tokens that a request can have that costs at most `usd` by
+    /// [`PriceEntry::worst`], with at most so many tokens in. `None` when its rates are not known or
+    /// the prompt alone may cost more; as many as there are numbers when output is free.
+    pub fn affordable_output(&self, input: TokenCount, usd: MicroUsd) -> Option<u64> {
+        let cost = |output: u64| self.worst(input, TokenCount(output), CacheWrites::Usual);
+        if cost(0)? > usd {
+            return None;
+        }
+        // The cost grows with the output: the last that fits is found by halving.
+        let (mut fits, mut beyond) = (0, MOST_OUTPUT);
+        if cost(beyond)? <= usd {
+            return Some(u64::MAX);
+        }
+        while beyond - fits > 1 {
+            let middle = fits + (beyond - fits) / 2;
+            if cost(middle)? <= usd { fits = middle } else { beyond = middle }
+        }
+        Some(fits)
     }
 }
+
+/// More output than any answer has.
+const MOST_OUTPUT: u64 = 1 << 32;
 
 #[cfg(test)]
 mod tests {
     use super::super::PriceTable;
     use super::*;
-    use orchestrator_core::id::ProviderName;
+    use orchestrator_core::{id::ProviderName, time::Timestamp, usage::Usage};
     use proptest::prelude::*;
 
-    fn worst(model: &str, input: u64, output: u64) -> Option<String> {
+    fn entry(model: &str) -> PriceEntry {
         let table = PriceTable::built_in();
-        let entry = table.find(&ProviderName::new("p").unwrap(), model).unwrap();
-        entry.worst(input, output, Timestamp(0)).map(|usd| usd.to_string())
+        table.find(&ProviderName::new("p").unwrap(), model).unwrap().clone()
     }
 
     #[test]
-    fn the_dearest_rates_hold() {
-        // Writing to the cache is 3.75, fresh input 3, output 15 a million.
-        assert_eq!(worst("claude-sonnet-4-5", 1_000, 1_000).as_deref(), Some("0.01875"));
-        assert_eq!(worst("claude-sonnet-4-5", 200_001, 0), None);
-        // Above 272,000 tokens it is twice as dear.
-        assert_eq!(worst("gpt-5.6-terra", 300_000, 0).as_deref(), Some("1.5"));
-        assert_eq!(worst("gpt-4o-mini", 1, 0).as_deref(), Some("0.000001"));
+    fn as_much_output_is_bought_as_fits() {
+        let check = |model: &str, input: u64, usd: u64, expected: Option<u64>| {
+            let bought = entry(model).affordable_output(TokenCount(input), MicroUsd(usd));
+            assert_eq!(bought, expected, "{model} {input} {usd}");
+        };
+        // Writing to the cache is 3.75, output 15 a million.
+        check("claude-sonnet-4-5", 1_000, 3_750, Some(0));
+        check("claude-sonnet-4-5", 1_000, 3_749, None);
+        check("claude-sonnet-4-5", 1_000, 18_750, Some(1_000));
+        check("claude-sonnet-4-5", 200_001, 1_000_000, None);
     }
 
     proptest! {
@@ -89,17 +68,20 @@ mod tests {
             let entries: Vec<_> = table.entries().collect();
             let entry = entries[pick % entries.len()];
             let at = Timestamp(1_792_972_800_000 + hour * 3_600_000);
-            let [input, read, write, output] = parts.map(TokenCount);
-            let usage = Usage { input, cache_read: read, cache_write: write, output, ..Usage::default() };
-            let most = parts[0] + parts[1] + parts[2] + more[0];
-            if let Some(worst) = entry.worst(most, parts[3] + more[1], at) {
+            let [input, cache_read, cache_write, output] = parts.map(TokenCount);
+            let usage = Usage { input, cache_read, cache_write, output, ..Usage::default() };
+            let most = TokenCount(parts[0] + parts[1] + parts[2] + more[0]);
+            let answer = TokenCount(parts[3] + more[1]);
+            if let Some(worst) = entry.worst(most, answer, CacheWrites::Usual) {
                 let cost = entry.cost(&usage, at).expect("a prompt that is not longer is known");
                 prop_assert!(cost <= worst, "{} {cost} {worst}", entry.model);
             }
-            if let Some(output) = entry.affordable_output(most, MicroUsd(usd), at) {
-                let output = output.min(1_000_000_000);
-                let worst = entry.worst(most, output, at).expect("known");
-                prop_assert!(worst <= MicroUsd(usd), "{} {worst}", entry.model);
+            if let Some(output) = entry.affordable_output(most, MicroUsd(usd))
+                && output < u64::MAX
+            {
+                let cost = |output| entry.worst(most, TokenCount(output), CacheWrites::Usual);
+                prop_assert!(cost(output).expect("known") <= MicroUsd(usd), "{}", entry.model);
+                prop_assert!(cost(output + 1).expect("known") > MicroUsd(usd), "{}", entry.model);
             }
         }
     }

@@ -42,13 +42,8 @@ pub(crate) async fn send(
     let exchange = || async {
         client.http.post(url.clone()).headers(headers.clone()).body(json.clone()).send().await
     };
-    let quick = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(1))
-        .with_max_times(CONNECT_RETRIES)
-        .with_jitter();
     let answer = exchange
-        .retry(quick)
+        .retry(quick())
         .when(|error| error.is_connect() && !error.is_timeout())
         .notify(|error, delay| {
             tracing::debug!(
@@ -95,6 +90,15 @@ pub(crate) async fn look(
     }
 }
 
+/// How a connection that could not be made is tried again.
+pub(super) fn quick() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(CONNECT_RETRIES)
+        .with_jitter()
+}
+
 fn unreachable(endpoint: &Endpoint, error: &reqwest::Error, no_roots: Option<&str>) -> Failure {
     let (host, name) = (&endpoint.host, &endpoint.name);
     let hint = match no_roots {
@@ -114,7 +118,7 @@ fn unreachable(endpoint: &Endpoint, error: &reqwest::Error, no_roots: Option<&st
 
 /// What lies at the bottom of an error: the layers above it only say that a request failed, and
 /// with which URL.
-fn deepest(error: &reqwest::Error) -> String {
+pub(super) fn deepest(error: &reqwest::Error) -> String {
     let mut cause: Option<&dyn Error> = error.source();
     let mut deepest = "the request could not be sent".to_owned();
     while let Some(inner) = cause {
@@ -124,7 +128,7 @@ fn deepest(error: &reqwest::Error) -> String {
     deepest
 }
 
-fn seconds(duration: Duration) -> String {
+pub(super) fn seconds(duration: Duration) -> String {
     orchestrator_core::time::format_duration(duration)
 }
 

@@ -325,6 +325,7 @@ fn prices(config: &Config) -> PriceTable {
                 output: price.output?,
                 cache_read: price.cache_read,
                 cache_write: price.cache_write,
+                cache_write_1h: None,
             },
             long: None,
             peak: None,
