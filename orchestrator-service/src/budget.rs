@@ -22,6 +22,13 @@ impl OrchestratorService {
     /// The budgets that calls of this process are made under. What processes held that have died on
     /// this machine is settled first, at the most that it can have cost.
     pub(crate) async fn budget(&self, opened: &Opened) -> Result<Budget, ServiceError> {
+        self.settle_the_dead(opened).await?;
+        let rules = rules(self.settings()?.settings());
+        Ok(Budget::new(opened.ledger(), rules, self.ledger_owner()?, Arc::new(SystemClock)))
+    }
+
+    /// Settles what processes held that have died on this machine.
+    pub(crate) async fn settle_the_dead(&self, opened: &Opened) -> Result<(), ServiceError> {
         let ledger = opened.ledger();
         for owner in ledger.owners().await.map_err(|error| opened.unusable(error))? {
             if self.is_dead(&owner) {
@@ -30,11 +37,14 @@ impl OrchestratorService {
                 tracing::info!(%owner, calls, "calls of a dead process are assumed at their worst");
             }
         }
+        Ok(())
+    }
+
+    /// A name for one more part of this process in the ledger.
+    pub(crate) fn ledger_owner(&self) -> Result<OwnerId, ServiceError> {
         let number = OPENED.fetch_add(1, Ordering::Relaxed);
-        let owner = OwnerId::new(format!("{}{PART}{number}", self.owner_id()?))
-            .map_err(|error| ServiceError::Internal(error.to_string()))?;
-        let rules = rules(self.settings()?.settings());
-        Ok(Budget::new(ledger, rules, owner, Arc::new(SystemClock)))
+        OwnerId::new(format!("{}{PART}{number}", self.owner_id()?))
+            .map_err(|error| ServiceError::Internal(error.to_string()))
     }
 
     fn is_dead(&self, owner: &OwnerId) -> bool {

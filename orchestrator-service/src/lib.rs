@@ -39,6 +39,7 @@ pub mod document;
 mod environment;
 mod error;
 mod execute;
+mod gateway;
 mod owner;
 mod platform;
 mod project;
@@ -59,6 +60,7 @@ pub use credentials::{AskPassphrase, HidingWriter, KeyChange, KnownSecrets, Pass
 pub use environment::Environment;
 pub use error::{Exit, SERVICE_CODES, ServiceError, codes};
 pub use execute::{Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, What};
+pub use gateway::{GatewayRequest, ModelGateway, Passed};
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
 pub use setup::{InitOptions, Inquiry, NO_PROVIDER, ProviderChoice, SetupChoices};

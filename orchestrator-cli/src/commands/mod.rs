@@ -16,6 +16,7 @@ mod doctor;
 mod execute;
 mod export;
 mod fork;
+mod gateway;
 mod import;
 mod init;
 mod kill;
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     Import(import::Import),
     Clean(clean::Clean),
     Secrets(secrets::Secrets),
+    Gateway(gateway::Gateway),
     Config(config::Config),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -113,6 +115,7 @@ impl Command {
             Self::Import(command) => command.run(context),
             Self::Clean(command) => command.run(context),
             Self::Secrets(command) => command.run(context),
+            Self::Gateway(command) => command.run(context),
             Self::Config(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::MarkdownHelp(command) => command.run(context),

@@ -28,7 +28,7 @@ pub enum FrontError {
     /// An address that others reach, without leave.
     #[error(
         "cannot listen on {0}: other machines reach it, and what passes is not encrypted; use \
-         127.0.0.1, or allow it with `Reach::Anywhere`"
+         127.0.0.1, or allow others explicitly"
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be had.

@@ -19,8 +19,25 @@ impl OrchestratorService {
         &self,
         agents: &BTreeSet<AgentName>,
     ) -> Result<BTreeMap<String, SecretString>, ServiceError> {
+        self.read_keys(self.roster()?.secrets_of(agents)).await
+    }
+
+    /// The same for every provider.
+    ///
+    /// # Errors
+    /// As for [`OrchestratorService::keys_of`].
+    pub(crate) async fn every_key(&self) -> Result<BTreeMap<String, SecretString>, ServiceError> {
+        let providers = self.roster()?.providers();
+        let kept = providers.filter_map(|(name, provider)| Some((name, provider.secret.as_ref()?)));
+        self.read_keys(kept).await
+    }
+
+    async fn read_keys(
+        &self,
+        kept: impl Iterator<Item = (&str, &SecretName)>,
+    ) -> Result<BTreeMap<String, SecretString>, ServiceError> {
         let mut keys = BTreeMap::new();
-        for (provider, secret) in self.roster()?.secrets_of(agents) {
+        for (provider, secret) in kept {
             let Some(key) = self.read_secret(secret).await? else {
                 let message = format!(
                     "the key of provider `{provider}` is looked for in the secret `{secret}`, which \

@@ -8,7 +8,9 @@ use orchestrator_agents::{
     model::ModelAgent,
 };
 use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
-use orchestrator_gateway::{Client, Gateway, SecretString, budget::Budget};
+use orchestrator_gateway::{
+    Client, Gateway, ProviderConfig, SecretString, budget::Budget, prices::PriceTable,
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// An agent that can be given work, with its specification.
@@ -61,20 +63,32 @@ impl Roster {
         Ok(made)
     }
 
+    /// What the provider accounts are that can be used, as [`Roster::gateway`] has them.
+    pub(crate) fn usable(
+        &self,
+        keys: &BTreeMap<String, SecretString>,
+    ) -> impl Iterator<Item = ProviderConfig> {
+        self.providers.iter().filter_map(|(name, provider)| {
+            let config = provider.config.clone().ok()?;
+            match &provider.secret {
+                Some(_) => Some(config.with_key(keys.get(name)?.clone())),
+                None => Some(config),
+            }
+        })
+    }
+
+    /// What models cost.
+    pub(crate) fn prices(&self) -> &PriceTable {
+        &self.prices
+    }
+
     /// The way to the providers that can be used. `keys` are those that the credential store
     /// holds; a provider whose key is there and not among them is left out.
     pub(crate) fn gateway(
         &self,
         keys: &BTreeMap<String, SecretString>,
     ) -> Result<Gateway, ServiceError> {
-        let configs = self.providers.iter().filter_map(|(name, provider)| {
-            let config = provider.config.clone().ok()?;
-            match &provider.secret {
-                Some(_) => Some(config.with_key(keys.get(name)?.clone())),
-                None => Some(config),
-            }
-        });
-        Gateway::new(configs, self.prices.clone(), Client::new()).map_err(|error| {
+        Gateway::new(self.usable(keys), self.prices.clone(), Client::new()).map_err(|error| {
             let diagnostic = Diagnostic::new(error.code(), error.to_string());
             ServiceError::invalid("cannot use the providers", diagnostic)
         })

@@ -1,0 +1,73 @@
+//! `orchestrator gateway`
+
+use crate::{
+    context::Context, exit::Exit, interrupt::Interrupts, output::text, problem::Failure, runtime,
+};
+use clap::Args;
+use orchestrator_core::money::MicroUsd;
+use orchestrator_service::GatewayRequest;
+use serde_json::json;
+use std::net::SocketAddr;
+
+/// Pass other programs' model calls on: metered, within a budget, with a token in place of your keys
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator gateway --budget 2.50
+  orchestrator gateway --listen 127.0.0.1:4000 --model 'claude-*' --json")]
+pub(crate) struct Gateway {
+    /// Where it listens; port 0 is any that is free
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+
+    /// The most that all calls through it may cost, besides the limits of the settings
+    #[arg(long, value_name = "USD")]
+    budget: Option<MicroUsd>,
+
+    /// A model that may be called, `*` standing for any text; may be given again. Without it, all
+    #[arg(long = "model", value_name = "PATTERN")]
+    models: Vec<String>,
+
+    /// Let other machines reach it; nothing that passes is encrypted, so put TLS before it
+    #[arg(long)]
+    anywhere: bool,
+}
+
+impl Gateway {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let console = &context.console;
+        let service = context.driving_service()?;
+        let Self { listen, budget, models, anywhere } = self;
+        let request = GatewayRequest { listen, budget, models, anywhere };
+        runtime::drive(async {
+            let mut interrupts = Interrupts::listen()?;
+            let gateway = service.gateway(&request).await?;
+            let (url, token) = (gateway.url(), gateway.token().expose());
+            if console.json {
+                console.document_line(&json!({
+                    "schema": "orchestrator.listening/v1", "url": url, "token": token, "login": null,
+                }))?;
+            } else {
+                console.data(&variables(&url, token))?;
+            }
+            let named: Vec<String> = gateway.providers().iter().map(ToString::to_string).collect();
+            console.say(&format!("passing calls on to {}; Ctrl-C ends it", named.join(", ")));
+            let passed = gateway.serve(async move { interrupts.next().await }).await?;
+            let calls = text::counted(passed.calls, "call");
+            console.say(&format!("{calls} passed, ${}", passed.usd));
+            Ok(Exit::Done)
+        })
+    }
+}
+
+/// What a shell sets so that the usual programs call through the gateway.
+fn variables(url: &str, token: &str) -> String {
+    let places = [
+        ("ANTHROPIC", format!("{url}/anthropic"), "ANTHROPIC_API_KEY"),
+        ("OPENAI", format!("{url}/openai/v1"), "OPENAI_API_KEY"),
+        ("GOOGLE_GEMINI", format!("{url}/gemini"), "GEMINI_API_KEY"),
+    ];
+    let lines = places.iter().map(|(name, place, key)| {
+        format!("export {name}_BASE_URL={place}\nexport {key}={token}\n")
+    });
+    lines.collect()
+}

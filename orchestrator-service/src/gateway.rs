@@ -1,0 +1,137 @@
+//! The model gateway alone: other programs call models through it, with a token in place of a key.
+
+use crate::{OrchestratorService, ServiceError, document::Diagnostic, service::Opened};
+use orchestrator_core::{
+    engine::SystemClock,
+    id::{ProviderName, RunId},
+    ledger::{Payer, Rule, Scope, ScopeKind, Unit, Window},
+    money::MicroUsd,
+    time::Timestamp,
+};
+use orchestrator_gateway::{
+    GatewayError, ProviderConfig, SecretString,
+    front::{Front, FrontConfig, FrontLimits, Grant, Reach, Tokens, Upstream},
+};
+use std::{net::SocketAddr, sync::Arc};
+
+/// What a gateway is to be.
+#[derive(Debug, Clone)]
+pub struct GatewayRequest {
+    /// Where it listens; port 0 is any that is free.
+    pub listen: SocketAddr,
+    /// The most that all calls through it may cost, besides the limits of the settings.
+    pub budget: Option<MicroUsd>,
+    /// The models that may be called, with `*` for any text; empty for all.
+    pub models: Vec<String>,
+    /// Whether other machines may reach it.
+    pub anywhere: bool,
+}
+
+/// A gateway that has its address, and answers from [`ModelGateway::serve`] on.
+#[derive(Debug)]
+pub struct ModelGateway {
+    front: Front,
+    opened: Opened,
+    session: RunId,
+    token: SecretString,
+    providers: Vec<ProviderName>,
+}
+
+/// What passed through a gateway, by the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    /// Calls that cost something or may have.
+    pub calls: u64,
+    /// What they cost.
+    pub usd: MicroUsd,
+}
+
+impl OrchestratorService {
+    /// A gateway to every provider that can be used, under the limits of the settings.
+    ///
+    /// # Errors
+    /// No provider that can be used, an address that cannot be had, an unusable store.
+    pub async fn gateway(&self, request: &GatewayRequest) -> Result<ModelGateway, ServiceError> {
+        let keys = self.every_key().await?;
+        self.learn_secrets(!keys.is_empty()).await;
+        let roster = self.roster()?;
+        let wrong = |error: GatewayError| {
+            let found = Diagnostic::new(error.code(), error.to_string());
+            ServiceError::invalid("cannot use the providers", found)
+        };
+        let configs: Vec<ProviderConfig> = roster.usable(&keys).collect();
+        let providers: Vec<ProviderName> = configs.iter().map(|it| it.name.clone()).collect();
+        let Some(first) = providers.first() else {
+            return Err(match roster.why_no_model() {
+                Some(found) => ServiceError::invalid("cannot pass calls on", found.clone()),
+                None => ServiceError::ModelNeeded("the gateway".into()),
+            });
+        };
+        let opened = self.store()?.clone();
+        self.settle_the_dead(&opened).await?;
+        let session = RunId::new(format!("gateway-{}", crate::clock::now().0))
+            .map_err(|error| ServiceError::Internal(error.to_string()))?;
+        let mut payer = Payer::new(first.clone(), "");
+        payer.run = Some(session.clone());
+        let mut rules = crate::budget::rules(self.settings()?.settings());
+        let budget = request.budget.map(|usd| usd.0);
+        rules.extend(budget.map(|usd| Rule::hard(ScopeKind::Run, Window::Total, Unit::Usd, usd)));
+        let any = ["*".to_owned()];
+        let models = if request.models.is_empty() { &any[..] } else { &request.models };
+        let grant = Grant::new(payer, Timestamp(u64::MAX))
+            .with_accounts(providers.iter().cloned())
+            .with_models(models)
+            .with_rules(rules);
+        let tokens = Tokens::new();
+        let token =
+            tokens.issue(grant).map_err(|error| ServiceError::Internal(error.to_string()))?;
+        let mut limits = FrontLimits::default();
+        limits.reach = if request.anywhere { Reach::Anywhere } else { Reach::Loopback };
+        let mut config = FrontConfig::new(
+            self.ledger_owner()?,
+            opened.ledger(),
+            Arc::new(tokens),
+            Arc::new(SystemClock),
+        )
+        .with_prices(roster.prices().clone())
+        .with_limits(limits);
+        for provider in &configs {
+            config = config.with_upstream(Upstream::of(provider).map_err(wrong)?);
+        }
+        let front = Front::bind(request.listen, config).await.map_err(|error| {
+            let found = Diagnostic::new(error.code(), error.to_string());
+            ServiceError::invalid("cannot serve the gateway", found)
+        })?;
+        Ok(ModelGateway { front, opened, session, token, providers })
+    }
+}
+
+impl ModelGateway {
+    /// Where it is, such as `http://127.0.0.1:4000`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.front.address())
+    }
+
+    /// What programs send in place of a key. It is worth nothing when the gateway has ended.
+    pub fn token(&self) -> &SecretString {
+        &self.token
+    }
+
+    /// The accounts that calls are passed to, in their order.
+    pub fn providers(&self) -> &[ProviderName] {
+        &self.providers
+    }
+
+    /// Answers until `shutdown` resolves and all calls under way have ended, within a bound. Returns
+    /// what has passed.
+    ///
+    /// # Errors
+    /// A ledger that cannot be read afterwards.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<Passed, ServiceError> {
+        self.front.serve(shutdown).await;
+        let session = Scope::Run(self.session);
+        let sums = self.opened.ledger().sums(&session, Timestamp(0)).await;
+        let (used, _) = sums.map_err(|error| self.opened.unusable(error))?;
+        Ok(Passed { calls: used.requests, usd: MicroUsd(used.usd) })
+    }
+}
