@@ -58,6 +58,16 @@ impl ProviderKind {
         }
     }
 
+    /// The path of a base URL that has none. Compatible servers are nearly always mounted at `/v1`,
+    /// and nearly always named without it.
+    pub(crate) fn default_path(self) -> &'static str {
+        match self {
+            Self::Anthropic | Self::OpenAiResponses | Self::OpenAiChat | Self::Ollama => "/v1",
+            Self::Gemini => "/v1beta",
+            Self::DeepSeek => "",
+        }
+    }
+
     /// Whether its default place asks for a key.
     pub fn needs_key(self) -> bool {
         self != Self::Ollama

@@ -54,6 +54,7 @@ pub mod front;
 mod gateway;
 mod limits;
 pub mod meter;
+mod place;
 pub mod prices;
 mod provider;
 pub mod sse;

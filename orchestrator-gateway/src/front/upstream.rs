@@ -3,6 +3,7 @@
 use super::Api;
 use crate::{
     GatewayError, ProviderConfig, ProviderKind, SecretString, Timeouts,
+    place::Place,
     prices::{PriceEntry, PriceTable},
     transport::is_loopback,
 };
@@ -43,14 +44,15 @@ impl Upstream {
     /// # Errors
     /// [`GatewayError`] for an entry that cannot work.
     pub fn of(config: &ProviderConfig) -> Result<Self, GatewayError> {
-        let (api, usual) = match config.kind {
-            ProviderKind::Anthropic => (Api::Anthropic, "/v1"),
-            ProviderKind::Gemini => (Api::Gemini, "/v1beta"),
-            ProviderKind::DeepSeek => (Api::OpenAi, ""),
-            ProviderKind::OpenAiChat | ProviderKind::OpenAiResponses | ProviderKind::Ollama => {
-                (Api::OpenAi, "/v1")
-            }
+        let api = match config.kind {
+            ProviderKind::Anthropic => Api::Anthropic,
+            ProviderKind::Gemini => Api::Gemini,
+            ProviderKind::OpenAiChat
+            | ProviderKind::OpenAiResponses
+            | ProviderKind::DeepSeek
+            | ProviderKind::Ollama => Api::OpenAi,
         };
+        let usual = config.kind.default_path();
         let place = config.base_url.as_deref().unwrap_or(config.kind.default_base_url());
         let mut upstream = Self::below(config.name.clone(), api, place, usual)?;
         upstream.is_free = config.kind == ProviderKind::Ollama && is_loopback(&upstream.base);
@@ -62,28 +64,7 @@ impl Upstream {
     }
 
     fn below(name: ProviderName, api: Api, url: &str, usual: &str) -> Result<Self, GatewayError> {
-        let bad = |reason: &str| GatewayError::BaseUrl {
-            provider: name.to_string(),
-            reason: reason.to_owned(),
-        };
-        let mut base: Url = url.trim().parse().map_err(|error| {
-            bad(&format!("it is not a URL ({error}); write one such as `https://host/v1`"))
-        })?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(bad("it must start with `https://` or `http://` and a host"));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(bad("it holds a user name or password; use `key` instead"));
-        }
-        if base.query().is_some() || base.fragment().is_some() {
-            return Err(bad("it must end with its path, without `?` or `#`"));
-        }
-        let path = base.path().trim_end_matches('/').to_owned();
-        base.set_path(if path.is_empty() { usual } else { &path });
-        let host = match (base.host_str().unwrap_or_default(), base.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.to_owned(),
-        };
+        let Place { base, host } = Place::new(&name, url, usual)?;
         let timeouts = Timeouts::default();
         Ok(Self { name, api, base, host, key: None, key_header: None, timeouts, is_free: false })
     }

@@ -3,6 +3,7 @@
 use crate::{
     Client, GatewayError, ProviderConfig, ProviderKind, SecretString, Timeouts,
     failure::{self, ErrorBody},
+    place::Place,
     transport::{Incoming, is_loopback},
 };
 use orchestrator_core::{
@@ -30,38 +31,8 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn new(config: &ProviderConfig, client: Client) -> Result<Self, GatewayError> {
-        let bad = |reason: &str| GatewayError::BaseUrl {
-            provider: config.name.to_string(),
-            reason: reason.to_owned(),
-        };
         let text = config.base_url.as_deref().unwrap_or(config.kind.default_base_url());
-        let mut base: Url = text.trim().parse().map_err(|error| {
-            bad(&format!("it is not a URL ({error}); write one such as `https://host/v1`"))
-        })?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(bad("it must start with `https://` or `http://`"));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(bad("it holds a user name or password; use `key` instead"));
-        }
-        if base.query().is_some() || base.fragment().is_some() {
-            return Err(bad("it must end with its path, without `?` or `#`"));
-        }
-        let path = base.path().trim_end_matches('/').to_owned();
-        // Compatible servers are nearly always mounted at /v1, and nearly always named without it.
-        let default_path = match config.kind {
-            ProviderKind::Anthropic
-            | ProviderKind::OpenAiResponses
-            | ProviderKind::OpenAiChat
-            | ProviderKind::Ollama => "/v1",
-            ProviderKind::Gemini => "/v1beta",
-            ProviderKind::DeepSeek => "",
-        };
-        base.set_path(if path.is_empty() { default_path } else { &path });
-        let host = match (base.host_str().unwrap_or_default(), base.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.to_owned(),
-        };
+        let Place { base, host } = Place::new(&config.name, text, config.kind.default_path())?;
         let key = config.key.clone().filter(|key| !key.is_empty());
         if key.is_some() && base.scheme() == "http" && !is_loopback(&base) {
             tracing::warn!(provider = %config.name, %host, "the key is sent without encryption");
