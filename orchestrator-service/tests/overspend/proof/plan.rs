@@ -235,8 +235,8 @@ impl World {
 
     /// The limits of the settings.
     pub(crate) fn rules(&self) -> Vec<Rule> {
-        // The project's is met when three quarters of the calls are made, the others before.
-        let project = ROOT_BUDGET * (self.calls / PER_TREE).max(1) / 2;
+        // The project's is met when most of the calls are made, the others before.
+        let project = ROOT_BUDGET * (self.calls / PER_TREE).max(1) * 5 / 8;
         let calls = self.calls;
         vec![
             Rule::hard(ScopeKind::Project, Window::Day, Unit::Usd, project),
