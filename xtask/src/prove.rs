@@ -75,6 +75,13 @@ const PROOFS: &[Proof] = &[
         example: "prove-flip",
         needs_program: false,
     },
+    Proof {
+        name: "budget",
+        does: "processes that are killed share tight budgets [--calls N] [--seed S] [--processes P]",
+        package: "orchestrator-service",
+        example: "prove-budget",
+        needs_program: false,
+    },
 ];
 
 /// Runs the chore.
