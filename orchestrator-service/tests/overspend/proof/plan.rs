@@ -315,6 +315,7 @@ pub(crate) fn prices() -> PriceTable {
             input: MicroUsd(input),
             cache_read: Some(MicroUsd(read)),
             cache_write: Some(MicroUsd(write)),
+            cache_write_1h: None,
             output: MicroUsd(output),
         },
         long: None,
