@@ -132,11 +132,12 @@ fn talk(console: &Console, report: &views::CostReport) {
         ));
     }
     for budget in &report.budgets {
-        let sign = if budget.unit == Unit::Usd { "$" } else { "" };
-        console.say(&format!(
-            "{}: {sign}{} of {sign}{} {} {} ({}%)",
-            budget.of, budget.spent, budget.limit, budget.unit, budget.window, budget.percent
-        ));
+        let (sign, unit) = match budget.unit {
+            Unit::Usd => ("$", String::new()),
+            unit => ("", format!(" {unit}")),
+        };
+        let views::BudgetView { of, spent, limit, window, percent, .. } = budget;
+        console.say(&format!("{of}: {sign}{spent} of {sign}{limit}{unit} {window} ({percent}%)"));
     }
 }
 

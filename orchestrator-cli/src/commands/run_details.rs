@@ -89,6 +89,10 @@ pub(super) fn next_steps(details: &views::RunDetails) -> Vec<String> {
     let told = asked.iter().take(QUESTIONS).map(|(task, ask)| {
         let how = match ask.kind {
             "question" => format!("orchestrator answer {} TEXT", task.id),
+            "budget" => format!(
+                "orchestrator resume {} --budget USD, or orchestrator reject {}",
+                run.id, task.id
+            ),
             _ => format!("orchestrator approve {0}, or orchestrator reject {0}", task.id),
         };
         format!("{} waits for a person: {}; {how}", task.name, text::first_line(&ask.message))

@@ -58,7 +58,7 @@ pub(super) fn after(reason: &Reason, standing: &Standing<'_>) -> Vec<String> {
         _ => Vec::new(),
     };
     let resume = format!("orchestrator resume {run}");
-    if standing.undriven && !actions.contains(&resume) {
+    if standing.undriven && !actions.iter().any(|action| action.starts_with(&resume)) {
         // What a person says is kept until somebody drives the run again.
         let place = match reason {
             Reason::Person { .. } | Reason::Budget { .. } => actions.len(),
