@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::migrate::MIGRATIONS;
-use orchestrator_core::port::{Append, Rows};
+use orchestrator_core::port::{Append, Ledger, Rows};
 use orchestrator_testkit::store_contract::{Driver, ended, started};
 use rusqlite::Connection;
 use rusqlite_migration::M;
@@ -311,6 +311,28 @@ async fn one_that_fails_does_not_spoil_its_group() {
     assert_eq!(held, Ok(()));
     assert!(matches!(&broken, Err(StoreError::Unavailable { action, .. }) if action == "break"));
     assert_eq!(good, Ok(()));
+    assert_eq!(store.events(&driver.run, Sequence(0), 10).await.unwrap().len(), 2);
+}
+
+/// Whoever is in no hurry is written alone when nobody comes, and with whoever does.
+#[tokio::test]
+async fn what_may_wait_for_others_is_written_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(dir.path()).unwrap();
+    let mut driver = Driver::created(&store, "a", 100).await;
+    let note = |number: u32| {
+        store.writer().write_with_others("note", move |conn: &Connection| {
+            conn.execute("INSERT INTO ledger_owners VALUES (?1, 1)", [format!("owner-{number}")])?;
+            Ok(number)
+        })
+    };
+    assert_eq!(note(1).await, Ok(1));
+    let append = driver.append(&store, vec![ended()], Rows::default());
+    let (two, appended, three) = tokio::join!(note(2), append, note(3));
+    assert_eq!((two, appended, three), (Ok(2), Ok(()), Ok(3)));
+    drop(store);
+    let store = LocalStore::open(dir.path()).unwrap();
+    assert_eq!(store.owners().await.unwrap().len(), 3);
     assert_eq!(store.events(&driver.run, Sequence(0), 10).await.unwrap().len(), 2);
 }
 

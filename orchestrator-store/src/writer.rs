@@ -34,6 +34,10 @@ const LINGER: Duration = Duration::from_micros(150);
 /// then, and waking a sleeper would take a good part of that time again.
 const LOOK: Duration = Duration::from_micros(500);
 
+/// How long requests that may wait do so for others, to share their commit: far less than what they
+/// follow has taken, and enough for whoever comes next.
+const SHARE: Duration = Duration::from_millis(1);
+
 /// After how long without work the pages of the database are given back that are kept in memory: who
 /// only waits for people or for time needs none.
 const IDLE: Duration = Duration::from_millis(500);
@@ -50,6 +54,8 @@ pub(crate) struct Writer {
 
 /// Something to be done on the connection.
 trait Job: Send {
+    /// Whether it may wait a little for others.
+    fn may_wait(&self) -> bool;
     /// Does it within the present transaction. May be called again after that was undone.
     fn run(&mut self, conn: &Connection) -> Result<(), rusqlite::Error>;
     /// Tells whoever asked: the outcome of the last `run`, now durable.
@@ -59,6 +65,7 @@ trait Job: Send {
 }
 
 struct Request<T, A, W> {
+    may_wait: bool,
     action: A,
     work: W,
     outcome: Option<Result<T, StoreError>>,
@@ -71,6 +78,10 @@ where
     A: fmt::Display + Send,
     W: Fn(&Connection) -> Result<T, Fault> + Send,
 {
+    fn may_wait(&self) -> bool {
+        self.may_wait
+    }
+
     fn run(&mut self, conn: &Connection) -> Result<(), rusqlite::Error> {
         self.outcome = None;
         self.outcome = Some(match (self.work)(conn) {
@@ -116,17 +127,39 @@ impl Writer {
         action: impl fmt::Display + Send + 'static,
         work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let stopped = || StoreError::Unavailable {
-            action: "write to the store".into(),
-            reason: "its writer has stopped; open the store again".into(),
-        };
-        let (reply, answer) = oneshot::channel();
-        let request = Box::new(Request { action, work, outcome: None, reply });
-        let queue = self.queue.as_ref().ok_or_else(stopped)?;
         let waiting = Waiting::on(&self.waiting);
+        let answer = self.send(false, action, work)?;
+        waiting.look_for(answer).await.map_err(|_| stopped())?
+    }
+
+    /// The same for what is in no hurry: it waits up to a millisecond for another request, in whose
+    /// commit it then is. It is durable on return as well.
+    pub(crate) async fn write_with_others<T: Send + 'static>(
+        &self,
+        action: impl fmt::Display + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.send(true, action, work)?.await.map_err(|_| stopped())?
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        may_wait: bool,
+        action: impl fmt::Display + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Box::new(Request { may_wait, action, work, outcome: None, reply });
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(request).map_err(|_| stopped())?;
-        let answer = waiting.look_for(answer).await;
-        answer.map_err(|_| stopped())?
+        Ok(answer)
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable {
+        action: "write to the store".into(),
+        reason: "its writer has stopped; open the store again".into(),
     }
 }
 
@@ -184,8 +217,21 @@ fn serve(target: &mut Target, requests: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = next {
         let mut group = vec![first];
         group.extend(requests.try_iter().take(GROUP - 1));
+        share(&mut group, requests);
         settle(target, group);
         next = soon(requests).or_else(|_| later(target, requests));
+    }
+}
+
+/// Lets a group in which nobody is in a hurry wait for somebody who is.
+fn share(group: &mut Vec<Box<dyn Job>>, requests: &Receiver<Box<dyn Job>>) {
+    let since = Instant::now();
+    while group.len() < GROUP && group.iter().all(|job| job.may_wait()) {
+        let Some(left) = SHARE.checked_sub(since.elapsed()) else { return };
+        let next = soon(requests).ok().or_else(|| requests.recv_timeout(left).ok());
+        let Some(next) = next else { return };
+        group.push(next);
+        group.extend(requests.try_iter().take(GROUP - group.len()));
     }
 }
 

@@ -27,7 +27,8 @@ impl Ledger for LocalStore {
 
     async fn settle(&self, hold: &HoldId, end: Settlement) -> Result<(), LedgerError> {
         let (action, hold) = (format!("settle `{hold}` in the ledger"), hold.clone());
-        self.writer().write(action, move |conn| call::settle(conn, &hold, end)).await?
+        // What is held until then holds others up a little longer, and nobody spends too much.
+        self.writer().write_with_others(action, move |conn| call::settle(conn, &hold, end)).await?
     }
 
     async fn renew(&self, owner: &OwnerId, expires: Timestamp) -> Result<(), LedgerError> {
