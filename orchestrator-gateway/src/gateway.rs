@@ -146,7 +146,8 @@ impl Gateway {
         };
         account.outcome(&result, now());
         if let Some(hold) = held {
-            let end = self.settlement(account, payer, &request.model, &result, started);
+            let end =
+                self.settlement(account, payer, &request.model, &result, started, hold.worst());
             for alert in hold.settle(end).await {
                 tracing::warn!(%alert, "budget");
                 sink(Delta::Warning(alert.to_string()));

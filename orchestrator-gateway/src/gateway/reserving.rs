@@ -103,7 +103,7 @@ impl Gateway {
         entry.affordable_output(TokenCount(input), MicroUsd(usd))
     }
 
-    /// How a call that ended so is settled.
+    /// How a call that ended so is settled, of which `worst` was held.
     pub(super) fn settlement(
         &self,
         account: &Account,
@@ -111,9 +111,12 @@ impl Gateway {
         model: &str,
         result: &Result<Response, CallFailure>,
         started: Timestamp,
+        worst: Amounts,
     ) -> Settlement {
         let metered = |usage: &Usage| {
-            let cost = self.price(account, &payer.account, model, usage, started);
+            // A server may count a longer prompt than any that has a price. What has none counts as
+            // what was held, never as nothing.
+            let cost = self.price(account, &payer.account, model, usage, started).or(worst.usd);
             Settlement::Metered(Amounts::call(cost, usage.total().0))
         };
         match result {

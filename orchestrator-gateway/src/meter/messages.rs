@@ -39,6 +39,8 @@ pub(super) fn event(data: &[u8], counts: &mut Counts) {
         Some("message_start") => {
             counts.model(&body.message.model);
             add(&body.message.usage, counts);
+            // The first token or so: what is written in all comes with the end.
+            counts.has_output = false;
         }
         Some("message_delta") => {
             add(&body.usage, counts);

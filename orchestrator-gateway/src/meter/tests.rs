@@ -42,6 +42,8 @@ fn messages_count_at_their_start_and_end() {
     check(Messages, &events(&[START, TEXT, DELTA]), used, true);
     check(Messages, &events(&[START, START, DELTA, DELTA, STOP]), used, true);
     check(Messages, &events(&[START, TEXT]), [1_200, 200, 50, 1, 0], false);
+    // What the start counts of the output is not all of it.
+    check(Messages, &events(&[START, STOP]), [1_200, 200, 50, 1, 0], false);
     check(Messages, &events(&[TEXT]), [0; 5], false);
     let reading = read(Messages, &events(&[START, DELTA]), 9);
     assert_eq!(reading.hour_writes, TokenCount(30));

@@ -184,6 +184,11 @@ impl<'a, 's> Assembly<'a, 's> {
         (self.sink)(Delta::Usage(counts.usage));
     }
 
+    /// The output that was counted is only that so far: it needs another count.
+    pub(super) fn output_goes_on(&mut self) {
+        self.counts.has_output = false;
+    }
+
     /// Something that this version does not know. It is passed over: servers add fields and events
     /// at any time, and none may break an answer.
     pub(super) fn unknown(&mut self, what: &str) {

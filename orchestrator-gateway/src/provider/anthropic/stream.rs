@@ -39,6 +39,7 @@ impl Dialect for Messages {
                 let message = &json["message"];
                 so_far.served_by(&message["model"]);
                 count(&message["usage"], so_far);
+                so_far.output_goes_on();
             }
             "content_block_start" => {
                 let block = &json["content_block"];
@@ -152,26 +153,31 @@ fn end(place: &Value, so_far: &mut Assembly<'_, '_>) {
     so_far.stop = Some(stop);
 }
 
-/// Takes counts over; each is a running total, and a later event may leave some out.
+/// Takes counts over; each is a running total, and a later event may leave some out. What is told
+/// and is no count makes its side unknown: the count before it would be too little.
 fn count(usage: &Value, so_far: &mut Assembly<'_, '_>) {
     if !usage.is_object() {
         return;
     }
     let mut counts: Counts = so_far.counts();
-    let number = |key: &str| usage[key].as_u64().map(TokenCount);
-    if let Some(tokens) = number("input_tokens") {
-        counts.usage.input = tokens;
-        counts.has_input = true;
+    let told = |key: &str| Some(&usage[key]).filter(|it| !it.is_null()).map(Value::as_u64);
+    if let Some(tokens) = told("input_tokens") {
+        counts.usage.input = tokens.map_or(counts.usage.input, TokenCount);
+        counts.has_input = tokens.is_some();
     }
-    if let Some(tokens) = number("output_tokens") {
-        counts.usage.output = tokens;
-        counts.has_output = true;
+    if let Some(tokens) = told("output_tokens") {
+        counts.usage.output = tokens.map_or(counts.usage.output, TokenCount);
+        counts.has_output = tokens.is_some();
     }
-    if let Some(tokens) = number("cache_read_input_tokens") {
-        counts.usage.cache_read = tokens;
-    }
-    if let Some(tokens) = number("cache_creation_input_tokens") {
-        counts.usage.cache_write = tokens;
+    for (key, cached) in [
+        ("cache_read_input_tokens", &mut counts.usage.cache_read),
+        ("cache_creation_input_tokens", &mut counts.usage.cache_write),
+    ] {
+        match told(key) {
+            Some(Some(tokens)) => *cached = TokenCount(tokens),
+            Some(None) => counts.has_input = false,
+            None => {}
+        }
     }
     if let Some(tokens) = usage["output_tokens_details"]["thinking_tokens"].as_u64() {
         counts.usage.reasoning = TokenCount(tokens.min(counts.usage.output.0));

@@ -140,6 +140,14 @@ fn stop(reason: &str) -> Stop {
 /// a count of the candidates, which a chunk may lack, it follows from the sum of all.
 fn count(usage: &Value, so_far: &mut Assembly<'_, '_>) {
     let number = |name: &str| usage[name].as_u64();
+    // Without one of these the sum would be too little, and so would that of an earlier chunk.
+    let is_no_count = |name: &str| !usage[name].is_null() && number(name).is_none();
+    if ["promptTokenCount", "toolUsePromptTokenCount", "thoughtsTokenCount"]
+        .into_iter()
+        .any(is_no_count)
+    {
+        return so_far.set_counts(Counts { has_input: false, ..so_far.counts() });
+    }
     let Some(prompt) = number("promptTokenCount") else { return };
     let input = prompt.saturating_add(number("toolUsePromptTokenCount").unwrap_or_default());
     let thoughts = number("thoughtsTokenCount").unwrap_or_default();
