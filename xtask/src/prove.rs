@@ -82,6 +82,13 @@ const PROOFS: &[Proof] = &[
         example: "prove-budget",
         needs_program: false,
     },
+    Proof {
+        name: "load",
+        does: "the same calls against any gateway [--gateway URL --key K --upstream ADDR:PORT] [--budget USD]",
+        package: "orchestrator-service",
+        example: "prove-budget",
+        needs_program: false,
+    },
 ];
 
 /// Runs the chore.

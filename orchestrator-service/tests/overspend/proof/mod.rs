@@ -19,6 +19,7 @@
 mod audit;
 mod crew;
 mod figures;
+mod load;
 mod plan;
 mod sse;
 mod upstream;
@@ -26,6 +27,7 @@ mod watch;
 mod worker;
 
 pub(crate) use figures::Figures;
+pub(crate) use load::{Load, Target, load};
 pub(crate) use worker::serve;
 
 use anyhow::{Context as _, Result};
@@ -70,7 +72,7 @@ async fn run(plan: &Plan) -> Result<(Figures, Vec<String>)> {
         driver.row.budget = run.budget.map(MicroUsd);
         driver.create(&*store).await;
     }
-    let upstream = upstream::start(world.clone()).await?;
+    let upstream = upstream::start(world.clone(), ([127, 0, 0, 1], 0).into()).await?;
     let watch = watch::start(world.clone(), store.clone(), upstream.bills.clone());
     let crew = crew::work(plan, &world, &store, directory.path(), upstream.at).await?;
     let watched = watch.end().await?;

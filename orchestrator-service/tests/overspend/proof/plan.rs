@@ -143,6 +143,8 @@ pub(crate) struct World {
     /// When the proof began by the machine's clock.
     pub(crate) began: u64,
     runs: BTreeMap<String, PlannedRun>,
+    /// The only account that calls are made through, by its place in [`ACCOUNTS`].
+    only: Option<usize>,
 }
 
 impl World {
@@ -160,7 +162,12 @@ impl World {
                 runs.insert(run.id.clone(), run);
             }
         }
-        Self { seed, calls, began, runs }
+        Self { seed, calls, began, runs, only: None }
+    }
+
+    /// The same with every call made through one account, by its place in [`ACCOUNTS`].
+    pub(crate) fn through(self, only: usize) -> Self {
+        Self { only: Some(only), ..self }
     }
 
     /// The time of the proof, which begins at ten in the morning, so that no day ends in it, and runs
@@ -183,7 +190,8 @@ impl World {
         // A fifth of the calls are late ones of the tree before.
         let tree = (number / PER_TREE).saturating_sub(u64::from(rng.chance(200)));
         let (suffix, ..) = *rng.pick(&TREE);
-        let (account, model, _) = ACCOUNTS[*rng.pick(&THROUGH)];
+        let through = *rng.pick(&THROUGH);
+        let (account, model, _) = ACCOUNTS[self.only.unwrap_or(through)];
         let agent = AgentName::new(*rng.pick(&AGENTS)).expect("an agent of this proof");
         let payer = Payer {
             run: Some(run_id(&format!("r_t{tree}{suffix}"))),

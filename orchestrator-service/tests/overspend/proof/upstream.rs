@@ -53,6 +53,13 @@ pub(crate) struct Billed {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bills(Arc<Mutex<Ledger>>);
 
+impl Ledger {
+    /// What all calls were billed, each as often as it was asked for.
+    pub(crate) fn usd(&self) -> u64 {
+        self.calls.values().map(|bill| bill.usd * bill.times).sum()
+    }
+}
+
 impl Bills {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -66,9 +73,9 @@ pub(crate) struct Upstream {
     pub(crate) bills: Bills,
 }
 
-/// Starts it on a free port of the loopback.
-pub(crate) async fn start(world: Arc<World>) -> Result<Upstream> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot open a port")?;
+/// Starts it at an address of the loopback.
+pub(crate) async fn start(world: Arc<World>, listen: SocketAddr) -> Result<Upstream> {
+    let listener = TcpListener::bind(listen).await.context("cannot open a port")?;
     let (at, bills) = (listener.local_addr()?, Bills::default());
     let shared = bills.clone();
     tokio::spawn(async move {

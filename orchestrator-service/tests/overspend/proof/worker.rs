@@ -242,6 +242,6 @@ impl Lane {
 }
 
 /// Whether a breaker refused the call, before anything was reserved.
-fn is_breaker(failure: &Failure) -> bool {
+pub(crate) fn is_breaker(failure: &Failure) -> bool {
     failure.class == ErrorClass::Transient && failure.retry_at.is_some()
 }
