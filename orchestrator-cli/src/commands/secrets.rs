@@ -64,15 +64,19 @@ enum What {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Seal all secrets anew, opened as before or by a new passphrase or key file
+    /// Seal all secrets anew, opened as before or by a new passphrase, keyring or key file
     #[command(after_help = "Examples:
   orchestrator secrets rotate
   orchestrator secrets rotate --passphrase
+  orchestrator secrets rotate --keyring
   orchestrator secrets rotate --key-file ~/keys/orchestrator.key")]
     Rotate {
         /// From now on a new passphrase opens them: asked for, or ORCHESTRATOR_NEW_PASSPHRASE
-        #[arg(long, conflicts_with = "key_file")]
+        #[arg(long, conflicts_with_all = ["key_file", "keyring"])]
         passphrase: bool,
+        /// From now on a key in the keyring of the operating system opens them
+        #[arg(long, conflicts_with = "key_file")]
+        keyring: bool,
         /// From now on this key file opens them, which is made when it is missing; without a name
         /// the usual one
         #[arg(long, value_name = "FILE", num_args = 0..=1)]
@@ -101,10 +105,11 @@ impl Secrets {
                 let done = runtime::ask(async { Ok(service.secrets_remove(&name).await?) })?;
                 told(console, &done, &format!("removed {name} from {}", done.kept_in))?;
             }
-            What::Rotate { passphrase, key_file } => {
+            What::Rotate { passphrase, keyring, key_file } => {
                 let change = match key_file {
                     Some(file) => KeyChange::KeyFile(file),
                     None if passphrase => KeyChange::Passphrase,
+                    None if keyring => KeyChange::Keyring,
                     None => KeyChange::Same,
                 };
                 let done = runtime::ask(async { Ok(service.secrets_rotate(change).await?) })?;

@@ -8,10 +8,10 @@ use orchestrator_testkit::model_server::{ModelServer, Reply};
 use serde_json::Value;
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 const KEY: &str = "sk-test/0123+456789?abc";
@@ -395,4 +395,77 @@ fn a_provider_that_repeats_a_key_does_not_get_it_into_an_error() {
     let ran = project.run(&["execute", "add a flag", "-vv"]).expect(6);
     assert!(ran.stderr.contains("invalid key [redacted]"), "{}", ran.stderr);
     assert!(!ran.stderr.contains(KEY) && !ran.stdout.contains(KEY), "{}", ran.stderr);
+}
+
+/// A keyring as a desktop has it, opened, on a session bus of its own, as `scripts/keyring` installs it.
+struct Session {
+    bus: Child,
+    address: String,
+}
+
+impl Session {
+    fn start(project: &Project) -> Self {
+        let runtime = project.home().join("runtime");
+        fs::create_dir(&runtime).expect("a directory");
+        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("its mode");
+        // It lasts until its standard input ends.
+        let script = "printf 'a password\n' | gnome-keyring-daemon --unlock --components=secrets \
+                      >/dev/null 2>&1 && echo \"$DBUS_SESSION_BUS_ADDRESS\" && read -r _";
+        let mut bus = Command::new("dbus-run-session")
+            .args(["--", "sh", "-c", script])
+            .env("HOME", project.home())
+            .env("XDG_RUNTIME_DIR", runtime)
+            .env_remove("XDG_DATA_HOME")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a session bus: run scripts/keyring");
+        let mut address = String::new();
+        let said = bus.stdout.as_mut().map(BufReader::new).expect("a pipe").read_line(&mut address);
+        assert!(said.is_ok() && address.starts_with("unix:"), "no keyring: run scripts/keyring");
+        Self { bus, address: address.trim().to_owned() }
+    }
+
+    fn run(&self, project: &Project, arguments: &[&str]) -> Ran {
+        feed(project, arguments, &[("DBUS_SESSION_BUS_ADDRESS", &self.address)], "")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        drop(self.bus.stdin.take());
+        let _ = self.bus.wait();
+    }
+}
+
+#[test]
+fn the_keyring_of_the_system_opens_the_store() {
+    let server = ModelServer::start().expect("a server");
+    let project = with_secret(&server);
+    set(&project, "HOUSE_KEY", KEY);
+    let session = Session::start(&project);
+    let done =
+        session.run(&project, &["secrets", "rotate", "--keyring", "--json"]).expect(0).last();
+    schemas::check(&done);
+    assert_eq!((&done["key"], &done["key_file"]), (&"keyring".into(), &Value::Null), "{done}");
+    fs::remove_file(key_file(&project)).expect("it is not needed any more");
+    models::script(&server, 0);
+    let template = ["execute", "add a flag", "--task-type", "quick-implementation"];
+    session.run(&project, &template).expect(0);
+    assert!(server.requests().iter().all(|request| request.header("x-api-key") == Some(KEY)));
+    assert_eq!(holds(project.home(), KEY), None);
+    let said = session.run(&project, &["secrets", "rotate"]).expect(0).stderr;
+    assert!(said.contains("opened by the keyring"), "{said}");
+    // Nobody has signed in: nothing is asked of anybody, and nothing is lost.
+    let before = fs::read(file(&project)).expect("the file");
+    let count = server.requests().len();
+    let ran = project.run(&template).expect(4);
+    assert!(ran.stderr.contains("ORC-0535") && ran.stderr.contains("keyring"), "{}", ran.stderr);
+    assert_eq!(server.requests().len(), count);
+    assert_eq!(fs::read(file(&project)).expect("the file"), before);
+    session.run(&project, &["secrets", "rotate", "--key-file"]).expect(0);
+    drop(session);
+    models::script(&server, 0);
+    project.ok(&template);
 }

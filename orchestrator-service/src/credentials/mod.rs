@@ -3,6 +3,7 @@
 
 mod guard;
 mod incoming;
+mod keyring;
 mod known;
 mod place;
 mod reveal;

@@ -1,6 +1,6 @@
 //! Where the credential file and its key lie, and who gives a passphrase.
 
-use super::KnownSecrets;
+use super::{KnownSecrets, keyring::SystemKeyring};
 use crate::Environment;
 use orchestrator_core::secret::SecretString;
 use orchestrator_store::vault::{Ask, FileVault, KeyPlace, Keys};
@@ -94,6 +94,7 @@ pub(super) fn keys(
         usual_key_file: usual_key_file(environment),
         named_key_file,
         passphrase: Arc::new(passphrase),
+        keyring: Arc::new(SystemKeyring),
         for_new,
     }
 }

@@ -67,7 +67,8 @@ impl OrchestratorService {
     /// Whether a key that is kept there is at hand without asking anybody.
     pub(crate) fn can_open_unasked(&self, place: &KeyPlace) -> bool {
         match place {
-            KeyPlace::KeyFile(_) => true,
+            // A keyring is opened by signing in; where it is not, its system asks, and we are not there.
+            KeyPlace::KeyFile(_) | KeyPlace::Keyring => true,
             _ => self.environment().get(super::place::PASSPHRASE).is_some(),
         }
     }

@@ -26,6 +26,8 @@ pub enum KeyChange {
     Passphrase,
     /// A key file, made when it is missing; `None` is the usual one.
     KeyFile(Option<PathBuf>),
+    /// A new key in the keyring of the operating system.
+    Keyring,
 }
 
 impl OrchestratorService {
@@ -118,6 +120,7 @@ impl OrchestratorService {
         let to = match change {
             KeyChange::Same => None,
             KeyChange::Passphrase => Some(KeyPlace::Passphrase),
+            KeyChange::Keyring => Some(KeyPlace::Keyring),
             KeyChange::KeyFile(path) => {
                 Some(KeyPlace::KeyFile(path.map(|path| self.environment().directory.join(path))))
             }

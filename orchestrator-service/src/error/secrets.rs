@@ -40,6 +40,11 @@ pub(crate) fn help(error: &SecretsError) -> String {
              are lost, and have to be set again in a new file"
                 .into()
         }
+        SecretsError::NoKey { key: "keyring", .. } => {
+            "nothing was written; sign in so that the keyring is open, and see that `secret-tool` of \
+             libsecret finds it"
+                .into()
+        }
         SecretsError::NoKey { key: "new passphrase", .. } => {
             "type it on a terminal, or set ORCHESTRATOR_NEW_PASSPHRASE".into()
         }

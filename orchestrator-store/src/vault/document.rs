@@ -48,6 +48,8 @@ pub(super) enum Source {
     },
     /// A passphrase.
     Passphrase { argon2id: Cost },
+    /// An entry of the keyring of the operating system.
+    Keyring { entry: String },
 }
 
 impl Source {
@@ -56,6 +58,7 @@ impl Source {
         match self {
             Self::KeyFile { .. } => "key-file".into(),
             Self::Passphrase { argon2id } => format!("passphrase {}", argon2id.line()),
+            Self::Keyring { entry } => format!("keyring {entry}"),
         }
     }
 }

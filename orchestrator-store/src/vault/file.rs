@@ -78,7 +78,7 @@ impl FileVault {
     pub fn key_file_path(&self) -> Option<PathBuf> {
         match self.key_place().ok()?.unwrap_or_else(|| self.keys.for_new.clone()) {
             KeyPlace::KeyFile(path) => self.key_file(path).ok(),
-            KeyPlace::Passphrase => None,
+            KeyPlace::Passphrase | KeyPlace::Keyring => None,
         }
     }
 

@@ -20,16 +20,36 @@ pub enum KeyPlace {
     KeyFile(Option<PathBuf>),
     /// In somebody's head.
     Passphrase,
+    /// In the keyring of the operating system, which opens it when somebody signs in.
+    Keyring,
 }
 
 impl KeyPlace {
-    /// Its name: `key file` or `passphrase`.
+    /// Its name: `key file`, `passphrase` or `keyring`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::KeyFile(_) => "key file",
             Self::Passphrase => "passphrase",
+            Self::Keyring => "keyring",
         }
     }
+}
+
+/// The keyring of the operating system. Its calls may wait for somebody who unlocks it.
+///
+/// An error is the reason in words: there is no keyring, it stays locked, it does not answer.
+pub trait Keyring: Send + Sync {
+    /// What is kept under `entry`; none when there is nothing.
+    ///
+    /// # Errors
+    /// A keyring that cannot be read.
+    fn read(&self, entry: &str) -> Result<Option<SecretString>, String>;
+
+    /// Keeps `value` under `entry`, in the place of what was there.
+    ///
+    /// # Errors
+    /// A keyring that cannot be written.
+    fn keep(&self, entry: &str, value: &SecretString) -> Result<(), String>;
 }
 
 /// The keys that are at hand.
@@ -41,6 +61,8 @@ pub struct Keys {
     pub named_key_file: Option<PathBuf>,
     /// Gives a passphrase, or none when there is nobody to ask.
     pub passphrase: Arc<dyn Fn(Ask) -> Option<SecretString> + Send + Sync>,
+    /// The keyring of this system.
+    pub keyring: Arc<dyn Keyring>,
     /// Where the key of a new file is kept.
     pub for_new: KeyPlace,
 }

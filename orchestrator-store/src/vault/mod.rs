@@ -1,8 +1,8 @@
 //! Secrets in one encrypted file.
 //!
 //! Each secret is sealed with AES-256-GCM under a random data key, its name and the file's id bound
-//! to it. The data key is sealed in the same file under a key that is kept elsewhere: in a key file, or
-//! in somebody's head as a passphrase. So `rotate` and a new
+//! to it. The data key is sealed in the same file under a key that is kept elsewhere: in a key file, in
+//! the keyring of the operating system, or in somebody's head as a passphrase. So `rotate` and a new
 //! passphrase need no second copy of anything, and the file alone tells nobody more than names.
 //!
 //! The file is replaced as a whole, under a lock that every writer holds: a crash leaves the old or
@@ -18,4 +18,4 @@ mod passphrase;
 mod seal;
 
 pub use file::FileVault;
-pub use keys::{Ask, KeyPlace, Keys};
+pub use keys::{Ask, KeyPlace, Keyring, Keys};

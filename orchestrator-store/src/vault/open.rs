@@ -6,10 +6,12 @@ use super::{
     key_file,
     keys::{Ask, KeyPlace},
     passphrase::{Cost, SHORTEST},
-    seal::Key,
+    seal::{KEY, Key, random, random_key},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use orchestrator_core::{port::SecretsError, secret::SecretString};
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 impl FileVault {
     /// The data key of `document`: opened once for each data key that this value meets.
@@ -39,6 +41,13 @@ impl FileVault {
                 let passphrase = self.keys.passphrase.as_ref()(Ask::Open);
                 let nobody = || self.no_key(source, "nobody can be asked for it".into());
                 argon2id.key(&passphrase.ok_or_else(nobody)?).map_err(|_| self.broken())?
+            }
+            Source::Keyring { entry } => {
+                let found = self.keys.keyring.read(entry);
+                let found = found.map_err(|reason| self.no_key(source, reason))?;
+                let missing = || self.no_key(source, format!("it has no entry `{entry}`"));
+                let key = decoded(&found.ok_or_else(missing)?);
+                key.ok_or_else(|| self.no_key(source, format!("its entry `{entry}` is no key")))?
             }
         };
         match document.data_key(&key) {
@@ -71,6 +80,29 @@ impl FileVault {
                 let key = argon2id.key(&passphrase).map_err(|_| self.broken())?;
                 Ok((Source::Passphrase { argon2id }, key))
             }
+            KeyPlace::Keyring => {
+                // A name of its own for every key: a copy of an older file can still be opened.
+                let entry = random::<8>().map_err(|_| self.broken())?;
+                let entry = entry.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                let key = random_key().map_err(|_| self.broken())?;
+                let value = SecretString::new(BASE64_STANDARD.encode(key.as_slice()));
+                let source = Source::Keyring { entry };
+                self.keep_in_keyring(&source, &value)?;
+                Ok((source, key))
+            }
+        }
+    }
+
+    /// Keeps `value` where `source` says, and reads it back: a keyring that forgets would lose every
+    /// secret.
+    fn keep_in_keyring(&self, source: &Source, value: &SecretString) -> Result<(), SecretsError> {
+        let Source::Keyring { entry } = source else { return Ok(()) };
+        let failed = |reason| self.no_key(source, reason);
+        self.keys.keyring.keep(entry, value).map_err(failed)?;
+        let kept = self.keys.keyring.read(entry).map_err(failed)?;
+        match kept.is_some_and(|kept| kept.expose() == value.expose()) {
+            true => Ok(()),
+            false => Err(failed("it does not keep what it is given".into())),
         }
     }
 
@@ -105,5 +137,13 @@ pub(super) fn place(source: &Source) -> KeyPlace {
     match source {
         Source::KeyFile { path } => KeyPlace::KeyFile(path.clone()),
         Source::Passphrase { .. } => KeyPlace::Passphrase,
+        Source::Keyring { .. } => KeyPlace::Keyring,
     }
+}
+
+/// A key as it is kept in a keyring, which takes text alone.
+fn decoded(text: &SecretString) -> Option<Key> {
+    let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.expose().trim()).ok()?);
+    let key: [u8; KEY] = bytes.as_slice().try_into().ok()?;
+    Some(Zeroizing::new(key))
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::vault::Ask;
-use std::os::unix::fs::PermissionsExt;
+use crate::vault::{Ask, Keyring};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
 use tempfile::TempDir;
 
 struct Fixture {
@@ -10,6 +10,12 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// With the keyring `keyring`.
+    fn with_keyring(&self, keyring: &Arc<Ring>) -> FileVault {
+        let keys = self.keys(KeyPlace::Keyring, None, None);
+        FileVault::new(self.file(), Keys { keyring: keyring.clone(), ..keys })
     }
 
     fn file(&self) -> PathBuf {
@@ -30,6 +36,7 @@ impl Fixture {
                 Ask::Open => open.clone(),
                 Ask::New => new.clone(),
             }),
+            keyring: Arc::new(Ring { reason: Some("there is none"), ..Ring::default() }),
             for_new,
         }
     }
@@ -53,6 +60,31 @@ impl Fixture {
         let text = fs::read_to_string(self.file()).unwrap();
         assert!(text.contains(from), "no {from} in {text}");
         fs::write(self.file(), text.replacen(from, to, 1)).unwrap();
+    }
+}
+
+/// A keyring in memory.
+#[derive(Default)]
+struct Ring {
+    entries: Mutex<BTreeMap<String, String>>,
+    /// Why it cannot be used.
+    reason: Option<&'static str>,
+    forgets: bool,
+}
+
+impl Keyring for Ring {
+    fn read(&self, entry: &str) -> Result<Option<SecretString>, String> {
+        match self.reason {
+            Some(reason) => Err(reason.into()),
+            None => Ok(self.entries.lock().unwrap().get(entry).map(SecretString::new)),
+        }
+    }
+
+    fn keep(&self, entry: &str, value: &SecretString) -> Result<(), String> {
+        if !self.forgets {
+            self.entries.lock().unwrap().insert(entry.into(), value.expose().into());
+        }
+        self.reason.map_or(Ok(()), |reason| Err(reason.into()))
     }
 }
 
@@ -216,6 +248,55 @@ fn a_key_file_that_is_gone_is_not_made_anew() {
     assert!(error.to_string().contains("credentials.key"), "{error}");
     assert!(!fixture.key_file().exists());
     assert_eq!(fixture.bytes(), before);
+}
+
+#[test]
+fn a_keyring_opens_it_and_nothing_is_lost_with_one_that_does_not() {
+    let fixture = Fixture::new();
+    put(&fixture.vault(), "A", "value-of-a");
+    let ring = Arc::new(Ring::default());
+    let done = fixture.with_keyring(&ring).rotate(Some(KeyPlace::Keyring)).unwrap();
+    assert_eq!(done, Some((KeyPlace::Keyring, 1)));
+    fs::remove_file(fixture.key_file()).unwrap();
+    let old = fixture.bytes();
+    assert_eq!(value(&fixture.with_keyring(&ring), "A").as_deref(), Some("value-of-a"));
+    put(&fixture.with_keyring(&ring), "B", "value-of-b");
+    fixture.with_keyring(&ring).rotate(None).unwrap();
+    assert_eq!(value(&fixture.with_keyring(&ring), "B").as_deref(), Some("value-of-b"));
+    // Another key has an entry of its own, and a copy of the file from before still opens.
+    fixture.with_keyring(&ring).rotate(Some(KeyPlace::Keyring)).unwrap();
+    assert_eq!(ring.entries.lock().unwrap().len(), 2);
+    let new = fixture.bytes();
+    fs::write(fixture.file(), old).unwrap();
+    assert_eq!(value(&fixture.with_keyring(&ring), "A").as_deref(), Some("value-of-a"));
+    fs::write(fixture.file(), &new).unwrap();
+
+    let check = |ring: Ring, part: &str| {
+        let vault = fixture.with_keyring(&Arc::new(ring));
+        for error in [
+            vault.value(&name("A")).unwrap_err(),
+            vault.put(&name("C"), &SecretString::new("value"), Timestamp(1)).unwrap_err(),
+            vault.rotate(Some(KeyPlace::Keyring)).unwrap_err(),
+        ] {
+            assert!(matches!(error, SecretsError::NoKey { key: "keyring", .. }), "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert_eq!(fixture.bytes(), new);
+    };
+    check(Ring { reason: Some("it is locked"), ..Ring::default() }, "it is locked");
+    check(Ring::default(), "it has no entry");
+    let entries: BTreeMap<_, _> = ring.entries.lock().unwrap().clone();
+    for damaged in ["", "bm8ga2V5", "not base64!"] {
+        let entries = entries.keys().map(|entry| (entry.clone(), damaged.to_owned())).collect();
+        check(Ring { entries: Mutex::new(entries), ..Ring::default() }, "is no key");
+    }
+    // One that keeps nothing is noticed before anything is sealed for it.
+    let other = Fixture::new();
+    put(&other.vault(), "A", "value-of-a");
+    let forgets = Arc::new(Ring { forgets: true, ..Ring::default() });
+    let error = other.with_keyring(&forgets).rotate(Some(KeyPlace::Keyring)).unwrap_err();
+    assert!(error.to_string().contains("does not keep"), "{error}");
+    assert_eq!(value(&other.vault(), "A").as_deref(), Some("value-of-a"));
 }
 
 #[test]
