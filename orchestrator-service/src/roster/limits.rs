@@ -9,7 +9,11 @@ impl Roster {
     /// bounds its requests, and for each agent that bounds its attempts.
     pub(crate) fn limits(&self, settings: &Settings) -> LimitPolicy {
         let providers = settings.providers.iter().filter_map(|(name, provider)| {
-            Some((ProviderName::new(name).ok()?, provider.limits.concurrent?))
+            // As many as all accounts together take; without a bound of one there is none.
+            let accounts = provider.accounts_of(name);
+            let most = accounts.iter().map(|(_, account)| account.limits.concurrent);
+            let sum = most.reduce(|a, b| Some(a?.saturating_add(b?)))?;
+            Some((ProviderName::new(name).ok()?, sum?))
         });
         let agents = self
             .members
