@@ -344,6 +344,26 @@ mod tests {
     }
 
     #[test]
+    fn accounts_have_the_name_of_their_provider_and_one_of_their_own() {
+        let name = |text: &str| ProviderName::new(text).unwrap();
+        let (lab, first) = (name("lab"), name("lab.first"));
+        assert_eq!((lab.parent(), first.parent()), (None, Some(lab.clone())));
+        for (account, wanted, expected) in [
+            (&first, &lab, true),
+            (&first, &first, true),
+            (&lab, &lab, true),
+            (&lab, &first, false),
+            (&name("lab2.first"), &lab, false),
+            (&name("labs"), &lab, false),
+        ] {
+            assert_eq!(account.serves(wanted), expected, "{account} {wanted}");
+        }
+        for bad in ["lab.", ".first", "a.b.c", "lab..first", "lab.-x", &"x".repeat(65)] {
+            assert!(ProviderName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_task_id_gives_back_its_parts() {
         let (run, task) = (RunId::new("r_1").unwrap(), TaskName::new("plan").unwrap());
         let id = TaskId::of(&run, &task);

@@ -74,11 +74,12 @@ impl Balance {
         conversation: Option<Conversation>,
         now: Timestamp,
     ) -> Option<usize> {
-        let mut standings: Vec<(&ProviderName, Standing)> =
-            accounts.map(|(name, state)| (name, state.standing(ask, now))).collect();
-        if standings.len() < 2 {
-            return standings.pop().map(|_| 0);
+        let accounts: Vec<_> = accounts.collect();
+        if accounts.len() < 2 {
+            return accounts.first().map(|_| 0);
         }
+        let standings = accounts.iter().map(|(name, state)| (*name, state.standing(ask, now)));
+        let standings: Vec<(&ProviderName, Standing)> = standings.collect();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let least = standings.iter().map(|(_, standing)| standing.load).min().unwrap_or(0);
         let kept = conversation.and_then(|conversation| inner.kept.get(&conversation));
@@ -86,12 +87,13 @@ impl Balance {
             kept == Some(*name)
                 && !standing.is_open
                 && !standing.is_shunned
+                && !standing.is_full
                 && standing.wait <= WORTH_WAITING
                 && standing.load <= least.saturating_add(WORTH_SHARING)
         });
         let last = |name: &ProviderName| inner.chosen.get(name).copied().unwrap_or(0);
         let best = standings.iter().enumerate().min_by_key(|(_, (name, it))| {
-            (it.is_open, it.is_shunned, it.wait, it.load, last(name))
+            (it.is_open, it.is_shunned, it.is_full, it.wait, it.load, last(name))
         });
         let at = stays.or(best.map(|(at, _)| at))?;
         let name = standings[at].0.clone();
@@ -223,6 +225,23 @@ mod tests {
             leave.unwrap().failed(NOW);
         }
         assert_eq!([accounts.choose(None), accounts.choose(None)], [Some(1); 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_without_a_place_is_passed_over_even_by_its_conversations() {
+        let limits = Limits { concurrent: std::num::NonZeroU32::new(1), ..Limits::default() };
+        let mut accounts = Accounts::new(2);
+        accounts.0[0].1 = AccountState::new(limits);
+        let patience = crate::limits::Patience { own: None, told: Duration::ZERO };
+        let mut others = Vec::new();
+        for at in [1, 1, 1, 0] {
+            let leave = accounts.0[at].1.admit(&ASK, patience, &|| NOW, &mut || {}).await;
+            others.push(leave.unwrap());
+            if at == 1 {
+                assert_eq!(accounts.choose(Some(1)), Some(0), "it has less to do");
+            }
+        }
+        assert_eq!(accounts.choose(Some(1)), Some(1), "its one place is taken");
     }
 
     #[test]

@@ -86,12 +86,14 @@ pub(crate) enum Denied {
 }
 
 /// How an account stands for a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// Whether its breaker is open.
     pub(crate) is_open: bool,
     /// Whether others are preferred.
     pub(crate) is_shunned: bool,
+    /// Whether it has no place for another call now.
+    pub(crate) is_full: bool,
     /// How long the call would wait.
     pub(crate) wait: Duration,
     /// Calls under way and waiting.
@@ -276,6 +278,7 @@ impl AccountState {
         Standing {
             is_open: self.breaker().refuses_until(clock).is_some(),
             is_shunned: shunned.is_some_and(|until| until > now),
+            is_full: self.inner.places.as_ref().is_some_and(|it| it.available_permits() == 0),
             wait: pause.map_or(Duration::ZERO, |pause| pause.until().duration_since(now)),
             load: self.load(),
         }

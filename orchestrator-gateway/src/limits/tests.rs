@@ -2,6 +2,7 @@ use super::*;
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue};
 use orchestrator_core::usage::{TokenCount, Usage};
+use proptest::prelude::*;
 use std::num::NonZeroU32;
 
 /// 2026-01-31T09:30:00Z.
@@ -254,4 +255,119 @@ async fn counts_that_cannot_be_do_not_stop_an_account() {
     let state = AccountState::new(limits(0, 1_000, 0));
     at_once(&state, ask(1, 0)).unwrap().used(&usage(u64::MAX, u64::MAX));
     assert!(seconds(&state, ask(1, 0)).await <= 11 * 61);
+}
+
+/// A caller: when it comes, what it is taken to use, what it does, and how its call ends.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    pause: u64,
+    estimate: u64,
+    really: u64,
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// With its usage, after so many seconds.
+    Used(u64),
+    /// The call is refused at once.
+    Refused,
+    /// It is not made.
+    NotMade,
+    /// Its caller goes away after so many seconds, waiting or not.
+    Gone(u64),
+}
+
+fn callers() -> impl Strategy<Value = Vec<Caller>> {
+    let end = prop_oneof![
+        (0u64..90).prop_map(End::Used),
+        Just(End::Refused),
+        Just(End::NotMade),
+        (0u64..90).prop_map(End::Gone),
+    ];
+    let caller = (0u64..20, 0u64..120, 0u64..120, end)
+        .prop_map(|(pause, estimate, really, end)| Caller { pause, estimate, really, end });
+    proptest::collection::vec(caller, 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_callers_do_no_minute_exceeds_the_limits_and_no_room_is_lost(
+        callers in callers(),
+        requests in 1u32..5,
+        tokens in 50u32..200,
+        places in 1u32..4,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let made = runtime.block_on(many(&callers, limits(requests, tokens, places)));
+        for (at, _) in &made {
+            let minute = made.iter().filter(|(other, _)| {
+                *other <= *at && at.duration_since(*other) < Duration::from_secs(60)
+            });
+            let (count, used) = minute.fold((0, 0), |(count, used), (_, it)| (count + 1, used + it));
+            prop_assert!(count <= requests, "{} of {} requests", count, requests);
+            prop_assert!(used <= u64::from(tokens), "{} of {} tokens", used, tokens);
+        }
+    }
+}
+
+/// When calls were made, and what each has used of the limit for good; in the end all of the limits
+/// must be there again.
+async fn many(callers: &[Caller], limits: Limits) -> Vec<(Instant, u64)> {
+    let state = AccountState::new(limits);
+    let most = u64::from(limits.tokens_per_minute.unwrap().get());
+    let made: Arc<Mutex<Vec<(Instant, u64)>>> = Arc::default();
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in callers.iter().copied() {
+        tokio::time::sleep(Duration::from_secs(caller.pause)).await;
+        let (state, made) = (state.clone(), made.clone());
+        tasks.spawn(async move {
+            let call = async {
+                let mut leave = admit(&state, ask(caller.estimate, 0), ENDLESS).await.unwrap();
+                let at = Instant::now();
+                let fits = caller.estimate.min(most);
+                let note = |used: u64| made.lock().unwrap().push((at, used));
+                match caller.end {
+                    End::Used(seconds) => {
+                        tokio::time::sleep(Duration::from_secs(seconds)).await;
+                        leave.used(&usage(caller.really, 0));
+                        note(caller.really.min(fits));
+                    }
+                    End::Refused => {
+                        leave.used_nothing();
+                        note(0);
+                    }
+                    End::NotMade => leave.not_made(),
+                    End::Gone(_) => {
+                        note(fits);
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            match caller.end {
+                End::Gone(seconds) => {
+                    drop(tokio::time::timeout(Duration::from_secs(seconds), call).await)
+                }
+                End::Used(_) | End::Refused | End::NotMade => call.await,
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(state.load(), 0);
+    tokio::time::advance(Duration::from_secs(15 * 60)).await;
+    let leaves: Vec<_> =
+        (0..limits.concurrent.unwrap().get().min(limits.requests_per_minute.unwrap().get()))
+            .map(|number| at_once(&state, ask(if number == 0 { most } else { 0 }, 0)))
+            .collect();
+    assert!(leaves.iter().all(Option::is_some), "all of it is there again");
+    drop(leaves);
+    std::mem::take(&mut *made.lock().unwrap())
 }

@@ -15,6 +15,11 @@ impl Roster {
             let sum = most.reduce(|a, b| Some(a?.saturating_add(b?)))?;
             Some((ProviderName::new(name).ok()?, sum?))
         });
+        // An agent may run on one account alone.
+        let accounts = settings.accounts().into_iter().filter_map(|(name, account)| {
+            let name = ProviderName::new(name).ok().filter(|name| name.parent().is_some())?;
+            Some((name, account.limits.concurrent?))
+        });
         let agents = self
             .members
             .iter()
@@ -22,7 +27,7 @@ impl Roster {
         LimitPolicy {
             global: settings.limits.concurrent,
             per_project: settings.limits.per_project,
-            providers: providers.collect(),
+            providers: providers.chain(accounts).collect(),
             agents: agents.collect(),
         }
     }
