@@ -80,10 +80,13 @@ impl Passing {
     /// `idle`: how long the provider may say nothing.
     pub(super) fn new(
         body: reqwest::Body,
-        call: Option<Call>,
+        mut call: Option<Call>,
         idle: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        if let Some(call) = call.as_mut().filter(|_| body.is_end_stream()) {
+            call.ended();
+        }
         Self { body, call, idle, silence: Box::pin(sleep(idle)), is_waiting: false, clock }
     }
 
@@ -117,8 +120,14 @@ impl Passing {
                 return Poll::Ready(None);
             }
         };
-        if let (Some(call), Some(bytes)) = (&mut self.call, frame.data_ref()) {
-            call.read(bytes);
+        if let Some(call) = &mut self.call {
+            if let Some(bytes) = frame.data_ref() {
+                call.read(bytes);
+            }
+            // Nobody asks a body for more that has said that nothing follows.
+            if self.body.is_end_stream() {
+                call.ended();
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }

@@ -4,7 +4,7 @@ use crate::{
     answers::{CHAT, GEMINI, MESSAGES, WHOLE},
     client::Answer,
     rig::{KEY, NOW, Rig, grant, name},
-    upstream::{Step, Upstream, whole},
+    upstream::{Step, Upstream, stream, whole},
 };
 use orchestrator_core::{
     ledger::{Payer, Rule, ScopeKind, Unit, Window},
@@ -158,6 +158,25 @@ async fn an_open_breaker_answers_in_the_words_of_each_provider() {
         assert_eq!(refused.json().pointer(kind_of_error).unwrap(), expected);
         assert!(String::from_utf8(refused.body).unwrap().contains("ORC-0562"));
         assert_eq!(rig.upstream.seen().len(), 5, "nothing went out");
+    }
+}
+
+#[tokio::test]
+async fn one_good_answer_of_either_form_lets_the_breaker_forget() {
+    for good in [
+        whole("200 OK", "", WHOLE[1].2.as_bytes()),
+        stream([WHOLE[1].2.as_bytes()]),
+        whole("200 OK", "", b""),
+    ] {
+        let rig = impatient(&[("openai", Limits::default())]).await;
+        for _ in 0..2 {
+            for _ in 0..4 {
+                rig.upstream.next(whole("500 Oops", "", b"{}"));
+                assert_eq!(chat(&rig, &["openai"]).await.status, 500);
+            }
+            rig.upstream.next(good.clone());
+            assert_eq!(chat(&rig, &["openai"]).await.status, 200);
+        }
     }
 }
 
