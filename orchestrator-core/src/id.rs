@@ -27,6 +27,15 @@ fn is_name(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
+const PROVIDER_RULE: &str = "use 1 to 64 letters, digits, `-` or `_`, starting with a letter or a digit; of an account, two such names with a dot between them";
+
+fn is_provider(text: &str) -> bool {
+    match text.split_once('.') {
+        Some((provider, account)) => is_name(provider) && is_name(account),
+        None => is_name(text),
+    }
+}
+
 const TASK_RULE: &str = "use 1 to 64 letters, digits, `-` or `_`, starting with a letter or a digit; suffixes such as `:3` are the engine's";
 
 fn is_task_name(text: &str) -> bool {
@@ -147,8 +156,9 @@ text_id!(
     AgentName, "agent name", is_name, NAME_RULE
 );
 text_id!(
-    /// The name of a provider: a `[providers]` entry or a built-in kind.
-    ProviderName, "provider name", is_name, NAME_RULE
+    /// The name of a provider: a `[providers]` entry or a built-in kind. Of one of several accounts
+    /// of a provider, both names: `lab.first`.
+    ProviderName, "provider name", is_provider, PROVIDER_RULE
 );
 text_id!(
     /// The name of a workflow or template.
@@ -191,6 +201,18 @@ impl ProviderName {
     /// The provider that is named like an agent: for agents of which nothing else is known.
     pub(crate) fn of(agent: &AgentName) -> Self {
         Self(agent.0.clone())
+    }
+
+    /// The provider whose account this is, `lab` of `lab.first`; `None` of a name without a dot.
+    pub fn parent(&self) -> Option<Self> {
+        let (provider, _) = self.0.split_once('.')?;
+        Some(Self(provider.into()))
+    }
+
+    /// Whether calls for `wanted` may go to this account: it is the one, or one of that provider's.
+    pub fn serves(&self, wanted: &Self) -> bool {
+        let below = self.0.strip_prefix(&*wanted.0);
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 }
 
@@ -318,6 +340,26 @@ mod tests {
         }
         for bad in ["", "-a", "a b", "a/b", "é", &"x".repeat(65), "a.b"] {
             assert!(TaskName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn accounts_have_the_name_of_their_provider_and_one_of_their_own() {
+        let name = |text: &str| ProviderName::new(text).unwrap();
+        let (lab, first) = (name("lab"), name("lab.first"));
+        assert_eq!((lab.parent(), first.parent()), (None, Some(lab.clone())));
+        for (account, wanted, expected) in [
+            (&first, &lab, true),
+            (&first, &first, true),
+            (&lab, &lab, true),
+            (&lab, &first, false),
+            (&name("lab2.first"), &lab, false),
+            (&name("labs"), &lab, false),
+        ] {
+            assert_eq!(account.serves(wanted), expected, "{account} {wanted}");
+        }
+        for bad in ["lab.", ".first", "a.b.c", "lab..first", "lab.-x", &"x".repeat(65)] {
+            assert!(ProviderName::new(bad).is_err(), "{bad}");
         }
     }
 

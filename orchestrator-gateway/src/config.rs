@@ -112,6 +112,12 @@ pub struct Limits {
     /// The most tokens in a minute, in and out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<NonZeroU32>,
+    /// The most tokens of prompts in a minute; those that a cache serves do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens_per_minute: Option<NonZeroU32>,
+    /// The most tokens of answers in a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens_per_minute: Option<NonZeroU32>,
     /// The most requests at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent: Option<NonZeroU32>,

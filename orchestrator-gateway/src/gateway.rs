@@ -10,10 +10,10 @@ pub use check::KeyCheck;
 pub use metering::Completion;
 
 use crate::{
-    Client, Delta, GatewayError, ProviderConfig, Request, budget::Budget, prices::PriceTable,
-    provider::Sink,
+    Client, Delta, GatewayError, ProviderConfig, Request, balance::Balance, budget::Budget,
+    limits::AccountState, prices::PriceTable, provider::Sink,
 };
-use account::Account;
+use account::{Account, Ended};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::ProviderName,
@@ -26,13 +26,16 @@ use tracing::{Instrument, field::Empty};
 
 /// Every configured provider, ready to be called.
 ///
-/// A call waits for the provider's limits, is refused while its circuit breaker is open, and ends
-/// with what it used and cost. Dropping the future of a call drops its request.
+/// A call waits for the account's limits, is refused while its circuit breaker is open, and ends
+/// with what it used and cost. Where a provider has several accounts (`lab.first`, `lab.second`), a
+/// call for `lab` goes to the one that is best for it, and on to the next when that one refuses it at
+/// no cost. Dropping the future of a call drops its request.
 #[derive(Debug)]
 pub struct Gateway {
     accounts: BTreeMap<ProviderName, Account>,
     prices: PriceTable,
     budget: Option<Budget>,
+    balance: Balance,
 }
 
 impl Gateway {
@@ -52,7 +55,7 @@ impl Gateway {
                 return Err(GatewayError::Duplicate(config.name.to_string()));
             }
         }
-        Ok(Self { accounts, prices, budget: None })
+        Ok(Self { accounts, prices, budget: None, balance: Balance::default() })
     }
 
     /// The same under `budget`: no call is made that its ledger has not let pass.
@@ -62,7 +65,13 @@ impl Gateway {
         self
     }
 
-    /// The names of the providers, in order.
+    /// The limits and the breaker of an account, for others that call it in this process: see
+    /// [`Upstream::with_state`](crate::front::Upstream::with_state).
+    pub fn account_state(&self, account: &ProviderName) -> Option<AccountState> {
+        self.accounts.get(account).map(|account| account.state.clone())
+    }
+
+    /// The names of the accounts, in order.
     pub fn providers(&self) -> impl Iterator<Item = &ProviderName> {
         self.accounts.keys()
     }
@@ -93,13 +102,46 @@ impl Gateway {
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
     ) -> Result<Completion, Failure> {
-        let provider = &payer.account;
-        let Some(account) = self.accounts.get(provider) else {
+        let wanted = &payer.account;
+        let mut left = self.accounts_of(wanted);
+        let mut failed: Option<Failure> = None;
+        while let Some(account) = self.choose(&mut left, payer, request, now()) {
+            let mut payer = payer.clone();
+            payer.account = account.name.clone();
+            if payer.account != *wanted {
+                sink(Delta::Account(payer.account.clone()));
+            }
+            let Ended { failure, may_move } =
+                match self.complete_at(account, &payer, request, now, sink).await {
+                    Ok(completion) => return Ok(completion),
+                    Err(ended) => ended,
+                };
+            if may_move && !left.is_empty() {
+                let told = format!("{failure}; the call goes to another account");
+                tracing::warn!(account = %account.name, %failure, "goes to another account");
+                sink(Delta::Warning(told));
+            } else if !may_move {
+                return Err(failure);
+            }
+            failed = Some(account::the_better(failed, failure));
+        }
+        Err(failed.unwrap_or_else(|| {
             let message = format!(
-                "cannot call provider `{provider}`: it is not configured; add [providers.{provider}]"
+                "cannot call provider `{wanted}`: it is not configured; add [providers.{wanted}]"
             );
-            return Err(Failure::new(ErrorClass::InvalidRequest, message));
-        };
+            Failure::new(ErrorClass::InvalidRequest, message)
+        }))
+    }
+
+    /// The same at one account.
+    async fn complete_at(
+        &self,
+        account: &Account,
+        payer: &Payer,
+        request: &Request,
+        now: &(dyn Fn() -> Timestamp + Sync),
+        sink: &mut Sink<'_>,
+    ) -> Result<Completion, Ended> {
         // Names: OpenTelemetry semantic conventions for generative AI.
         let span = tracing::info_span!(
             "chat",
@@ -128,11 +170,11 @@ impl Gateway {
         request: &Request,
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
-    ) -> Result<Completion, Failure> {
+    ) -> Result<Completion, Ended> {
         let provider = &payer.account;
-        let leave = account.throttle.admit(request.estimated_tokens()).await;
-        account.admit(provider, now())?;
-        let (held, request, started) = self.reserve(account, payer, request, now, sink).await?;
+        let mut leave = account.admit(&account::ask(request), now, sink).await?;
+        let reserved = self.reserve(account, payer, request, now, sink).await;
+        let (held, request, started) = reserved.inspect_err(|_| leave.not_made())?;
         let request = request.as_ref();
         let mut held = held;
         let result = {
@@ -144,7 +186,7 @@ impl Gateway {
             };
             account.provider.complete(request, now, &mut told).await
         };
-        account.outcome(&result, now());
+        account.outcome(&mut leave, &request.model, &result, now());
         if let Some(hold) = held {
             let end =
                 self.settlement(account, payer, &request.model, &result, started, hold.worst());
@@ -163,9 +205,7 @@ impl Gateway {
         };
         match result {
             Ok(response) => {
-                if let Some(usage) = &response.usage {
-                    leave.used(usage.total().0);
-                } else {
+                if response.usage.is_none() {
                     tracing::warn!(%provider, model = request.model, "the server counted no tokens: what the call cost is unknown");
                 }
                 let cost = match &response.usage {
@@ -183,9 +223,9 @@ impl Gateway {
                 })
             }
             Err(broken) => {
+                let may_move = account::moves(&broken);
                 let mut failure = broken.failure;
                 if let Some(used) = broken.used {
-                    leave.used(used.usage.total().0);
                     let cost = if used.is_final {
                         price(&used.usage)
                     } else {
@@ -193,7 +233,7 @@ impl Gateway {
                     };
                     failure.spend.push(spend(Some(used.usage), cost));
                 }
-                Err(failure)
+                Err(Ended { failure, may_move })
             }
         }
     }

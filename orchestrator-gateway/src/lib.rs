@@ -46,6 +46,7 @@
 //! # }
 //! ```
 
+mod balance;
 pub mod budget;
 mod config;
 mod error;
@@ -63,6 +64,7 @@ mod transport;
 pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};
 pub use error::GatewayError;
 pub use gateway::{Completion, Gateway, KeyCheck};
+pub use limits::AccountState;
 pub use provider::{
     Arguments, Author, Counted, Delta, Image, Message, Opaque, Part, Request, Sink, Stop, Tool,
     ToolCall, ToolChoice, ToolResult, WireFormat,

@@ -77,8 +77,8 @@ pub(crate) fn rules(settings: &Settings) -> Vec<Rule> {
     add(project, None, Window::Day, Unit::Tokens, all.tokens_per_day);
     add(project, None, Window::Month, Unit::Tokens, all.tokens_per_month);
     let agents = settings.agents.iter().map(|(name, it)| (ScopeKind::Agent, name, it.budget));
-    let accounts =
-        settings.providers.iter().map(|(name, it)| (ScopeKind::Account, name, it.budget));
+    let accounts = settings.accounts();
+    let accounts = accounts.iter().map(|(name, it)| (ScopeKind::Account, name, it.budget));
     for (of, name, budget) in agents.chain(accounts) {
         let name = Some(name.as_str());
         add(of, name, Window::Day, Unit::Usd, usd(budget.usd_per_day));
@@ -124,6 +124,17 @@ mod tests {
                 hard(ScopeKind::Agent, Window::Month, Unit::Usd, 7_000_000).named("dev"),
                 hard(ScopeKind::Account, Window::Day, Unit::Requests, 3).named("lab"),
                 hard(ScopeKind::Account, Window::Hours(168), Unit::Tokens, 8).named("lab"),
+            ],
+        );
+        // Each account has the budget of its provider, but for what it sets itself.
+        let accounts = json!({ "a": {}, "b": { "budget": { "usd-per-day": "9" } } });
+        check(
+            json!({
+                "providers": { "lab": { "budget": { "usd-per-day": "3" }, "accounts": accounts } },
+            }),
+            &[
+                hard(ScopeKind::Account, Window::Day, Unit::Usd, 3_000_000).named("lab.a"),
+                hard(ScopeKind::Account, Window::Day, Unit::Usd, 9_000_000).named("lab.b"),
             ],
         );
     }

@@ -120,7 +120,8 @@ impl<'a> Conversation<'a> {
             }
             None => {
                 if watch.sent > 0 {
-                    let line = self.gateway.dropped(&self.payer.account, self.model(), watch.usage);
+                    let account = watch.account.as_ref().unwrap_or(&self.payer.account);
+                    let line = self.gateway.dropped(account, self.model(), watch.usage);
                     books::add(&mut self.spend, line);
                 }
                 let message = format!("the call of model `{}` was cancelled", self.model());

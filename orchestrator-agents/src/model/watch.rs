@@ -1,6 +1,7 @@
 //! An answer as it arrives, for whoever watches: lines into the log, tokens into the progress.
 
 use orchestrator_core::{
+    id::ProviderName,
     port::{AttemptHost, LogLine, LogStream, Progress},
     usage::{Cost, TokenCount, Usage},
 };
@@ -20,15 +21,23 @@ pub(super) struct Watch<'a> {
     pub(super) usage: Usage,
     /// Requests that went out.
     pub(super) sent: u32,
+    /// The account that is called, when it is one of several.
+    pub(super) account: Option<ProviderName>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(host: &'a dyn AttemptHost, before: (Usage, Cost)) -> Self {
-        Self { host, before, line: String::new(), bytes: 0, usage: Usage::default(), sent: 0 }
+        let (usage, account) = (Usage::default(), None);
+        Self { host, before, line: String::new(), bytes: 0, usage, sent: 0, account }
     }
 
     pub(super) fn take(&mut self, delta: Delta) {
         let doing = match delta {
+            Delta::Account(account) => {
+                // Whatever was sent to another account before was refused at no cost.
+                (self.account, self.sent) = (Some(account), 0);
+                return;
+            }
             Delta::Sent => {
                 self.sent += 1;
                 "waiting for the model"

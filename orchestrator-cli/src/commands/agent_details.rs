@@ -44,6 +44,11 @@ fn print(console: &Console, details: &views::AgentDetails) -> Result<(), Failure
     sheet.field("agent", agent.name.clone());
     sheet.field("role", agent.role.clone());
     sheet.field("provider", agent.provider.clone());
+    let accounts = agent.accounts.iter().map(|account| match &account.reason {
+        Some(why) => format!("{} (no: {why})", account.name),
+        None => account.name.clone(),
+    });
+    sheet.field("accounts", accounts.collect::<Vec<_>>().join(", "));
     sheet.field("model", agent.model.clone());
     sheet.field("from", agent.source.clone());
     let ready = if agent.ready { "yes" } else { "no" };

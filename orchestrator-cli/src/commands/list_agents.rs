@@ -12,6 +12,7 @@ use crate::{
     runtime,
 };
 use clap::Args;
+use orchestrator_service::views::AgentView;
 
 /// List the agents that tasks can name, and whether each can work here
 #[derive(Debug, Args)]
@@ -45,7 +46,7 @@ impl ListAgents {
             table.row(vec![
                 agent.name.as_str().into(),
                 agent.role.as_str().into(),
-                agent.provider.as_str().into(),
+                provider(agent).into(),
                 agent.model.as_deref().unwrap_or("-").into(),
                 agent.source.as_str().into(),
                 ready(agent.ready, agent.reason.as_deref()),
@@ -56,6 +57,15 @@ impl ListAgents {
         }
         listing::tail(console, "agents", agents.items.is_empty(), agents.next.as_deref());
         Ok(Exit::Done)
+    }
+}
+
+/// The provider, with the number of its accounts where there are several.
+fn provider(agent: &AgentView) -> String {
+    match agent.accounts.len() {
+        0 => agent.provider.clone(),
+        1 => format!("{} (1 account)", agent.provider),
+        count => format!("{} ({count} accounts)", agent.provider),
     }
 }
 

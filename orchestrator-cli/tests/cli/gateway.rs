@@ -19,7 +19,7 @@ fn answer() -> Reply {
 }
 
 /// Posts a question to the gateway; returns the status and the body.
-fn ask(url: &str, token: &str, model: &str) -> (u16, String) {
+pub(crate) fn ask(url: &str, token: &str, model: &str) -> (u16, String) {
     let host = url.strip_prefix("http://").expect("a URL");
     let body = json!({
         "model": model, "max_tokens": 100, "stream": true,
@@ -40,7 +40,7 @@ fn ask(url: &str, token: &str, model: &str) -> (u16, String) {
     (status, text)
 }
 
-fn listening(document: &Value) -> (String, String) {
+pub(crate) fn listening(document: &Value) -> (String, String) {
     schemas::check(document);
     let part = |name: &str| document[name].as_str().expect("text").to_owned();
     (part("url"), part("token"))

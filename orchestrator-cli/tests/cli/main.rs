@@ -1,6 +1,7 @@
 //! The command line as a person or a script meets it: the real binary, an empty home, a project of
 //! its own for each test.
 
+mod accounts;
 mod bad_input;
 mod budgets;
 mod commands;

@@ -20,7 +20,8 @@ pub struct Payer {
     pub attempt: Option<AttemptNumber>,
     /// The agent.
     pub agent: Option<AgentName>,
-    /// The account that is called: the name of its entry in `[providers]`.
+    /// The account that is called: the name of its entry in `[providers]`. For a provider with several
+    /// accounts whoever asks names the provider, and the gateway the account that it chose.
     pub account: ProviderName,
     /// The model that is called.
     pub model: String,

@@ -25,7 +25,7 @@ pub enum ScopeKind {
     Task,
     /// An agent of a project.
     Agent,
-    /// An account at a provider: an entry of `[providers]`.
+    /// An account at a provider: an entry of `[providers]`, or one of its accounts.
     Account,
 }
 

@@ -4,6 +4,7 @@ mod body;
 mod reset;
 
 pub(crate) use body::{ErrorBody, scrub};
+pub(crate) use reset::{duration, from_date, from_epoch};
 
 use crate::provider::Endpoint;
 use orchestrator_core::{
@@ -21,6 +22,19 @@ pub(crate) fn from_answer(
     body: &ErrorBody,
     now: Timestamp,
 ) -> Failure {
+    let (class, retry_at) = judge(status, headers, body, now);
+    let mut failure = Failure::new(class, message(endpoint, model, status, class, body, retry_at));
+    failure.retry_at = retry_at;
+    failure
+}
+
+/// What an answer of `status` means, and from when on another try makes sense.
+pub(crate) fn judge(
+    status: u16,
+    headers: &HeaderMap,
+    body: &ErrorBody,
+    now: Timestamp,
+) -> (ErrorClass, Option<Timestamp>) {
     let class = classify(status, body);
     let retry_at = match class {
         ErrorClass::RateLimited | ErrorClass::QuotaExhausted => {
@@ -29,9 +43,7 @@ pub(crate) fn from_answer(
         ErrorClass::Overloaded | ErrorClass::Transient => reset::after_outage(headers, body, now),
         _ => None,
     };
-    let mut failure = Failure::new(class, message(endpoint, model, status, class, body, retry_at));
-    failure.retry_at = retry_at;
-    failure
+    (class, retry_at)
 }
 
 /// The failure that an error in the middle of a stream, or in an answer of status 200, means.

@@ -96,16 +96,16 @@ fn in_seconds(now: Timestamp, seconds: f64) -> Option<Timestamp> {
     Some(now.after(Duration::try_from_secs_f64(seconds).ok()?))
 }
 
-fn from_epoch(seconds: f64) -> Option<Timestamp> {
+pub(crate) fn from_epoch(seconds: f64) -> Option<Timestamp> {
     in_seconds(Timestamp(0), seconds)
 }
 
-fn from_date(at: jiff::Timestamp) -> Option<Timestamp> {
+pub(crate) fn from_date(at: jiff::Timestamp) -> Option<Timestamp> {
     u64::try_from(at.as_millisecond()).ok().map(Timestamp)
 }
 
 /// Reads `1s`, `6m0s`, `250ms`, `1h2m3.5s`.
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
     if rest.is_empty() {

@@ -3,11 +3,13 @@
 use super::call::Call;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use orchestrator_core::port::Clock;
 use std::{
     error::Error,
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -71,12 +73,27 @@ pub(super) struct Passing {
     silence: Pin<Box<Sleep>>,
     /// The silence is being measured.
     is_waiting: bool,
+    clock: Arc<dyn Clock>,
 }
 
 impl Passing {
     /// `idle`: how long the provider may say nothing.
-    pub(super) fn new(body: reqwest::Body, call: Option<Call>, idle: Duration) -> Self {
-        Self { body, call, idle, silence: Box::pin(sleep(idle)), is_waiting: false }
+    pub(super) fn new(
+        body: reqwest::Body,
+        mut call: Option<Call>,
+        idle: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        if let Some(call) = call.as_mut().filter(|_| body.is_end_stream()) {
+            call.ended();
+        }
+        Self { body, call, idle, silence: Box::pin(sleep(idle)), is_waiting: false, clock }
+    }
+
+    fn broke(&mut self) {
+        if let Some(mut call) = self.call.take() {
+            call.broke(self.clock.now());
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -86,23 +103,31 @@ impl Passing {
                 self.silence.as_mut().reset(Instant::now() + self.idle);
             }
             ready!(self.silence.as_mut().poll(cx));
-            self.call = None;
+            self.broke();
             return Poll::Ready(Some(Err(Broken("the provider fell silent"))));
         }
         self.is_waiting = false;
         let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(_)) => {
-                self.call = None;
+                self.broke();
                 return Poll::Ready(Some(Err(Broken("the provider broke its answer off"))));
             }
             None => {
-                self.call = None;
+                if let Some(mut call) = self.call.take() {
+                    call.ended();
+                }
                 return Poll::Ready(None);
             }
         };
-        if let (Some(call), Some(bytes)) = (&mut self.call, frame.data_ref()) {
-            call.read(bytes);
+        if let Some(call) = &mut self.call {
+            if let Some(bytes) = frame.data_ref() {
+                call.read(bytes);
+            }
+            // Nobody asks a body for more that has said that nothing follows.
+            if self.body.is_end_stream() {
+                call.ended();
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }

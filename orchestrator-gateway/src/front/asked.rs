@@ -52,6 +52,18 @@ impl Asked {
     /// The most tokens that the answer may have: `most_by_default` when the request does not say,
     /// times the answers that it asks for.
     pub(super) fn most_output(&self, format: Format, most_by_default: u64) -> u64 {
+        let (each, answers) = self.bounds(format);
+        each.unwrap_or(most_by_default).saturating_mul(answers)
+    }
+
+    /// The same, when the request says it.
+    pub(super) fn bound(&self, format: Format) -> Option<u64> {
+        let (each, answers) = self.bounds(format);
+        each.map(|each| each.saturating_mul(answers))
+    }
+
+    /// The most tokens of one answer, and how many answers there are.
+    fn bounds(&self, format: Format) -> (Option<u64>, u64) {
         let generation = self.generation.as_ref();
         let (limits, answers) = match format {
             Format::Messages => ([self.max_tokens.0, None], None),
@@ -62,8 +74,7 @@ impl Asked {
                 generation.and_then(|of| of.candidate_count.0),
             ),
         };
-        let each = limits.into_iter().flatten().max().unwrap_or(most_by_default);
-        each.saturating_mul(answers.unwrap_or(1).max(1))
+        (limits.into_iter().flatten().max(), answers.unwrap_or(1).max(1))
     }
 
     /// Whether it asks for terms under which the price table does not hold: another service tier

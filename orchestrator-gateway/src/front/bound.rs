@@ -72,6 +72,13 @@ fn most_input(body: &[u8], context: u64) -> u64 {
     bytes.saturating_add(pictures * PICTURE_TOKENS).saturating_add(beyond)
 }
 
+/// How many pictures a body has.
+pub(super) fn pictures(body: &[u8]) -> u64 {
+    let Some(marks) = &*MARKS else { return 0 };
+    let marks = marks.find_iter(body);
+    marks.filter(|mark| mark.pattern().as_usize() < PICTURES.len()).map(|_| 1).sum()
+}
+
 /// Whether a body may ask a cache to keep something for an hour. What is escaped might.
 fn writes(format: Format, body: &[u8]) -> CacheWrites {
     let has = |text: &str| memchr::memmem::find(body, text.as_bytes()).is_some();

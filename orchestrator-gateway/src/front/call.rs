@@ -2,10 +2,12 @@
 
 use super::{FrontEvent, FrontObserver, SettledAs, admit::Hold, upstream::Upstream};
 use crate::{
+    limits::Leave,
     meter::{Meter, Reading},
     prices::PriceTable,
 };
 use orchestrator_core::{
+    error::ErrorClass,
     ledger::{Amounts, Payer},
     money::MicroUsd,
     port::Settlement,
@@ -28,6 +30,7 @@ enum Stage {
 /// is final, and otherwise by all that it holds.
 pub(super) struct Call {
     hold: Hold,
+    leave: Leave,
     stage: Stage,
     meter: Meter,
     status: Option<u16>,
@@ -48,13 +51,13 @@ pub(super) struct Context {
 }
 
 impl Call {
-    pub(super) fn new(hold: Hold, meter: Meter, of: Context) -> Self {
+    pub(super) fn new((leave, hold): (Leave, Hold), meter: Meter, of: Context) -> Self {
         of.observer.told(FrontEvent::Admitted {
             call: hold.id().clone(),
             payer: of.payer.clone(),
             worst: of.worst,
         });
-        Self { hold, stage: Stage::Free, meter, status: None, of }
+        Self { hold, leave, stage: Stage::Free, meter, status: None, of }
     }
 
     pub(super) fn span(&self) -> &Span {
@@ -69,6 +72,32 @@ impl Call {
     /// Nothing was sent after all.
     pub(super) fn not_sent(&mut self) {
         self.stage = Stage::Free;
+        self.leave.not_made();
+    }
+
+    /// The provider does not answer, or no further.
+    pub(super) fn broke(&mut self, now: Timestamp) {
+        self.leave.failed(now);
+    }
+
+    /// The provider has answered to the end.
+    pub(super) fn ended(&mut self) {
+        self.leave.went_well();
+    }
+
+    /// The provider has refused, by that class; what it tells of a time is the account's to know.
+    pub(super) fn refused(
+        &mut self,
+        class: ErrorClass,
+        retry_at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        self.leave.used_nothing();
+        self.of.upstream.state.refused(&self.of.payer.model, class, retry_at, now);
+        match class {
+            ErrorClass::Transient | ErrorClass::Overloaded => self.leave.failed(now),
+            _ => self.leave.went_well(),
+        }
     }
 
     /// The head of the answer is here. What is no success costs nothing.
@@ -123,6 +152,7 @@ impl Drop for Call {
         }
         if reading.is_final {
             let used = reading.usage;
+            self.leave.used(&used);
             span.record(
                 "gen_ai.usage.input_tokens",
                 (used.input + used.cache_read + used.cache_write).0,

@@ -15,8 +15,9 @@ use std::sync::Arc;
 pub struct Grant {
     /// Who pays. The account and the model are those of each call.
     pub payer: Payer,
-    /// The accounts that may be called; of those that speak what is asked for, the first is.
-    /// Default: none.
+    /// The accounts that may be called; of those that speak what is asked for, the first is. The name
+    /// of a provider stands for all of its accounts. Where the first is one of several of a provider,
+    /// calls are shared among those of them that are here. Default: none.
     pub accounts: Vec<ProviderName>,
     /// The models that may be called, by the names that requests use; `*` stands for any text.
     /// Default: none.

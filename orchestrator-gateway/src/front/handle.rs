@@ -5,8 +5,8 @@ use super::{
     admit::Admission,
     answer::{Answer, Passing},
     asked::Asked,
-    bound::worst,
     call::{Call, Context},
+    calling::Asking,
     config::FrontConfig,
     credential, grant,
     header::{self, RUN_HEADER},
@@ -15,18 +15,24 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    budget::BudgetError,
-    meter::{Format, Meter},
+    balance::Balance,
+    failure::{ErrorBody, judge},
+    limits::Ask,
     transport::{Outgoing, PassError, pass},
 };
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, header as names, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use orchestrator_core::ledger::{Amounts, Payer};
+use orchestrator_core::{
+    error::ErrorClass,
+    id::ProviderName,
+    ledger::{Amounts, Payer},
+    port::Clock,
+};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::timeout;
-use tracing::{Instrument, field::Empty};
+use tracing::field::Empty;
 
 /// The most bytes of a model's name.
 const MAX_MODEL: usize = 200;
@@ -45,6 +51,7 @@ pub(super) struct Shared {
     pub(super) config: FrontConfig,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     pub(super) admission: Arc<Admission>,
+    pub(super) balance: Balance,
 }
 
 /// Answers one request. It always has an answer.
@@ -97,14 +104,16 @@ impl Shared {
         let grant = self.grant(parts).await?;
         *payer = Some(grant.payer.clone());
         check_run(&grant, &parts.headers)?;
-        let upstream = self.upstream(route.api, &grant)?;
+        let mut upstreams = self.upstreams(route.api, &grant)?;
         let body = read(&parts.headers, body, &self.config.limits).await?;
         let (format, asked, model) = match &route.kind {
             RouteKind::List(model) => {
                 if let Some(model) = model {
                     check_model(&grant, model)?;
                 }
-                return self.pass_free(&upstream, route, parts, body, &grant.payer).await;
+                let model = model.as_deref().unwrap_or_default();
+                let mut of = grant.payer.clone();
+                return self.pass_free(&mut upstreams, (route, parts, body), model, &mut of).await;
             }
             RouteKind::Call(format, model) => (Some(*format), Asked::read(&body), model),
             RouteKind::Ask(model) => (None, Asked::read(&body), model),
@@ -113,24 +122,16 @@ impl Shared {
         let model = model.as_ref().or(asked.model.as_ref());
         let model = model.ok_or_else(|| Refused::BadBody("it names no `model`".into()))?;
         check_model(&grant, model)?;
-        let mut of = grant.payer.clone();
-        (of.account, of.model) = (upstream.name.clone(), model.clone());
-        *payer = Some(of.clone());
         let Some(format) = format else {
-            return self.pass_free(&upstream, route, parts, body, &of).await;
+            let mut of = grant.payer.clone();
+            of.model.clone_from(model);
+            let passed = self.pass_free(&mut upstreams, (route, parts, body), model, &mut of).await;
+            *payer = Some(of);
+            return passed;
         };
-        let asking = (format, &asked, &body[..], &parts.headers);
-        let config = &self.config;
-        let worst = worst(asking, (&upstream, model), &config.prices, &config.limits);
-        let rules = grant.rules.clone();
-        let held = self.admission.admit(of.clone(), worst, rules).await;
-        let hold = held.map_err(|error| match error {
-            BudgetError::Refused(limit) => Refused::Limit(limit),
-            BudgetError::Ledger(error) => Refused::Ledger(error),
-        })?;
-        let context = self.context(&upstream, of, worst, asked.is_priced_otherwise());
-        let call = Call::new(hold, Meter::new(format), context);
-        self.pass(&upstream, route, parts, body, (call, format)).await
+        let (grant, asked) = (&*grant, &asked);
+        let asking = Asking { route, parts, grant, format, asked, model, body };
+        self.call(upstreams, &asking, payer).await
     }
 
     /// The grant of the request's token.
@@ -144,15 +145,29 @@ impl Shared {
         Ok(grant)
     }
 
-    /// The first account of the grant that speaks `api`.
-    fn upstream(&self, api: Api, grant: &Grant) -> Result<Arc<Upstream>, Refused> {
-        let named = grant.accounts.iter().find_map(|account| {
-            self.upstreams.iter().find(|upstream| upstream.api == api && upstream.name == *account)
+    /// The accounts of the grant for `api`: the first that speaks it, with the others of the same
+    /// provider.
+    fn upstreams(&self, api: Api, grant: &Grant) -> Result<Vec<Arc<Upstream>>, Refused> {
+        let of_api = || self.upstreams.iter().filter(|upstream| upstream.api == api);
+        let named = grant
+            .accounts
+            .iter()
+            .find_map(|account| of_api().find(|upstream| upstream.name.serves(account)));
+        let Some(first) = named else {
+            return Err(Refused::NotGranted(grant::no_account(api)));
+        };
+        let provider = first.name.parent();
+        let is_granted = |name: &ProviderName| grant.accounts.iter().any(|it| name.serves(it));
+        let others = of_api().filter(|upstream| {
+            upstream.name != first.name
+                && provider.is_some()
+                && upstream.name.parent() == provider
+                && is_granted(&upstream.name)
         });
-        named.cloned().ok_or_else(|| Refused::NotGranted(grant::no_account(api)))
+        Ok([first].into_iter().chain(others).cloned().collect())
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         upstream: &Arc<Upstream>,
         payer: Payer,
@@ -185,74 +200,55 @@ impl Shared {
         }
     }
 
-    /// Passes a call on. Dropping the future drops the request and settles the call.
-    async fn pass(
-        &self,
-        upstream: &Upstream,
-        route: &Route,
-        parts: &Parts,
-        body: Bytes,
-        (mut call, format): (Call, Format),
-    ) -> Result<Response<Answer>, Refused> {
-        call.sent();
-        let sending = pass(&self.config.client, outgoing(upstream, route, parts, body));
-        let response = match sending.instrument(call.span().clone()).await {
-            Ok(response) => response,
-            Err(error) => {
-                call.span().record("error.type", "transient");
-                if matches!(error, PassError::NotSent(_)) {
-                    call.not_sent();
-                }
-                return Err(unanswered(upstream, error));
-            }
-        };
-        call.answered(response.status());
-        let encoding = response.headers().get(names::CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| encoding != "identity") {
-            call.is_blind(Meter::blind(format));
-        }
-        hand_back(upstream, response, Some(call)).await
-    }
-
-    /// Passes a request on that costs nothing.
+    /// Passes a request on that costs nothing, to one of `upstreams`.
     async fn pass_free(
         &self,
-        upstream: &Upstream,
-        route: &Route,
-        parts: &Parts,
-        body: Bytes,
-        payer: &Payer,
+        upstreams: &mut Vec<Arc<Upstream>>,
+        (route, parts, body): (&Route, &Parts, Bytes),
+        model: &str,
+        payer: &mut Payer,
     ) -> Result<Response<Answer>, Refused> {
-        let sent = pass(&self.config.client, outgoing(upstream, route, parts, body)).await;
-        let response = sent.map_err(|error| unanswered(upstream, error))?;
-        let mut payer = payer.clone();
+        let ask = Ask { model, input: 0, most_output: Some(0) };
+        let Some(upstream) = self.choose(upstreams, &ask, None) else {
+            return Err(Refused::NotGranted(grant::no_account(route.api)));
+        };
         payer.account = upstream.name.clone();
+        let sent = pass(&self.config.client, outgoing(&upstream, route, parts, body)).await;
+        let response = sent.map_err(|error| unanswered(&upstream, error))?;
         self.config.observer.told(FrontEvent::Passed {
-            payer,
+            payer: payer.clone(),
             path: parts.uri.path().to_owned(),
             status: response.status().as_u16(),
         });
-        hand_back(upstream, response, None).await
+        let (answer, _) = hand_back(&upstream, response, None, &self.config.clock).await?;
+        Ok(answer)
     }
 }
 
-/// The answer as the client gets it.
-async fn hand_back(
+/// The answer as the client gets it, and the class of an error that it is.
+pub(super) async fn hand_back(
     upstream: &Upstream,
     response: Response<reqwest::Body>,
     call: Option<Call>,
-) -> Result<Response<Answer>, Refused> {
+    clock: &Arc<dyn Clock>,
+) -> Result<(Response<Answer>, Option<ErrorClass>), Refused> {
     let (head, body) = response.into_parts();
     let idle = upstream.timeouts.idle;
+    let mut refused = None;
     let body = if head.status.is_success() {
-        Answer::Passing(Box::new(Passing::new(body, call, idle)))
+        Answer::Passing(Box::new(Passing::new(body, call, idle, clock.clone())))
     } else {
-        drop(call);
         let whole = timeout(idle, Limited::new(body, MAX_ERROR).collect()).await;
         let whole = match whole {
             Ok(Ok(whole)) => whole.to_bytes(),
             _ => return Err(Refused::Unreachable("its error was cut off".into())),
         };
+        if let Some(mut call) = call {
+            let (error, now) = (ErrorBody::read(&whole), clock.now());
+            let (class, retry_at) = judge(head.status.as_u16(), &head.headers, &error, now);
+            call.refused(class, retry_at, now);
+            refused = Some(class);
+        }
         let holds = |key: &str| memchr::memmem::find(&whole, key.as_bytes()).is_some();
         if upstream.key().is_some_and(holds) {
             return Err(Refused::Leak);
@@ -262,10 +258,10 @@ async fn hand_back(
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = header::to_client(&head.headers, upstream.key());
-    Ok(answer)
+    Ok((answer, refused))
 }
 
-fn outgoing(upstream: &Upstream, route: &Route, parts: &Parts, body: Bytes) -> Outgoing {
+pub(super) fn outgoing(upstream: &Upstream, route: &Route, parts: &Parts, body: Bytes) -> Outgoing {
     let mut headers = header::to_upstream(&parts.headers);
     upstream.sign(&mut headers);
     let query = credential::without_credentials(parts.uri.query());
@@ -278,7 +274,7 @@ fn outgoing(upstream: &Upstream, route: &Route, parts: &Parts, body: Bytes) -> O
     }
 }
 
-fn unanswered(upstream: &Upstream, error: PassError) -> Refused {
+pub(super) fn unanswered(upstream: &Upstream, error: PassError) -> Refused {
     let (name, host) = (&upstream.name, &upstream.host);
     let whom = |what: String| format!("`{name}` at `{host}`: {what}");
     match error {

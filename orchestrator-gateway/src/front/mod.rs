@@ -52,6 +52,7 @@ mod answer;
 mod asked;
 mod bound;
 mod call;
+mod calling;
 mod config;
 mod credential;
 mod grant;
@@ -63,6 +64,7 @@ mod route;
 mod serve;
 mod token;
 mod upstream;
+mod weight;
 
 pub use config::{FrontConfig, FrontLimits, Reach};
 pub use grant::{Grant, Grants};

@@ -12,6 +12,10 @@ use orchestrator_core::{
     port::StoreError,
 };
 use serde_json::json;
+use std::time::Duration;
+
+/// In how many seconds to ask again, where nobody knows better.
+const RETRY_AFTER: u64 = 5;
 
 /// Why a request is not passed on.
 #[derive(Debug)]
@@ -26,6 +30,10 @@ pub(super) enum Refused {
     BadBody(String),
     Limit(Box<Limit>),
     Ledger(StoreError),
+    /// The limits of the account, or of the provider, leave no room.
+    Throttled(String, Duration),
+    /// The account's breaker is open.
+    Resting(String, Duration),
     Unreachable(String),
     Silent(String),
     /// The answer holds the key.
@@ -60,6 +68,8 @@ impl Refused {
             Self::TooLarge(_) | Self::Encoded | Self::BadBody(_) => "ORC-0544",
             Self::Limit(_) => "ORC-0545",
             Self::Ledger(_) => "ORC-0546",
+            Self::Throttled(..) => "ORC-0561",
+            Self::Resting(..) => "ORC-0562",
             Self::Unreachable(_) | Self::Silent(_) | Self::Leak => "ORC-0547",
         }
     }
@@ -90,6 +100,7 @@ impl Refused {
                 _ => format!("the budget is used up: {limit}"),
             },
             Self::Ledger(error) => format!("the ledger does not answer: {error}"),
+            Self::Throttled(what, _) | Self::Resting(what, _) => what.clone(),
             Self::Unreachable(what) => format!("the provider cannot be reached: {what}"),
             Self::Silent(what) => format!("the provider does not answer: {what}"),
             Self::Leak => {
@@ -113,6 +124,15 @@ impl Refused {
             }
             Self::Encoded => words(415, invalid, (invalid, "encoded_body"), "INVALID_ARGUMENT"),
             Self::BadBody(_) => words(400, invalid, (invalid, "invalid_body"), "INVALID_ARGUMENT"),
+            Self::Throttled(..) => words(
+                429,
+                "rate_limit_error",
+                ("rate_limit_error", "rate_limit_exceeded"),
+                "RESOURCE_EXHAUSTED",
+            ),
+            Self::Resting(..) => {
+                words(503, "overloaded_error", ("server_error", "upstream_resting"), "UNAVAILABLE")
+            }
             Self::Limit(limit) if limit.kind == RefusalKind::Busy => words(
                 429,
                 "rate_limit_error",
@@ -145,7 +165,18 @@ impl Refused {
         match self {
             Self::Limit(limit) => limit.kind == RefusalKind::Busy,
             Self::Ledger(_) | Self::Unreachable(_) | Self::Silent(_) => true,
+            Self::Throttled(..) | Self::Resting(..) => true,
             _ => false,
+        }
+    }
+
+    /// In how many seconds it makes sense to ask again; at least 1.
+    fn retry_after(&self) -> u64 {
+        match self {
+            Self::Throttled(_, wait) | Self::Resting(_, wait) => {
+                (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+            }
+            _ => RETRY_AFTER,
         }
     }
 
@@ -176,7 +207,7 @@ impl Refused {
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.may_retry() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after()));
         } else {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
@@ -238,6 +269,21 @@ mod tests {
                 r#"{{"error":{{"code":400,"message":"{told}","status":"FAILED_PRECONDITION"}}}}"#
             ),
         );
+        let wait = Duration::from_millis(2_001);
+        for (refused, status) in [
+            (Refused::Throttled("no room".into(), wait), 429),
+            (Refused::Resting("it rests".into(), wait), 503),
+        ] {
+            for api in [Api::Anthropic, Api::OpenAi, Api::Gemini] {
+                let answer = refused.answer(api);
+                assert_eq!(
+                    (answer.status().as_u16(), &answer.headers()["retry-after"]),
+                    (status, &HeaderValue::from(3))
+                );
+            }
+        }
+        let none = Refused::Throttled("no room".into(), Duration::ZERO).answer(Api::OpenAi);
+        assert_eq!(none.headers()["retry-after"], "1");
         for api in [Api::Anthropic, Api::OpenAi, Api::Gemini] {
             assert_eq!(over(RefusalKind::Busy).answer(api).status(), 429);
             let unknown = over(RefusalKind::UnknownPrice).answer(api);

@@ -5,6 +5,7 @@ use super::{
     config::{FrontConfig, Reach},
     handle::{Shared, handle},
 };
+use crate::balance::Balance;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -84,7 +85,8 @@ impl Front {
             config.limits.wait,
         );
         let upstreams = config.upstreams.iter().cloned().map(Arc::new).collect();
-        let shared = Arc::new(Shared { config, upstreams, admission });
+        let balance = Balance::default();
+        let shared = Arc::new(Shared { config, upstreams, admission, balance });
         Ok(Self { listener, address: bound, shared })
     }
 

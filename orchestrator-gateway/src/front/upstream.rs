@@ -2,7 +2,7 @@
 
 use super::Api;
 use crate::{
-    GatewayError, ProviderConfig, ProviderKind, SecretString, Timeouts,
+    AccountState, GatewayError, Limits, ProviderConfig, ProviderKind, SecretString, Timeouts,
     place::Place,
     prices::{PriceEntry, PriceTable},
     transport::is_loopback,
@@ -23,6 +23,7 @@ pub struct Upstream {
     key_header: Option<HeaderValue>,
     pub(super) timeouts: Timeouts,
     is_free: bool,
+    pub(super) state: AccountState,
 }
 
 impl Upstream {
@@ -57,6 +58,7 @@ impl Upstream {
         let mut upstream = Self::below(config.name.clone(), api, place, usual)?;
         upstream.is_free = config.kind == ProviderKind::Ollama && is_loopback(&upstream.base);
         upstream.timeouts = config.timeouts;
+        upstream.state = AccountState::new(config.limits);
         match &config.key {
             Some(key) => upstream.with_key(key.clone()),
             None => Ok(upstream),
@@ -65,8 +67,9 @@ impl Upstream {
 
     fn below(name: ProviderName, api: Api, url: &str, usual: &str) -> Result<Self, GatewayError> {
         let Place { base, host } = Place::new(&name, url, usual)?;
-        let timeouts = Timeouts::default();
-        Ok(Self { name, api, base, host, key: None, key_header: None, timeouts, is_free: false })
+        let (timeouts, state) = (Timeouts::default(), AccountState::new(Limits::default()));
+        let (key, key_header, is_free) = (None, None, false);
+        Ok(Self { name, api, base, host, key, key_header, timeouts, is_free, state })
     }
 
     /// The same with a key.
@@ -92,6 +95,20 @@ impl Upstream {
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
+        self
+    }
+
+    /// The same within `limits`, of which nothing is used yet.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        self.with_state(AccountState::new(limits))
+    }
+
+    /// The same with the limits and the breaker of an account that others call in this process, too:
+    /// [`Gateway::account_state`](crate::Gateway::account_state). What either does counts for both.
+    #[must_use]
+    pub fn with_state(mut self, state: AccountState) -> Self {
+        self.state = state;
         self
     }
 

@@ -1,10 +1,11 @@
 //! How many tokens a request has, before it is made.
 
 use super::Gateway;
-use crate::{Counted, Request};
+use crate::{Counted, Request, limits::Ask};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::ProviderName,
+    ledger::Payer,
     time::Timestamp,
     usage::TokenCount,
 };
@@ -23,15 +24,20 @@ impl Gateway {
         request: &Request,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Counted, Failure> {
-        let Some(account) = self.accounts.get(provider) else {
+        let payer = Payer::new(provider.clone(), &request.model);
+        let mut left = self.accounts_of(provider);
+        let Some(account) = self.choose(&mut left, &payer, request, now()) else {
             let message = format!(
                 "cannot count for provider `{provider}`: it is not configured; add [providers.{provider}]"
             );
             return Err(Failure::new(ErrorClass::InvalidRequest, message));
         };
-        let _leave = account.throttle.admit(1).await;
-        let counted = account.provider.count(request, now).await?;
-        Ok(counted.map_or_else(
+        let small = Ask { model: &request.model, input: 1, most_output: Some(0) };
+        let leave = account.admit(&small, now, &mut |_| {}).await;
+        let mut leave = leave.map_err(|ended| ended.failure)?;
+        let counted = account.provider.count(request, now).await;
+        leave.used_nothing();
+        Ok(counted?.map_or_else(
             || Counted::Estimate(TokenCount(request.estimated_tokens().into())),
             Counted::Exact,
         ))

@@ -1,12 +1,11 @@
 //! What a call cost, and what is told about it.
 
-use super::{Account, Gateway};
+use super::{Account, Ended, Gateway};
 use crate::{
     prices::PriceEntry,
     provider::{Message, Stop, ToolCall},
 };
 use orchestrator_core::{
-    error::Failure,
     id::ProviderName,
     money::MicroUsd,
     time::Timestamp,
@@ -76,7 +75,7 @@ impl Gateway {
 }
 
 /// Completes the span of a call.
-pub(super) fn record(span: &Span, result: &Result<Completion, Failure>) {
+pub(super) fn record(span: &Span, result: &Result<Completion, Ended>) {
     match result {
         Ok(completion) => {
             if let Some(model) = &completion.served_model {
@@ -89,8 +88,8 @@ pub(super) fn record(span: &Span, result: &Result<Completion, Failure>) {
                 span.record("gen_ai.usage.output_tokens", usage.output.0);
             }
         }
-        Err(failure) => {
-            span.record("error.type", failure.class.as_str());
+        Err(ended) => {
+            span.record("error.type", ended.failure.class.as_str());
         }
     }
 }

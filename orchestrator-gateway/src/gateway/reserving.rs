@@ -1,6 +1,6 @@
 //! What a call holds before it goes out, and how that ends.
 
-use super::{Account, Gateway};
+use super::{Account, Ended, Gateway};
 use crate::{
     Delta, Request,
     budget::{BudgetError, Hold},
@@ -8,8 +8,7 @@ use crate::{
     provider::{Billing, CallFailure, DEFAULT_MAX_TOKENS, Response, Sink},
 };
 use orchestrator_core::{
-    error::Failure,
-    ledger::{Amounts, Payer, RefusalKind, Unit},
+    ledger::{Amounts, Payer, RefusalKind, ScopeKind, Unit},
     money::MicroUsd,
     port::Settlement,
     time::Timestamp,
@@ -33,7 +32,7 @@ impl Gateway {
         request: &'r Request,
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
-    ) -> Result<(Option<Hold>, Cow<'r, Request>, Timestamp), Failure> {
+    ) -> Result<(Option<Hold>, Cow<'r, Request>, Timestamp), Ended> {
         let Some(budget) = &self.budget else { return Ok((None, Cow::Borrowed(request), now())) };
         let payer = Payer { model: request.model.clone(), ..payer.clone() };
         let mut input = request.most_input_tokens().0;
@@ -129,6 +128,14 @@ impl Gateway {
     }
 }
 
-fn refused(error: BudgetError, payer: &Payer) -> Failure {
-    error.into_failure(&payer.model)
+/// Another account may do what the budget of this one does not allow.
+fn refused(error: BudgetError, payer: &Payer) -> Ended {
+    let may_move = match &error {
+        BudgetError::Refused(refusal) => {
+            refusal.standing.limit.scope.kind() == ScopeKind::Account
+                && refusal.kind == RefusalKind::Over
+        }
+        BudgetError::Ledger(_) => false,
+    };
+    Ended { failure: error.into_failure(&payer.model), may_move }
 }

@@ -95,8 +95,8 @@ impl PriceTable {
         self.own.iter().chain(&self.built_in).map(AsRef::as_ref)
     }
 
-    /// The entry for `model` at `provider`: the user's before the built-in one, one for that
-    /// provider before one for any, the exact name before the name without its date
+    /// The entry for `model` at `provider`, or the provider whose account that is: the user's before
+    /// the built-in one, one for that provider before one for any, the exact name before the name without its date
     /// (`-20250929`, `@20250929`, `-2025-09-29`, `-latest`). `None` when the price is unknown.
     pub fn find(&self, provider: &ProviderName, model: &str) -> Option<&PriceEntry> {
         self.find_own(provider, model).or_else(|| best(&self.built_in, provider, model))
@@ -119,10 +119,12 @@ fn best<'a>(
     provider: &ProviderName,
     model: &str,
 ) -> Option<&'a PriceEntry> {
+    let parent = provider.parent();
+    let parent = parent.as_ref().unwrap_or(provider);
     let named = |name: &str, only_here: bool| {
         entries.iter().map(AsRef::as_ref).find(|entry| {
             let here = if only_here {
-                entry.provider.as_ref() == Some(provider)
+                entry.provider.as_ref().is_some_and(|of| of == provider || of == parent)
             } else {
                 entry.provider.is_none()
             };

@@ -3,6 +3,7 @@
 use super::{Arguments, Author, Message, Part, ToolCall};
 use orchestrator_core::{
     error::Failure,
+    id::ProviderName,
     usage::{TokenCount, Usage},
 };
 
@@ -10,11 +11,15 @@ use orchestrator_core::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delta {
+    /// The call goes to this account: one of several of the provider that was asked for. What was told
+    /// of the call before concerns another account, which it has cost nothing.
+    Account(ProviderName),
     /// The request goes out now; from here on it may cost something.
     Sent,
     /// The call waits, and for what.
     Waiting(String),
-    /// A budget is spent to a good part.
+    /// Something that whoever pays should know: a budget is spent to a good part, or one account
+    /// refused and the call goes to another.
     Warning(String),
     /// More of the answer.
     Text(String),

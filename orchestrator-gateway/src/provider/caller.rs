@@ -137,6 +137,7 @@ impl<P: Protocol> Provider for Caller<P> {
             let headers = self.headers("text/event-stream")?;
             sink(Delta::Sent);
             let answer = transport::send(endpoint, &self.url(model), headers, json).await?;
+            endpoint.heard(model, &answer, now());
             if answer.status == 200 {
                 break answer;
             }

@@ -3,6 +3,7 @@
 use crate::{
     Client, GatewayError, ProviderConfig, ProviderKind, SecretString, Timeouts,
     failure::{self, ErrorBody},
+    limits::AccountState,
     place::Place,
     transport::{Incoming, is_loopback},
 };
@@ -27,6 +28,8 @@ pub(crate) struct Endpoint {
     pub(crate) key: Option<SecretString>,
     pub(crate) timeouts: Timeouts,
     pub(crate) client: Client,
+    /// Who is told what answers say of the limits.
+    state: AccountState,
 }
 
 impl Endpoint {
@@ -45,9 +48,21 @@ impl Endpoint {
             key,
             timeouts: config.timeouts,
             client,
+            state: AccountState::new(config.limits),
         };
         endpoint.key_header("")?;
         Ok(endpoint)
+    }
+
+    /// The same, with the account's state.
+    pub(crate) fn with_state(mut self, state: AccountState) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// Takes note of what the head of an answer says of the limits of `model`.
+    pub(crate) fn heard(&self, model: &str, answer: &Incoming, now: Timestamp) {
+        self.state.heard(model, &answer.headers, now);
     }
 
     /// The URL of `path` below the base.

@@ -6,6 +6,7 @@ mod answers;
 mod broken;
 mod budgets;
 mod client;
+mod limits;
 mod passing;
 mod refusals;
 mod rig;

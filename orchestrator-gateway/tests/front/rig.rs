@@ -108,6 +108,22 @@ impl Rig {
         limits: FrontLimits,
         timeouts: Timeouts,
     ) -> Self {
+        let place = format!("http://{}", upstream.address);
+        let accounts =
+            [("anthropic", Api::Anthropic), ("openai", Api::OpenAi), ("gemini", Api::Gemini)];
+        let accounts = accounts.map(|(account, api)| {
+            let account = Account::new(name(account), api, &place).unwrap();
+            account.with_timeouts(timeouts).with_key(SecretString::new(KEY)).unwrap()
+        });
+        Self::of(upstream, limits, accounts).await
+    }
+
+    /// A front of these accounts, which are all at `upstream`.
+    pub(crate) async fn of(
+        upstream: Upstream,
+        limits: FrontLimits,
+        accounts: impl IntoIterator<Item = Account>,
+    ) -> Self {
         let (ledger, tokens) = (Arc::new(MemoryStore::default()), Arc::new(Tokens::new()));
         let events = Arc::new(Events::default());
         let owner = OwnerId::new("test").unwrap();
@@ -116,13 +132,8 @@ impl Rig {
             .with_prices(prices)
             .with_observer(events.clone())
             .with_limits(limits);
-        for (account, api) in
-            [("anthropic", Api::Anthropic), ("openai", Api::OpenAi), ("gemini", Api::Gemini)]
-        {
-            let place = format!("http://{}", upstream.address);
-            let account = Account::new(name(account), api, &place).unwrap();
-            let account = account.with_timeouts(timeouts).with_key(SecretString::new(KEY));
-            config = config.with_upstream(account.unwrap());
+        for account in accounts {
+            config = config.with_upstream(account);
         }
         let front = Front::bind(([127, 0, 0, 1], 0).into(), config).await.unwrap();
         let address = front.address();

@@ -61,6 +61,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "the most tokens in a minute",
     ),
     setting(
+        "providers.*.limits.input-tokens-per-minute",
+        Takes::Count(1, COUNT),
+        "the most tokens of prompts in a minute, without those that a cache serves",
+    ),
+    setting(
+        "providers.*.limits.output-tokens-per-minute",
+        Takes::Count(1, COUNT),
+        "the most tokens of answers in a minute",
+    ),
+    setting(
         "providers.*.limits.concurrent",
         Takes::Count(1, COUNT),
         "the most requests, and attempts of agents that run on it, at the same time",
@@ -105,6 +115,82 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "providers.*.timeouts.idle",
         Takes::Duration,
         "how long between two pieces of an answer",
+    ),
+    setting(
+        "providers.*.accounts.*.base-url",
+        Takes::Text,
+        "where requests of this account go, when not to the provider's place",
+    ),
+    setting("providers.*.accounts.*.key", Takes::NoSecret, "where the account's key is found"),
+    setting(
+        "providers.*.accounts.*.key.env",
+        Takes::Text,
+        "the environment variable that holds the account's key",
+    ),
+    setting(
+        "providers.*.accounts.*.key.secret",
+        Takes::Text,
+        "the name of the account's key in the credential store",
+    ),
+    setting(
+        "providers.*.accounts.*.limits.requests-per-minute",
+        Takes::Count(1, COUNT),
+        "the most requests of this account in a minute",
+    ),
+    setting(
+        "providers.*.accounts.*.limits.tokens-per-minute",
+        Takes::Count(1, COUNT),
+        "the most tokens of this account in a minute",
+    ),
+    setting(
+        "providers.*.accounts.*.limits.input-tokens-per-minute",
+        Takes::Count(1, COUNT),
+        "the most tokens of its prompts in a minute",
+    ),
+    setting(
+        "providers.*.accounts.*.limits.output-tokens-per-minute",
+        Takes::Count(1, COUNT),
+        "the most tokens of its answers in a minute",
+    ),
+    setting(
+        "providers.*.accounts.*.limits.concurrent",
+        Takes::Count(1, COUNT),
+        "the most requests of this account at the same time",
+    ),
+    setting(
+        "providers.*.accounts.*.budget.usd-per-day",
+        Takes::Money,
+        "the most that this account may cost in a day",
+    ),
+    setting(
+        "providers.*.accounts.*.budget.usd-per-month",
+        Takes::Money,
+        "the most that this account may cost in a month",
+    ),
+    setting(
+        "providers.*.accounts.*.budget.tokens-per-day",
+        Takes::Count(1, TOKENS),
+        "the most tokens of this account in a day",
+    ),
+    setting(
+        "providers.*.accounts.*.budget.requests-per-day",
+        Takes::Count(1, TOKENS),
+        "the most calls of this account in a day",
+    ),
+    setting(
+        "providers.*.accounts.*.budget.window-hours",
+        Takes::Count(1, 8_760),
+        "the hours that the limits of a window count",
+    ),
+    setting(
+        "providers.*.accounts.*.budget.tokens-per-window",
+        Takes::Count(1, TOKENS),
+        "the most tokens of this account within a window",
+    ),
+    setting(
+        "providers.*.accounts.*.budget.requests-per-window",
+        Takes::Count(1, TOKENS),
+        "the most calls of this account within a window",
     ),
     setting(
         "agents.*.role",
@@ -247,7 +333,20 @@ pub(crate) fn suggest(path: &KeyPath) -> Option<String> {
 pub(crate) fn check_names(path: &KeyPath) -> Option<String> {
     let name = path.0.get(1)?;
     match path.0[0].as_str() {
-        "providers" => ProviderName::new(name).err().map(|error| error.to_string()),
+        "providers" => {
+            // A dot parts a provider from its account, and belongs to neither name.
+            let account = path.0.get(3).filter(|_| path.0[2] == "accounts");
+            [Some(name), account].into_iter().flatten().find_map(|name| {
+                match ProviderName::new(name) {
+                    Ok(valid) if valid.parent().is_none() => None,
+                    Ok(_) => Some(format!(
+                        "`{name}` is not valid: a name holds no dot; write an account as \
+                     [providers.NAME.accounts.ACCOUNT]"
+                    )),
+                    Err(error) => Some(error.to_string()),
+                }
+            })
+        }
         "agents" => AgentName::new(name).err().map(|error| error.to_string()),
         _ => None,
     }

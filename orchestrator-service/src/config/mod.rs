@@ -3,6 +3,7 @@
 //! A flag wins over the environment, that over the project's `.env`, that over the project's file,
 //! that over the user's, that over the default. Layers are merged setting by setting.
 
+mod accounts;
 mod edit;
 mod file;
 mod keys;
@@ -11,6 +12,7 @@ mod path;
 mod settings;
 mod variables;
 
+pub(crate) use accounts::provider_of;
 pub use edit::ConfigScope;
 pub(crate) use edit::{set, write_atomically};
 pub(crate) use layer::{Layer, Origin};
@@ -111,7 +113,10 @@ impl Config {
         let own_addresses = entries
             .iter()
             .filter(|entry| matches!(entry.layer, Layer::User | Layer::Environment | Layer::Flag))
-            .filter(|entry| entry.path.fits("providers.*.base-url"))
+            .filter(|entry| {
+                entry.path.fits("providers.*.base-url")
+                    || entry.path.fits("providers.*.accounts.*.base-url")
+            })
             .filter_map(|entry| entry.value.as_str().map(str::to_owned))
             .collect();
         let own_variables = environment.variables.keys().cloned().collect();
@@ -126,11 +131,11 @@ impl Config {
         let mut merged: BTreeMap<KeyPath, Entry> = BTreeMap::new();
         for entry in entries {
             // A key has one place: a stronger layer's replaces whatever a weaker one names.
-            if let [section, _, key, _] = &entry.path.0[..]
+            if let [section, .., key, _] = &entry.path.0[..]
                 && section == "providers"
                 && key == "key"
             {
-                let prefix = &entry.path.0[..3];
+                let prefix = &entry.path.0[..entry.path.0.len() - 1];
                 let rival = merged.values().find(|other| {
                     other.path.starts_with(prefix)
                         && other.layer == entry.layer
@@ -194,6 +199,12 @@ impl Config {
     pub(crate) fn layer(&self, names: &[&str]) -> Option<Layer> {
         let path = KeyPath(names.iter().map(|name| (*name).to_owned()).collect());
         self.entries.get(&path).map(|entry| entry.layer)
+    }
+
+    /// Whether the setting with these names, or something in its section, is set.
+    pub(crate) fn has(&self, names: &[&str]) -> bool {
+        let path: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.entries.values().any(|entry| entry.path.starts_with(&path))
     }
 
     /// Where the setting with these names was set, or else something in its section.

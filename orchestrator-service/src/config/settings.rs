@@ -27,6 +27,17 @@ pub(crate) struct ProviderSettings {
     pub(crate) limits: LimitSettings,
     pub(crate) timeouts: TimeoutSettings,
     pub(crate) budget: ShareSettings,
+    pub(crate) accounts: BTreeMap<String, AccountSettings>,
+}
+
+/// One `[providers.NAME.accounts.ACCOUNT]`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct AccountSettings {
+    pub(crate) base_url: Option<String>,
+    pub(crate) key: Option<KeySource>,
+    pub(crate) limits: LimitSettings,
+    pub(crate) budget: ShareSettings,
 }
 
 /// Where a key is found.
@@ -45,7 +56,24 @@ pub(crate) enum KeySource {
 pub(crate) struct LimitSettings {
     pub(crate) requests_per_minute: Option<u32>,
     pub(crate) tokens_per_minute: Option<u32>,
+    pub(crate) input_tokens_per_minute: Option<u32>,
+    pub(crate) output_tokens_per_minute: Option<u32>,
     pub(crate) concurrent: Option<u32>,
+}
+
+impl LimitSettings {
+    /// These, and `other` where they say nothing.
+    pub(crate) fn over(self, other: Self) -> Self {
+        Self {
+            requests_per_minute: self.requests_per_minute.or(other.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.or(other.tokens_per_minute),
+            input_tokens_per_minute: self.input_tokens_per_minute.or(other.input_tokens_per_minute),
+            output_tokens_per_minute: self
+                .output_tokens_per_minute
+                .or(other.output_tokens_per_minute),
+            concurrent: self.concurrent.or(other.concurrent),
+        }
+    }
 }
 
 /// `timeouts` of a provider.
@@ -107,6 +135,21 @@ pub(crate) struct ShareSettings {
     pub(crate) window_hours: Option<u16>,
     pub(crate) tokens_per_window: Option<u64>,
     pub(crate) requests_per_window: Option<u64>,
+}
+
+impl ShareSettings {
+    /// These, and `other` where they say nothing.
+    pub(crate) fn over(self, other: Self) -> Self {
+        Self {
+            usd_per_day: self.usd_per_day.or(other.usd_per_day),
+            usd_per_month: self.usd_per_month.or(other.usd_per_month),
+            tokens_per_day: self.tokens_per_day.or(other.tokens_per_day),
+            requests_per_day: self.requests_per_day.or(other.requests_per_day),
+            window_hours: self.window_hours.or(other.window_hours),
+            tokens_per_window: self.tokens_per_window.or(other.tokens_per_window),
+            requests_per_window: self.requests_per_window.or(other.requests_per_window),
+        }
+    }
 }
 
 /// `[defaults]`.

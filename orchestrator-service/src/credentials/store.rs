@@ -74,11 +74,13 @@ impl OrchestratorService {
             Some(vault) => vault.names().await?,
             None => Vec::new(),
         };
-        let settings = self.settings()?.settings();
+        let accounts = self.settings()?.settings().accounts();
         let users = |secret: &ManagedSecret| {
             let uses = |source: &KeySource| matches!(source, KeySource::Secret(name) if name == secret.name.as_str());
-            let using = settings.providers.iter().filter(|(_, p)| p.key.as_ref().is_some_and(uses));
-            using.map(|(name, _)| format!("providers.{name}")).collect()
+            let using = accounts.iter().filter(|(_, p)| p.key.as_ref().is_some_and(uses));
+            using
+                .map(|(name, _)| format!("providers.{}", name.replace('.', ".accounts.")))
+                .collect()
         };
         let items = kept.iter().map(|secret| SecretView {
             name: secret.name.to_string(),

@@ -4,9 +4,9 @@ use super::tasks::Standings;
 use crate::{
     OrchestratorService, ServiceError,
     document::Diagnostic,
-    roster::Member,
+    roster::{Member, Provider, Roster},
     templates::{Listed, refuse},
-    views::{AgentDetails, AgentView, AttemptView, List, TemplateView},
+    views::{AccountView, AgentDetails, AgentView, AttemptView, List, TemplateView},
 };
 use orchestrator_core::task::TaskSpec;
 use serde_json::Map;
@@ -20,10 +20,11 @@ impl OrchestratorService {
     /// # Errors
     /// Invalid settings.
     pub async fn agents(&self, search: Option<&str>) -> Result<List<AgentView>, ServiceError> {
-        let members = self.roster()?.members();
-        let views = members
+        let roster = self.roster()?;
+        let views = roster
+            .members()
             .into_iter()
-            .map(agent_view)
+            .map(|member| agent_view(member, roster))
             .filter(|view| fits(search, [&view.name, &view.role, &view.provider]));
         Ok(List { schema: "orchestrator.agents/v1", items: views.collect(), next: None })
     }
@@ -48,7 +49,7 @@ impl OrchestratorService {
         }
         Ok(AgentDetails {
             schema: "orchestrator.agent/v1",
-            agent: agent_view(member),
+            agent: agent_view(member, roster),
             instructions: if member.calls_model() {
                 member.spec.instructions().to_owned()
             } else {
@@ -123,13 +124,21 @@ impl OrchestratorService {
     }
 }
 
-fn agent_view(member: &Member) -> AgentView {
+fn agent_view(member: &Member, roster: &Roster) -> AgentView {
     let spec = &member.spec;
     let reason = |diagnostic: &Diagnostic| {
         let help = diagnostic.suggestion.as_ref().map(|help| format!("; {help}"));
         format!("{}: {diagnostic}{}", diagnostic.code, help.unwrap_or_default())
     };
+    let accounts = roster.accounts_of(spec.provider.as_str()).into_iter();
+    let accounts = accounts.filter(|(name, _)| *name != spec.provider.as_str());
+    let account = |(name, account): (&str, &Provider)| AccountView {
+        name: name.to_owned(),
+        ready: account.config.is_ok(),
+        reason: account.config.as_ref().err().map(|diagnostic| reason(diagnostic)),
+    };
     AgentView {
+        accounts: accounts.map(account).collect(),
         name: spec.name.to_string(),
         role: spec.role.to_string(),
         provider: spec.provider.to_string(),

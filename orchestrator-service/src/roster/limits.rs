@@ -9,7 +9,16 @@ impl Roster {
     /// bounds its requests, and for each agent that bounds its attempts.
     pub(crate) fn limits(&self, settings: &Settings) -> LimitPolicy {
         let providers = settings.providers.iter().filter_map(|(name, provider)| {
-            Some((ProviderName::new(name).ok()?, provider.limits.concurrent?))
+            // As many as all accounts together take; without a bound of one there is none.
+            let accounts = provider.accounts_of(name);
+            let most = accounts.iter().map(|(_, account)| account.limits.concurrent);
+            let sum = most.reduce(|a, b| Some(a?.saturating_add(b?)))?;
+            Some((ProviderName::new(name).ok()?, sum?))
+        });
+        // An agent may run on one account alone.
+        let accounts = settings.accounts().into_iter().filter_map(|(name, account)| {
+            let name = ProviderName::new(name).ok().filter(|name| name.parent().is_some())?;
+            Some((name, account.limits.concurrent?))
         });
         let agents = self
             .members
@@ -18,7 +27,7 @@ impl Roster {
         LimitPolicy {
             global: settings.limits.concurrent,
             per_project: settings.limits.per_project,
-            providers: providers.collect(),
+            providers: providers.chain(accounts).collect(),
             agents: agents.collect(),
         }
     }

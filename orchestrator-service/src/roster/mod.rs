@@ -8,12 +8,12 @@ mod provider;
 mod trust;
 
 pub(crate) use bind::Bound;
-pub(crate) use provider::{USUAL, Usual, keys_in_variables};
+pub(crate) use provider::{Provider, USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
 
 use crate::{
     ServiceError,
-    config::{AgentSettings, Config},
+    config::{AgentSettings, Config, provider_of},
     document::Diagnostic,
 };
 use orchestrator_core::{
@@ -23,7 +23,7 @@ use orchestrator_core::{
     workflow::did_you_mean,
 };
 use orchestrator_gateway::prices::{PriceEntry, PriceTable, Rates};
-use provider::{Kept, Provider};
+use provider::Kept;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the built-in analysts run on.
@@ -186,11 +186,12 @@ impl Roster {
             };
             return wrong("provider", "ORC-0514", message, Some(hint.into()));
         }
-        match self.providers.get(provider) {
+        match self.provider(provider) {
             None => {
                 let message =
                     format!("agent `{name}` runs on `{provider}`, which is no provider here");
-                let names = self.providers.keys().map(String::as_str).chain([BUILTIN]);
+                let names = self.names();
+                let names = names.iter().map(String::as_str).chain([BUILTIN]);
                 let hint = did_you_mean(provider, names)
                     .unwrap_or_else(|| format!("add [providers.{provider}] with its `kind`"));
                 wrong("provider", "ORC-0515", message, Some(hint))
@@ -208,6 +209,31 @@ impl Roster {
         }
     }
 
+    /// The accounts that an agent of `provider` calls: all of it, or the one of that name.
+    pub(crate) fn accounts_of(&self, provider: &str) -> Vec<(&str, &Provider)> {
+        let is_of = |account: &str| {
+            let below = account.strip_prefix(provider);
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.providers().filter(|(account, _)| is_of(account)).collect()
+    }
+
+    /// What is called `provider`: of several accounts the first that can be used, or else the first.
+    fn provider(&self, provider: &str) -> Option<&Provider> {
+        let accounts = self.accounts_of(provider);
+        let usable = accounts.iter().find(|(_, account)| account.config.is_ok());
+        usable.or(accounts.first()).map(|(_, account)| *account)
+    }
+
+    /// What agents can run on.
+    fn names(&self) -> BTreeSet<String> {
+        let provider = |account: &String| match account.split_once('.') {
+            Some((provider, _)) => provider.to_owned(),
+            None => account.clone(),
+        };
+        self.providers.keys().map(provider).collect()
+    }
+
     /// The provider of agents that name none: the only one, or the first that was found.
     fn usual_provider(&self) -> Option<String> {
         let found = USUAL.iter().find(|usual| {
@@ -215,8 +241,10 @@ impl Roster {
         });
         match found {
             Some(usual) => Some(usual.name.to_owned()),
-            None if self.providers.len() == 1 => self.providers.keys().next().cloned(),
-            None => None,
+            None => {
+                let mut names = self.names().into_iter();
+                names.next().filter(|_| names.next().is_none())
+            }
         }
     }
 
@@ -233,7 +261,7 @@ impl Roster {
             None => {
                 let Some(name) = self.usual_provider() else { return };
                 let Some(Provider { config: Ok(_), model: Some(model), found_by, .. }) =
-                    self.providers.get(&name)
+                    self.provider(&name)
                 else {
                     return;
                 };
@@ -297,18 +325,20 @@ impl Roster {
         &self,
         agents: &BTreeSet<AgentName>,
     ) -> impl Iterator<Item = (&str, &SecretName)> {
-        let used: BTreeSet<&str> = agents
+        let used: BTreeSet<&ProviderName> = agents
             .iter()
             .filter_map(|name| self.members.get(name))
-            .map(|member| member.spec.provider.as_str())
+            .map(|member| &member.spec.provider)
             .collect();
         self.providers.iter().filter_map(move |(name, provider)| {
             let secret = provider.secret.as_ref()?;
-            used.contains(name.as_str()).then_some((name.as_str(), secret))
+            let account = ProviderName::new(name).ok()?;
+            let is_used = used.contains(&account) || used.contains(&provider_of(&account));
+            is_used.then_some((name.as_str(), secret))
         })
     }
 
-    /// The providers with the variable that they were found by, or what is wrong with them.
+    /// The accounts with the variable that they were found by, or what is wrong with them.
     pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Provider)> {
         self.providers.iter().map(|(name, provider)| (name.as_str(), provider))
     }

@@ -87,7 +87,8 @@ fn usual(kind: ProviderKind) -> impl Iterator<Item = &'static Usual> {
 
 /// The keys of providers that are in variables, whether or not anything uses them.
 pub(crate) fn keys_in_variables(config: &Config) -> Vec<SecretString> {
-    let named = config.settings().providers.values().filter_map(|provider| match &provider.key {
+    let accounts = config.settings().accounts();
+    let named = accounts.iter().filter_map(|(_, provider)| match &provider.key {
         Some(KeySource::Env(variable)) => Some(variable.as_str()),
         _ => None,
     });
@@ -95,19 +96,19 @@ pub(crate) fn keys_in_variables(config: &Config) -> Vec<SecretString> {
     named.chain(usual).filter_map(|name| config.variable(name)).map(SecretString::new).collect()
 }
 
-/// The providers by name.
+/// The accounts by name: those of `[providers]`, and `NAME.ACCOUNT` where one has several.
 pub(super) fn read(config: &Config, kept: Kept<'_>) -> BTreeMap<String, Provider> {
     let settings = config.settings();
     let mut providers: BTreeMap<String, Provider> = settings
-        .providers
-        .iter()
+        .accounts()
+        .into_iter()
         .map(|(name, provider)| {
-            let usual = usual_model(provider);
-            let (config, secret) = match resolve(name, provider, config, kept) {
+            let usual = usual_model(&provider);
+            let (config, secret) = match resolve(&name, &provider, config, kept) {
                 Ok((config, secret)) => (Ok(config), secret),
                 Err(wrong) => (Err(wrong), None),
             };
-            (name.clone(), Provider { config, model: usual, found_by: None, secret })
+            (name, Provider { config, model: usual, found_by: None, secret })
         })
         .collect();
     // What is found counts only where nobody has chosen, so that a key for something else that
@@ -144,18 +145,19 @@ fn resolve(
     config: &Config,
     kept: Kept<'_>,
 ) -> Result<(ProviderConfig, Option<SecretName>), Box<Diagnostic>> {
-    let wrong = |key: &str, code: &'static str, message: String| match config.origin(&[
-        "providers",
-        name,
-        key,
-    ]) {
+    let wrong = |key: &str, code: &'static str, message: String| match config
+        .origin(&config.account_path(name, key))
+    {
         Some(origin) => origin.diagnostic(code, message),
         None => Diagnostic::new(code, message),
     };
     let Some(kind) = &provider.kind else {
         let message = format!("provider `{name}` has no `kind`");
         return Err(wrong("kind", "ORC-0518", message)
-            .suggest(Some(format!("orchestrator config set providers.{name}.kind anthropic")))
+            .suggest(Some(format!(
+                "orchestrator config set {} anthropic",
+                config.account_path(name, "kind").join(".")
+            )))
             .into());
     };
     let kind: ProviderKind =
@@ -227,6 +229,8 @@ fn resolve(
         .with_limits(Limits {
             requests_per_minute: limit(provider.limits.requests_per_minute),
             tokens_per_minute: limit(provider.limits.tokens_per_minute),
+            input_tokens_per_minute: limit(provider.limits.input_tokens_per_minute),
+            output_tokens_per_minute: limit(provider.limits.output_tokens_per_minute),
             concurrent: limit(provider.limits.concurrent),
         })
         .with_timeouts(Timeouts {

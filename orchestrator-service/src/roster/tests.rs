@@ -1,6 +1,6 @@
 use super::*;
 use crate::{Environment, config::ConfigFiles};
-use orchestrator_core::time::Timestamp;
+use orchestrator_core::{schedule::LimitPolicy, time::Timestamp};
 
 fn roster(settings: &str, variables: &[(&str, &str)]) -> Roster {
     let folder = tempfile::tempdir().unwrap();
@@ -101,11 +101,7 @@ fn the_usual_models_have_a_price_and_own_prices_win() {
     assert_eq!(price.cost(&usage, Timestamp(0)).unwrap().to_string(), "1.000001");
 }
 
-#[test]
-fn limits_are_those_of_the_settings() {
-    let settings = "[limits]\nconcurrent = 9\nper-project = 5\n[providers.x]\nkind = 'ollama'\n\
-                    limits = { concurrent = 3 }\n[providers.y]\nkind = 'ollama'\n\
-                    [agents.dev]\nprovider = 'x'\nmodel = 'm'\nmax-parallel = 2\n";
+fn limits(settings: &str) -> LimitPolicy {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join(".orchestrator");
     std::fs::create_dir(&directory).unwrap();
@@ -113,10 +109,63 @@ fn limits_are_those_of_the_settings() {
     let environment = Environment::new([], folder.path().to_owned());
     let files = ConfigFiles::of(folder.path(), &environment);
     let config = Config::load(&files, &environment, &[]).unwrap();
-    let limits = Roster::new(&config, &|| Ok(Vec::new())).limits(config.settings());
+    Roster::new(&config, &|| Ok(Vec::new())).limits(config.settings())
+}
+
+fn shown(limits: &LimitPolicy) -> Vec<(&str, u32)> {
+    limits.providers.iter().map(|(name, most)| (name.as_str(), *most)).collect()
+}
+
+#[test]
+fn limits_are_those_of_the_settings() {
+    let settings = "[limits]\nconcurrent = 9\nper-project = 5\n[providers.x]\nkind = 'ollama'\n\
+                    limits = { concurrent = 3 }\n[providers.y]\nkind = 'ollama'\n\
+                    [agents.dev]\nprovider = 'x'\nmodel = 'm'\nmax-parallel = 2\n";
+    let limits = limits(settings);
     assert_eq!((limits.global, limits.per_project), (Some(9), Some(5)));
-    let providers: Vec<_> = limits.providers.iter().map(|(n, most)| (n.as_str(), *most)).collect();
-    assert_eq!(providers, [("x", 3)]);
+    assert_eq!(shown(&limits), [("x", 3)]);
     let agents: Vec<_> = limits.agents.iter().map(|(n, most)| (n.as_str(), *most)).collect();
     assert_eq!(agents, [("dev", 2)]);
+}
+
+#[test]
+fn a_provider_takes_as_many_as_its_accounts_together() {
+    let lab = "[providers.x]\nkind = 'ollama'\n[providers.x.accounts.a]\n\
+               limits = { concurrent = 3 }\n[providers.x.accounts.b]\n\
+               base-url = 'http://127.0.0.1:1'\n";
+    assert_eq!(shown(&limits(lab)), [("x.a", 3)], "the other has no bound");
+    let both = format!("{lab}[providers.x.limits]\nconcurrent = 2\n");
+    assert_eq!(shown(&limits(&both)), [("x", 5), ("x.a", 3), ("x.b", 2)]);
+}
+
+#[test]
+fn accounts_have_from_their_provider_what_they_do_not_set() {
+    let settings = "[providers.lab]\nkind = 'anthropic'\nbase-url = 'http://127.0.0.1:1'\n\
+                    key = { env = 'COMMON' }\n\
+                    limits = { requests-per-minute = 5, input-tokens-per-minute = 7 }\n\
+                    [providers.lab.accounts.a]\nkey = { env = 'OWN' }\n\
+                    [providers.lab.accounts.b]\nbase-url = 'http://127.0.0.1:2'\n\
+                    limits = { requests-per-minute = 6 }\n[agents.dev]\nmodel = 'm'\n";
+    let roster = roster(settings, &[("COMMON", "common"), ("OWN", "own")]);
+    let shown: Vec<_> = roster
+        .usable(&BTreeMap::new())
+        .map(|it| {
+            let key = it.key.as_ref().map(|key| key.expose().to_owned());
+            let most = it.limits.requests_per_minute.map(u32::from);
+            let input = it.limits.input_tokens_per_minute.map(u32::from);
+            (it.name.to_string(), it.base_url.clone(), key, most, input)
+        })
+        .collect();
+    let account = |name: &str, port, key: &str, most| {
+        let place = format!("http://127.0.0.1:{port}");
+        (name.to_owned(), Some(place), Some(key.to_owned()), Some(most), Some(7))
+    };
+    assert_eq!(shown, [account("lab.a", 1, "own", 5), account("lab.b", 2, "common", 6)]);
+    // The provider is the only one there is, and its accounts are no providers of their own.
+    assert_eq!(models(&roster).first().map(String::as_str), Some("dev lab m"));
+    let one = settings.replace("[agents.dev]\n", "[agents.dev]\nprovider = 'lab.b'\n");
+    let roster = self::roster(&one, &[("COMMON", "common")]);
+    assert_eq!(models(&roster).first().map(String::as_str), Some("dev lab.b m"));
+    let lost = one.replace("lab.b'", "lab.c'");
+    assert_eq!(models(&self::roster(&lost, &[("COMMON", "common")])), [""; 0]);
 }

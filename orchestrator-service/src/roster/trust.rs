@@ -29,7 +29,7 @@ pub(super) fn judge(
     url: &str,
     key: Key<'_>,
 ) -> Result<(), Box<Diagnostic>> {
-    let path = ["providers", name, "base-url"];
+    let path = config.account_path(name, "base-url");
     let by_project = matches!(config.layer(&path), Some(Layer::Project | Layer::DotEnv));
     let (is_users_own, kept_in) = match key {
         Key::Variable(name) => (config.is_users_own(name), name),
@@ -45,9 +45,8 @@ pub(super) fn judge(
         Some(origin) => origin.diagnostic("ORC-0520", message),
         None => Diagnostic::new("ORC-0520", message),
     };
-    let mend = format!(
-        "if you trust that server: orchestrator config set --user providers.{name}.base-url {url}"
-    );
+    let key = path.join(".");
+    let mend = format!("if you trust that server: orchestrator config set --user {key} {url}");
     Err(found.suggest(Some(mend)).into())
 }
 

@@ -61,8 +61,9 @@ impl OrchestratorService {
     /// Where the key of a provider is, in words, and the command that sets it.
     fn place_of_key(&self, name: &str) -> (String, String) {
         use crate::config::KeySource::{Env, Secret};
-        let settings = self.settings().ok().and_then(|c| c.settings().providers.get(name));
-        match settings.and_then(|settings| settings.key.as_ref()) {
+        let accounts = self.settings().map(|c| c.settings().accounts()).unwrap_or_default();
+        let settings = accounts.iter().find(|(account, _)| account == name);
+        match settings.and_then(|(_, settings)| settings.key.as_ref()) {
             Some(Secret(secret)) => {
                 (format!("secret {secret}"), format!("orchestrator secrets set {secret}"))
             }

@@ -13,6 +13,8 @@ pub struct AgentView {
     pub role: String,
     /// What it runs on.
     pub provider: String,
+    /// The accounts of the provider that its calls are shared among; empty where there is one alone.
+    pub accounts: Vec<AccountView>,
     /// The model, where the provider has several.
     pub model: Option<String>,
     /// Who takes over when it cannot work.
@@ -22,6 +24,17 @@ pub struct AgentView {
     /// Whether it can work; when not, `reason` says why.
     pub ready: bool,
     /// Why it cannot work, and what to do.
+    pub reason: Option<String>,
+}
+
+/// One of several accounts of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountView {
+    /// Its name, with that of the provider: `lab.first`.
+    pub name: String,
+    /// Whether it can be called; when not, `reason` says why.
+    pub ready: bool,
+    /// Why it cannot be called, and what to do.
     pub reason: Option<String>,
 }
 

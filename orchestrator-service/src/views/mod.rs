@@ -19,7 +19,7 @@ mod task;
 mod transfer;
 mod why;
 
-pub use agent::{AgentDetails, AgentView};
+pub use agent::{AccountView, AgentDetails, AgentView};
 pub use compare::{
     CompareView, DefinitionChange, Likeness, OutputComparison, TaskChange, TaskComparison,
     TaskSide, ValueChange,

@@ -203,6 +203,13 @@ async fn the_pages_name_every_setting_and_their_examples_are_valid() {
     let place = Place::new().with("LOCAL_KEY", "k").file(".orchestrator/config.toml", &settings);
     let agents = place.service().agents(None).await.unwrap().items;
     assert!(agents.iter().all(|agent| agent.ready), "{agents:?}");
+    let several = blocks(&page("providers.md"), "toml").join("\n");
+    let place_of_several = Place::new().with("FIRST_KEY", "k").with("SECOND_KEY", "k");
+    let several = place_of_several.file(".orchestrator/config.toml", &several);
+    let agents = several.service().agents(None).await.unwrap().items;
+    let dev = agents.iter().find(|agent| agent.name == "dev").unwrap();
+    let names: Vec<_> = dev.accounts.iter().map(|it| (it.name.as_str(), it.ready)).collect();
+    assert_eq!(names, [("lab.first", true), ("lab.second", true)]);
     let mut checked = 0;
     for text in workflows.concat() {
         let mut request = place.request(&text);

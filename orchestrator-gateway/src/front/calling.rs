@@ -1,0 +1,208 @@
+//! One call from admission to answer, at the account that is best for it, or the next one when that
+//! one refuses it at no cost.
+
+use super::{
+    Grant,
+    answer::Answer,
+    asked::Asked,
+    bound::worst,
+    call::Call,
+    handle::{Shared, hand_back, outgoing, unanswered},
+    refuse::Refused,
+    route::Route,
+    upstream::Upstream,
+    weight,
+};
+use crate::{
+    balance::{Conversation, hope, may_move},
+    budget::BudgetError,
+    limits::{Ask, Denied, Leave, PATIENCE, Patience},
+    meter::{Format, Meter},
+    transport::{PassError, pass},
+};
+use bytes::Bytes;
+use http::{Response, header as names, request::Parts};
+use orchestrator_core::{
+    error::ErrorClass,
+    ledger::{Payer, RefusalKind, ScopeKind},
+    time::format_duration,
+};
+use std::sync::Arc;
+use tracing::Instrument;
+
+/// A call that somebody may make.
+pub(super) struct Asking<'a> {
+    pub(super) route: &'a Route,
+    pub(super) parts: &'a Parts,
+    pub(super) grant: &'a Grant,
+    pub(super) format: Format,
+    pub(super) asked: &'a Asked,
+    pub(super) model: &'a str,
+    pub(super) body: Bytes,
+}
+
+/// What became of a call at one account.
+struct Tried {
+    answer: Result<Response<Answer>, Refused>,
+    /// Why another account may do better, when nothing was billed.
+    moves: Option<ErrorClass>,
+}
+
+impl From<Refused> for Tried {
+    fn from(refused: Refused) -> Self {
+        Self { answer: Err(refused), moves: None }
+    }
+}
+
+impl Shared {
+    /// Makes a call at one of the accounts of `left`. `payer` becomes whoever pays at last.
+    pub(super) async fn call(
+        &self,
+        mut left: Vec<Arc<Upstream>>,
+        asking: &Asking<'_>,
+        payer: &mut Option<Payer>,
+    ) -> Result<Response<Answer>, Refused> {
+        let ask = weight::ask(asking.model, asking.format, asking.asked, &asking.body);
+        let mut of = asking.grant.payer.clone();
+        asking.model.clone_into(&mut of.model);
+        let conversation = match left.len() {
+            0 | 1 => None,
+            _ => Conversation::of_body(&of, &asking.body),
+        };
+        let mut best: Option<(u8, Result<Response<Answer>, Refused>)> = None;
+        while let Some(upstream) = self.choose(&mut left, &ask, conversation) {
+            of.account = upstream.name.clone();
+            *payer = Some(of.clone());
+            let Tried { answer, moves } = self.call_at(&upstream, asking, &ask, of.clone()).await;
+            let Some(class) = moves else { return answer };
+            if !left.is_empty() {
+                tracing::warn!(account = %upstream.name, %class, "the call goes to another account");
+            }
+            let rank = hope(class);
+            if best.as_ref().is_none_or(|(least, _)| rank < *least) {
+                best = Some((rank, answer));
+            }
+        }
+        // There is an account, or the grant would have been refused.
+        best.map_or(Err(Refused::NoRoute), |(_, answer)| answer)
+    }
+
+    /// The account of `left` that is best for a call, taken out of it.
+    pub(super) fn choose(
+        &self,
+        left: &mut Vec<Arc<Upstream>>,
+        ask: &Ask<'_>,
+        conversation: Option<Conversation>,
+    ) -> Option<Arc<Upstream>> {
+        let states = left.iter().map(|upstream| (&upstream.name, &upstream.state));
+        let at = self.balance.choose(states, ask, conversation, self.config.clock.now())?;
+        Some(left.remove(at))
+    }
+
+    async fn call_at(
+        &self,
+        upstream: &Arc<Upstream>,
+        asking: &Asking<'_>,
+        ask: &Ask<'_>,
+        of: Payer,
+    ) -> Tried {
+        let mut leave = match self.admit(upstream, ask).await {
+            Ok(leave) => leave,
+            Err(tried) => return tried,
+        };
+        let Asking { route, parts, grant, format, asked, model, body } = asking;
+        let config = &self.config;
+        let from = (*format, *asked, &body[..], &parts.headers);
+        let worst = worst(from, (upstream, model), &config.prices, &config.limits);
+        let held = self.admission.admit(of.clone(), worst, grant.rules.clone()).await;
+        let hold = match held {
+            Ok(hold) => hold,
+            Err(error) => {
+                leave.not_made();
+                return over_budget(error);
+            }
+        };
+        let context = self.context(upstream, of, worst, asked.is_priced_otherwise());
+        let mut call = Call::new((leave, hold), Meter::new(*format), context);
+        call.sent();
+        let sending = pass(&config.client, outgoing(upstream, route, parts, body.clone()));
+        let response = match sending.instrument(call.span().clone()).await {
+            Ok(response) => response,
+            Err(error) => {
+                call.span().record("error.type", "transient");
+                call.broke(config.clock.now());
+                let was_sent = !matches!(error, PassError::NotSent(_));
+                if !was_sent {
+                    call.not_sent();
+                }
+                let moves = (!was_sent).then_some(ErrorClass::Transient);
+                return Tried { answer: Err(unanswered(upstream, error)), moves };
+            }
+        };
+        upstream.state.heard(model, response.headers(), config.clock.now());
+        call.answered(response.status());
+        let encoding = response.headers().get(names::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| encoding != "identity") {
+            call.is_blind(Meter::blind(*format));
+        }
+        match hand_back(upstream, response, Some(call), &config.clock).await {
+            Ok((answer, class)) => {
+                Tried { answer: Ok(answer), moves: class.filter(|class| may_move(*class)) }
+            }
+            Err(refused) => refused.into(),
+        }
+    }
+
+    /// Waits until the account may be called, for as long as the front waits at all.
+    async fn admit(&self, upstream: &Upstream, ask: &Ask<'_>) -> Result<Leave, Tried> {
+        let wait = self.config.limits.wait;
+        let patience = Patience { own: Some(wait), told: wait.min(PATIENCE) };
+        let clock = || self.config.clock.now();
+        let denied = match upstream.state.admit(ask, patience, &clock, &mut || {}).await {
+            Ok(leave) => return Ok(leave),
+            Err(denied) => denied,
+        };
+        let (name, now) = (&upstream.name, clock());
+        let (refused, class) = match denied {
+            Denied::Open(until) => {
+                let wait = until.since(now);
+                let what = format!(
+                    "provider `{name}` at `{}` failed several times in a row and is not called \
+                     again for {}",
+                    upstream.host,
+                    format_duration(wait)
+                );
+                (Refused::Resting(what, wait), ErrorClass::Transient)
+            }
+            Denied::Told(at) => {
+                let wait = at.since(now);
+                let (model, rest) = (ask.model, format_duration(wait));
+                let what = format!(
+                    "provider `{name}` takes no call of model `{model}` for {rest}, by its own word"
+                );
+                (Refused::Throttled(what, wait), ErrorClass::RateLimited)
+            }
+            Denied::Own(wait) => {
+                let what = format!(
+                    "the limits of provider `{name}` leave no room now; ask again, or raise them \
+                     under [providers.{name}.limits]"
+                );
+                (Refused::Throttled(what, wait), ErrorClass::RateLimited)
+            }
+        };
+        Err(Tried { answer: Err(refused), moves: Some(class) })
+    }
+}
+
+/// Another account may do what the budget of this one does not allow.
+fn over_budget(error: BudgetError) -> Tried {
+    match error {
+        BudgetError::Refused(limit) => {
+            let is_accounts = limit.standing.limit.scope.kind() == ScopeKind::Account;
+            let moves = is_accounts && limit.kind == RefusalKind::Over;
+            let moves = moves.then_some(ErrorClass::OverBudget);
+            Tried { answer: Err(Refused::Limit(limit)), moves }
+        }
+        BudgetError::Ledger(error) => Refused::Ledger(error).into(),
+    }
+}
