@@ -10,8 +10,8 @@ pub use check::KeyCheck;
 pub use metering::Completion;
 
 use crate::{
-    Client, Delta, GatewayError, ProviderConfig, Request, budget::Budget, prices::PriceTable,
-    provider::Sink,
+    Client, Delta, GatewayError, ProviderConfig, ProviderKind, Request, budget::Budget,
+    prices::PriceTable, provider::Sink,
 };
 use account::Account;
 use orchestrator_core::{
@@ -65,6 +65,12 @@ impl Gateway {
     /// The names of the providers, in order.
     pub fn providers(&self) -> impl Iterator<Item = &ProviderName> {
         self.accounts.keys()
+    }
+
+    /// The protocol of `provider` and the base of the addresses that its calls go to; `None` when it
+    /// is not configured.
+    pub fn place(&self, provider: &ProviderName) -> Option<(ProviderKind, &str)> {
+        self.accounts.get(provider).map(|account| (account.kind, account.base.as_str()))
     }
 
     /// The prices that calls are counted with.

@@ -19,6 +19,8 @@ use std::sync::{Mutex, PoisonError};
 pub(super) struct Account {
     pub(super) kind: ProviderKind,
     pub(super) host: String,
+    /// Where its requests go.
+    pub(super) base: String,
     pub(super) is_local: bool,
     pub(super) provider: Box<dyn Provider>,
     pub(super) throttle: Throttle,
@@ -29,6 +31,7 @@ impl Account {
     pub(super) fn new(config: &ProviderConfig, client: Client) -> Result<Self, GatewayError> {
         let endpoint = Endpoint::new(config, client)?;
         let (host, is_local) = (endpoint.host.clone(), endpoint.is_local());
+        let base = endpoint.base.to_string();
         let provider: Box<dyn Provider> = match config.kind {
             ProviderKind::Anthropic => Anthropic::at(endpoint),
             ProviderKind::OpenAiResponses => OpenAiResponses::at(endpoint),
@@ -40,6 +43,7 @@ impl Account {
         Ok(Self {
             kind: config.kind,
             host,
+            base,
             is_local,
             provider,
             throttle: Throttle::new(config.limits),

@@ -3,7 +3,8 @@
 use super::{Arguments, Author, Message, Part, ToolCall};
 use orchestrator_core::{
     error::Failure,
-    usage::{TokenCount, Usage},
+    id::ProviderName,
+    usage::{Spend, TokenCount, Usage},
 };
 
 /// A piece of an answer, as it arrives.
@@ -14,8 +15,20 @@ pub enum Delta {
     Sent,
     /// The call waits, and for what.
     Waiting(String),
-    /// A budget is spent to a good part.
+    /// What the user should know: a budget is spent to a good part, another model is asked.
     Warning(String),
+    /// This model is asked from now on.
+    Asking {
+        /// The provider.
+        provider: ProviderName,
+        /// The model.
+        model: String,
+    },
+    /// What a model has used that failed, while another one is asked. It is part of the spending
+    /// that the end of the call tells, too.
+    Spent(Box<Spend>),
+    /// All pieces of the answer so far do not count: it begins anew.
+    StartOver,
     /// More of the answer.
     Text(String),
     /// More of the model's reasoning, which is not part of the answer.
@@ -39,6 +52,25 @@ pub enum Delta {
     /// All that the answer has used so far, by the provider's own count. Replaces what was told
     /// before.
     Usage(Usage),
+}
+
+impl Delta {
+    /// Whether it is a piece of the answer itself.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Text(_)
+            | Self::Reasoning(_)
+            | Self::ToolCallStarted { .. }
+            | Self::ToolCallArguments { .. } => true,
+            Self::Sent
+            | Self::Waiting(_)
+            | Self::Warning(_)
+            | Self::Asking { .. }
+            | Self::Spent(_)
+            | Self::StartOver
+            | Self::Usage(_) => false,
+        }
+    }
 }
 
 /// Why an answer ended.
