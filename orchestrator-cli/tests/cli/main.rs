@@ -11,6 +11,7 @@ mod gateway;
 mod harness;
 mod history;
 mod models;
+mod routing;
 mod schemas;
 mod secrets;
 mod streams;

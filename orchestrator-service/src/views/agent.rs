@@ -13,8 +13,12 @@ pub struct AgentView {
     pub role: String,
     /// What it runs on.
     pub provider: String,
-    /// The model, where the provider has several.
+    /// The model, where the provider has several; the first of its rule.
     pub model: Option<String>,
+    /// The rule that names its models, where one does.
+    pub rule: Option<String>,
+    /// The models of that rule as `PROVIDER/MODEL`, in its order.
+    pub models: Vec<String>,
     /// Who takes over when it cannot work.
     pub fall_back: Vec<String>,
     /// Where it comes from: `config`, `environment` (a key was found), or `built-in`.
