@@ -196,3 +196,57 @@ impl Lead<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Message, Stop};
+    use serde_json::json;
+
+    fn answer(payer: &Payer) -> Completion {
+        Completion {
+            text: "yes".into(),
+            tool_calls: Vec::new(),
+            message: Message::assistant("yes"),
+            stop: Stop::End,
+            usage: None,
+            served_model: None,
+            spend: nothing(payer),
+        }
+    }
+
+    async fn lead(seat: Seat<'_>) -> Lead<'_> {
+        match seat.turn(&mut |_| {}).await {
+            Turn::Lead(lead) => lead,
+            Turn::Answered(answer) => panic!("{answer:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_a_request_when_all_have_gone() {
+        let payer = Payer::new(ProviderName::new("p").unwrap(), "m");
+        let joins = Joins::default();
+        let take = || joins.take(&payer, CacheKey::of(&json!("asked")));
+
+        drop(take());
+        assert_eq!(joins.len(), 0, "nobody made the call");
+
+        let (first, second) = (take(), take());
+        let first = lead(first).await;
+        drop(first);
+        assert_eq!(joins.len(), 1, "one still waits, and has the turn now");
+        let second = lead(second).await;
+        drop(second);
+        assert_eq!(joins.len(), 0);
+
+        let (first, second) = (take(), take());
+        lead(first).await.done(&answer(&payer));
+        assert_eq!(joins.len(), 0, "whoever asks now makes a call of their own");
+        let third = take();
+        let Turn::Answered(found) = second.turn(&mut |_| {}).await else { panic!("a call") };
+        assert_eq!(*found, answer(&payer));
+        assert_eq!(joins.len(), 1, "the later request is another one");
+        drop(lead(third).await);
+        assert_eq!(joins.len(), 0);
+    }
+}

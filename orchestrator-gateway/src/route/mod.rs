@@ -279,9 +279,9 @@ fn summed_up(
             Remedy::Retry | Remedy::RetrySlowly | Remedy::Wait | Remedy::Park
         )
     };
-    let earlier = failed.into_iter().map(|(_, failure)| failure);
+    let mut earlier = failed.into_iter().map(|(_, failure)| failure);
     let found = match is_last && !waits(&last) {
-        true => earlier.filter(waits).next().unwrap_or(last),
+        true => earlier.find(waits).unwrap_or(last),
         false => last,
     };
     Failure { message, ..found }

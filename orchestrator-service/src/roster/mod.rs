@@ -4,6 +4,7 @@
 mod bind;
 mod limits;
 mod make;
+mod prices;
 mod provider;
 mod rule;
 mod trust;
@@ -24,7 +25,7 @@ use orchestrator_core::{
     task::COMMAND_AGENT,
     workflow::did_you_mean,
 };
-use orchestrator_gateway::prices::{ModelTable, PriceEntry, PriceTable, Rates};
+use orchestrator_gateway::prices::{ModelTable, PriceEntry, PriceTable};
 use provider::{Kept, Provider};
 use rule::Named;
 use std::{
@@ -87,7 +88,7 @@ impl Roster {
     /// An agent that cannot work is a member with the reason: only work that needs it is refused.
     pub(crate) fn new(config: &Config, kept: Kept<'_>) -> Self {
         let providers = provider::read(config, kept);
-        let (prices, models) = (prices(config), ModelTable::built_in());
+        let (prices, models) = (prices::read(config), ModelTable::built_in());
         let mut roster = Self { members: BTreeMap::new(), providers, prices, models };
         for role in Role::KNOWN {
             roster.add(&format!("builtin-{role}"), role, BUILTIN, Source::BuiltIn);
@@ -343,28 +344,6 @@ impl Roster {
     pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Provider)> {
         self.providers.iter().map(|(name, provider)| (name.as_str(), provider))
     }
-}
-
-fn prices(config: &Config) -> PriceTable {
-    let entries = config.settings().prices.iter().filter_map(|(model, price)| {
-        Some(PriceEntry {
-            model: model.clone(),
-            aliases: Vec::new(),
-            provider: price.provider.as_deref().and_then(|name| ProviderName::new(name).ok()),
-            rates: Rates {
-                input: price.input?,
-                output: price.output?,
-                cache_read: price.cache_read,
-                cache_write: price.cache_write,
-                cache_write_1h: None,
-            },
-            long: None,
-            peak: None,
-            source: Some("settings".into()),
-            as_of: None,
-        })
-    });
-    PriceTable::built_in().with_entries(entries)
 }
 
 #[cfg(test)]
