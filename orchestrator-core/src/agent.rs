@@ -1,8 +1,11 @@
 //! Agents as data: who they are, what they can be asked, how one is chosen.
 
-use crate::id::{AgentName, ProviderName};
+use crate::{
+    id::{AgentName, ProviderName},
+    route::Route,
+};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 /// What an agent is for. Five roles are known; any other name is a role of the user's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,6 +119,22 @@ pub struct AgentSpec {
     /// The most attempts that it works on at once, over all runs of an engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<u32>,
+    /// The models that it may ask, where a rule names them. `provider` and `model` are then those of
+    /// the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Arc<Route>>,
+    /// Whether a call of it may be answered by an identical one that is under way. Default: it may.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub join: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_yes(join: &bool) -> bool {
+    *join
 }
 
 impl AgentSpec {
@@ -130,6 +149,8 @@ impl AgentSpec {
             instructions: None,
             max_tokens: None,
             max_parallel: None,
+            route: None,
+            join: true,
         }
     }
 

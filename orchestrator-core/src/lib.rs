@@ -44,6 +44,7 @@
 
 pub mod agent;
 pub mod command;
+mod digest;
 pub mod effect;
 #[cfg(feature = "engine")]
 pub mod engine;
@@ -58,6 +59,7 @@ pub mod memory;
 pub mod money;
 pub mod policy;
 pub mod port;
+pub mod route;
 pub mod run;
 pub mod schedule;
 pub mod secret;

@@ -199,8 +199,8 @@ pub struct Then {
     pub with: Map<String, Value>,
 }
 
-/// That a result may be used again instead of being made again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// That a result may be used again instead of being made again, or answers of models may.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CachePolicy {
     /// How long a result may be used; until it is invalidated when it is not said.
@@ -209,6 +209,17 @@ pub struct CachePolicy {
     /// A text, with `{{ }}`, that is added to what the key is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// How long a model's answer to the same request may be used again; not at all when it is not
+    /// said. Said alone, only answers are kept, not the task's result.
+    #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    pub responses: Option<Duration>,
+}
+
+impl CachePolicy {
+    /// Whether the task's result is kept.
+    pub fn keeps_results(&self) -> bool {
+        self.responses.is_none() || self.ttl.is_some() || self.key.is_some()
+    }
 }
 
 /// A judgement that can send work back: when `unless` is false after this task, `task` and all

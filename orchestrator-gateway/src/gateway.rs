@@ -10,8 +10,8 @@ pub use check::KeyCheck;
 pub use metering::Completion;
 
 use crate::{
-    Client, Delta, GatewayError, ProviderConfig, Request, balance::Balance, budget::Budget,
-    limits::AccountState, prices::PriceTable, provider::Sink,
+    Client, Delta, GatewayError, ProviderConfig, ProviderKind, Request, balance::Balance,
+    budget::Budget, limits::AccountState, prices::PriceTable, provider::Sink,
 };
 use account::{Account, Ended};
 use orchestrator_core::{
@@ -74,6 +74,12 @@ impl Gateway {
     /// The names of the accounts, in order.
     pub fn providers(&self) -> impl Iterator<Item = &ProviderName> {
         self.accounts.keys()
+    }
+
+    /// The protocol of `provider` and the base of the addresses that its calls go to, of the first of
+    /// its accounts; `None` when it is not configured.
+    pub fn place(&self, provider: &ProviderName) -> Option<(ProviderKind, &str)> {
+        self.accounts_of(provider).first().map(|account| (account.kind, account.base.as_str()))
     }
 
     /// The prices that calls are counted with.

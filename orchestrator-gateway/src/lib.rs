@@ -11,6 +11,9 @@
 //! model has called tools and waits for their results. [`Gateway::count_tokens`] lets the provider
 //! count a request; [`Request::most_input_tokens`] bounds it without asking anybody.
 //!
+//! A [`Router`](route::Router) stands before it where several models may answer: it asks the next one
+//! when one fails, makes one call of identical requests, and keeps answers that may be used again.
+//!
 //! A [`Front`](front::Front) lets other programs, such as coding CLIs, call the same accounts over
 //! HTTP with a token in place of a key, within a budget. It passes their bytes on as they are, and a
 //! [`Meter`](meter::Meter) reads what was used from the answer as it passes.
@@ -58,6 +61,7 @@ pub mod meter;
 mod place;
 pub mod prices;
 mod provider;
+pub mod route;
 pub mod sse;
 mod transport;
 

@@ -29,7 +29,10 @@ impl LocalStore {
                 removed.extend(self.writer().write("remove ended runs", work).await?);
             }
             runs = removed;
-            let work = move |conn: &Connection| write::forget_expired(conn, before);
+            let work = move |conn: &Connection| {
+                write::forget_expired_responses(conn, before)?;
+                write::forget_expired(conn, before)
+            };
             self.writer().write("forget expired results", work).await?;
             let work = move |conn: &Connection| ledger::forget(conn, before);
             self.writer().write("forget calls in the ledger", work).await?;

@@ -41,6 +41,7 @@ mod prepared;
 mod read;
 mod reader;
 mod record;
+mod responses;
 pub mod vault;
 mod wal;
 mod write;

@@ -119,6 +119,15 @@ fn checksum(run: &RunId, seq: u64, version: u32, at: u64, body: &str) -> u32 {
     hash.finalize()
 }
 
+/// What tells a kept answer from one that was damaged.
+pub(crate) fn response_checksum(key: &str, body: &str) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(key.as_bytes());
+    crc.update(b"\n");
+    crc.update(body.as_bytes());
+    crc.finalize()
+}
+
 /// The JSON text of `value`, which is `what`.
 pub(crate) fn to_json(
     value: &impl serde::Serialize,

@@ -1,8 +1,8 @@
 //! The contract of the ports, put to the store on disk.
 
-use orchestrator_core::port::{Blobs, Catalog, Store};
+use orchestrator_core::port::{Blobs, Catalog, Responses, Store};
 use orchestrator_store::{FileBlobs, LocalStore};
-use orchestrator_testkit::{ledger_contract, store_contract};
+use orchestrator_testkit::{ledger_contract, responses_contract, store_contract};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -54,6 +54,18 @@ async fn a_ledger_beside_the_store_keeps_its_contract() {
         let ledger = Arc::new(LocalStore::open(dir.path()).unwrap());
         dirs.lock().unwrap().push(dir);
         ledger_contract::Subject { store: store.clone(), catalog: store, ledger }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_of_models_keep_their_contract() {
+    let dirs: Mutex<Vec<TempDir>> = Mutex::default();
+    responses_contract::run_all(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+        dirs.lock().unwrap().push(dir);
+        store as Arc<dyn Responses>
     })
     .await;
 }

@@ -38,6 +38,8 @@ pub mod model_server;
 #[cfg(target_os = "linux")]
 pub mod process;
 
+pub mod responses_contract;
+
 pub mod sim;
 
 pub mod store_contract;

@@ -3,15 +3,26 @@
 //! Every answer is a turn of the attempt's journal: one that was received before a crash is taken
 //! from there, and is not asked for, or paid for, again.
 
-use super::{books, watch::Watch};
+use super::{
+    books,
+    route::{self, Models},
+    watch::Watch,
+};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     ledger::Payer,
-    port::{AttemptHost, Call, Step},
+    port::{Assignment, AttemptHost, Call, LogLine, LogStream, Step},
     usage::{Cost, Spend},
 };
-use orchestrator_gateway::{Completion, Delta, Gateway, Message, Request, Stop};
+use orchestrator_gateway::{
+    Delta, Message, Request, Stop,
+    route::{Asking, Routed, Router},
+};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Where the record of an answer says which model gave it.
+const ASKED: &str = "asked";
 
 /// What the model has said.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +32,12 @@ pub(super) struct Said {
 }
 
 impl Said {
-    fn to_record(&self) -> Value {
-        json!({ "text": self.text, "stop": self.stop.as_str() })
+    fn to_record(&self, asked: Option<Value>) -> Value {
+        let mut record = json!({ "text": self.text, "stop": self.stop.as_str() });
+        if let Some(asked) = asked {
+            record[ASKED] = asked;
+        }
+        record
     }
 
     fn recorded(value: &Value) -> Result<Self, Failure> {
@@ -40,21 +55,44 @@ impl Said {
 
 /// One conversation. It keeps the books of all its calls, the failed ones included.
 pub(super) struct Conversation<'a> {
-    gateway: &'a Gateway,
+    router: &'a Router,
+    models: Models,
     payer: Payer,
     request: Request,
+    join: bool,
+    keep: Option<Duration>,
     host: &'a dyn AttemptHost,
     spend: Vec<Spend>,
+    /// Whether it was said why this model is asked.
+    told_why: bool,
 }
 
 impl<'a> Conversation<'a> {
     pub(super) fn new(
-        gateway: &'a Gateway,
-        payer: Payer,
+        router: &'a Router,
+        models: Models,
+        assignment: &Assignment,
         request: Request,
         host: &'a dyn AttemptHost,
     ) -> Self {
-        Self { gateway, payer, request, host, spend: Vec::new() }
+        let payer = assignment.payer(&request.model);
+        let (join, keep) = (assignment.agent.join, assignment.keep_responses);
+        let (spend, told_why) = (Vec::new(), false);
+        let mut new = Self { router, models, payer, request, join, keep, host, spend, told_why };
+        new.turn_to_first();
+        new
+    }
+
+    /// Sees to it that the request and who pays for it name the model that is asked next.
+    fn turn_to_first(&mut self) {
+        let model = self.models.first();
+        self.payer.account = model.provider.clone();
+        self.payer.model.clone_from(&model.model);
+        self.request.model.clone_from(&model.model);
+    }
+
+    fn note(&self, text: String) {
+        self.host.log(LogLine { stream: LogStream::Note, text });
     }
 
     pub(super) fn model(&self) -> &str {
@@ -65,14 +103,30 @@ impl<'a> Conversation<'a> {
     pub(super) async fn ask(&mut self) -> Result<Said, Failure> {
         let call = Call::new("model", self.model(), self.told().to_string());
         let turn = match self.host.begin(&call).await? {
-            Step::Recorded(value) => return Said::recorded(&value),
+            Step::Recorded(value) => {
+                if let Some(asked) = value.get(ASKED) {
+                    self.models.recorded(asked);
+                    self.turn_to_first();
+                }
+                return Said::recorded(&value);
+            }
             Step::Perform(turn) => turn,
         };
-        let completion = self.call().await?;
-        let said = Said { text: completion.text, stop: completion.stop };
-        let spend = vec![completion.spend.clone()];
-        if !self.host.finish(turn, &call, said.to_record(), spend).await? {
-            books::add(&mut self.spend, completion.spend);
+        if !std::mem::replace(&mut self.told_why, true)
+            && let Some(why) = self.models.why()
+        {
+            self.note(why);
+        }
+        let routed = self.call().await?;
+        if let Some(saved) = route::saved(&routed.source) {
+            self.note(saved);
+        }
+        let asked = self.models.record(&routed);
+        self.models.go_on(routed.place);
+        self.turn_to_first();
+        let said = Said { text: routed.completion.text, stop: routed.completion.stop };
+        if !self.host.finish(turn, &call, said.to_record(asked), routed.spend.clone()).await? {
+            routed.spend.into_iter().for_each(|line| books::add(&mut self.spend, line));
         }
         Ok(said)
     }
@@ -93,25 +147,30 @@ impl<'a> Conversation<'a> {
         })
     }
 
-    /// Makes one call. It is dropped, and its connection closed, as soon as the host cancels.
-    async fn call(&mut self) -> Result<Completion, Failure> {
+    /// Makes one call, or several when models fail. It is dropped, and its connection closed, as soon as the host cancels.
+    async fn call(&mut self) -> Result<Routed, Failure> {
         let host = self.host;
         let used = self.spend.iter().map(|line| line.usage).sum();
         let mut watch = Watch::new(host, (used, Cost::from_iter(&self.spend)));
         let result = {
             let now = || host.now();
             let mut sink = |delta: Delta| watch.take(delta);
+            let asking = Asking {
+                payer: &self.payer,
+                request: &self.request,
+                models: self.models.left(),
+                join: self.join,
+                keep: self.keep,
+            };
             tokio::select! {
                 biased;
                 () = host.cancelled() => None,
-                result = self.gateway.complete(&self.payer, &self.request, &now, &mut sink) => {
-                    Some(result)
-                }
+                result = self.router.complete(&asking, &now, &mut sink) => Some(result),
             }
         };
         watch.finish();
         match result {
-            Some(Ok(completion)) => Ok(completion),
+            Some(Ok(routed)) => Ok(routed),
             Some(Err(mut failure)) => {
                 for line in failure.spend.drain(..) {
                     books::add(&mut self.spend, line);
@@ -119,12 +178,17 @@ impl<'a> Conversation<'a> {
                 Err(failure)
             }
             None => {
-                if watch.sent > 0 {
-                    let account = watch.account.as_ref().unwrap_or(&self.payer.account);
-                    let line = self.gateway.dropped(account, self.model(), watch.usage);
+                let (sent, usage) = (watch.sent, watch.usage);
+                let (provider, model) = route::asked(watch.asking.take(), self.models.first());
+                let provider = watch.account.take().unwrap_or(provider);
+                for line in watch.spent.drain(..) {
                     books::add(&mut self.spend, line);
                 }
-                let message = format!("the call of model `{}` was cancelled", self.model());
+                if sent > 0 {
+                    let line = self.router.gateway().dropped(&provider, &model, usage);
+                    books::add(&mut self.spend, line);
+                }
+                let message = format!("the call of model `{model}` was cancelled");
                 Err(Failure::new(ErrorClass::Cancelled, message))
             }
         }

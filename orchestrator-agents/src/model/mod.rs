@@ -3,12 +3,14 @@
 //! The model is told the agent's instructions and the task's prompt, with the reasons why earlier
 //! attempts were not accepted. Where the task declares an output schema, the answer must hold JSON
 //! that fits it; if it does not, the model is told exactly what is wrong and asked again in the
-//! same conversation, at most twice. All that it costs is reported, whatever comes of it.
+//! same conversation, at most twice. All that it costs is reported, whatever comes of it. Where a rule
+//! names several models, the conversation goes on with the next when one fails.
 
 mod ask;
 mod books;
 mod output;
 mod prompt;
+mod route;
 mod watch;
 
 #[cfg(test)]
@@ -20,23 +22,30 @@ use orchestrator_core::{
     error::{ErrorClass, Failure},
     port::{Agent, Answer, Assignment, AttemptHost, LogLine, LogStream, Work},
 };
-use orchestrator_gateway::{Gateway, Stop};
+use orchestrator_gateway::{Gateway, Stop, route::Router};
 use output::OutputSchema;
+use route::Models;
 use std::sync::Arc;
 
 /// How often a model may mend an answer that does not fit the schema.
 pub const MAX_REPAIRS: u32 = 2;
 
-/// Asks the model that an agent's specification names: its `provider` is one of the gateway's.
+/// Asks the model that an agent's specification names, or those of its route: its `provider` is one of
+/// the gateway's.
 #[derive(Debug, Clone)]
 pub struct ModelAgent {
-    gateway: Arc<Gateway>,
+    router: Router,
 }
 
 impl ModelAgent {
     /// An agent on the providers of `gateway`.
     pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+        Self::routed(Router::new(gateway))
+    }
+
+    /// An agent whose requests go by `router`.
+    pub fn routed(router: Router) -> Self {
+        Self { router }
     }
 }
 
@@ -58,7 +67,7 @@ impl Agent for ModelAgent {
             let name = &agent.name;
             return Err(invalid(format!("agent `{name}` asks a model and cannot run a command")));
         };
-        let Some(model) = agent.model.as_deref() else {
+        let Some(models) = Models::of(assignment) else {
             return Err(invalid(format!(
                 "agent `{0}` names no model; set `model` in [agents.{0}]",
                 agent.name
@@ -68,9 +77,8 @@ impl Agent for ModelAgent {
             Some(schema) => Some(OutputSchema::new(schema.clone()).map_err(invalid)?),
             None => None,
         };
-        let request = prompt::request(assignment, model);
-        let mut conversation =
-            Conversation::new(&self.gateway, assignment.payer(model), request, host);
+        let request = prompt::request(assignment, &models.first().model);
+        let mut conversation = Conversation::new(&self.router, models, assignment, request, host);
         let result = converse(&mut conversation, schema.as_ref(), host).await;
         let spend = conversation.into_spend();
         match result {

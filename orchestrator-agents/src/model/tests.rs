@@ -6,6 +6,7 @@ use orchestrator_core::{
     id::{AgentName, ProviderName, RunId, TaskName, TurnNumber},
     money::MicroUsd,
     port::{Call, Feedback, Progress, Step},
+    route::{Route, RouteModel, RouteOrder},
     time::Timestamp,
     usage::{Cost, Spend, TokenCount, Usage},
 };
@@ -341,4 +342,62 @@ async fn an_answer_that_was_recorded_is_not_asked_for_again() {
         }
         assert_eq!(rig.server.requests().len(), 2);
     }
+}
+
+/// The assignment of an agent that may ask both models, by a rule.
+fn by_rule(schema: Option<Value>) -> Assignment {
+    let mut assignment = assignment(BOTH[0], schema);
+    let models =
+        BOTH.map(|(provider, model)| RouteModel::new(ProviderName::new(provider).unwrap(), model));
+    let (rule, order, why) = ("house".into(), RouteOrder::Fixed, "as listed".into());
+    let route = Route { rule, order, models: models.to_vec(), why };
+    Arc::make_mut(&mut assignment.agent).route = Some(Arc::new(route));
+    assignment
+}
+
+fn models_asked(rig: &Rig) -> Vec<String> {
+    rig.server.requests().iter().map(|request| request.model().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_with_the_model_that_answered_also_after_a_crash() {
+    let rig = Rig::new();
+    let keeping = Keeping::default();
+    rig.server.next(Reply::error(529, "overloaded_error", "Overloaded"));
+    rig.server.next(Reply::text("I would rather talk."));
+    // The process dies before the repair is recorded.
+    rig.server.next(Reply::error(500, "api_error", "oops"));
+    let assignment = by_rule(schema());
+    let failure = rig.agent.perform(&assignment, &keeping).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Transient);
+    let [first, second] = BOTH.map(|(_, model)| model);
+    assert_eq!(models_asked(&rig), [first, second, second], "the first is not asked again");
+
+    *keeping.at.lock().unwrap() = 0;
+    rig.server.next(Reply::json(&json!({ "steps": ["one"] })));
+    let answer = rig.agent.perform(&assignment, &keeping).await.unwrap();
+    assert_eq!(answer.output, json!({ "steps": ["one"] }));
+    assert_eq!(models_asked(&rig)[3..], [second], "what was recorded is not asked for again");
+    let kept = keeping.kept.lock().unwrap();
+    assert_eq!(kept[0].1["asked"]["failed"][0]["class"], "overloaded");
+    assert_eq!(kept[0].1["asked"]["model"], second);
+}
+
+#[tokio::test]
+async fn what_a_failed_model_used_is_owned_up_to_when_the_next_is_cancelled() {
+    let rig = Arc::new(Rig::new());
+    rig.server.next(Reply::text("half an answer").usage(usage(1_000, 9)).cut_after(4));
+    rig.server.next(Reply::text("one two three").usage(usage(500, 9)).hang_after(3));
+    let attempt = tokio::spawn({
+        let rig = rig.clone();
+        async move { rig.perform(&by_rule(None)).await }
+    });
+    let waiting = rig.clone();
+    tokio::task::spawn_blocking(move || waiting.server.wait_for_requests(2)).await.unwrap();
+    rig.host.cancel.notify_one();
+    let failure = attempt.await.unwrap().unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Cancelled);
+    let models: Vec<&str> = failure.spend.iter().map(|line| line.model.as_str()).collect();
+    assert_eq!(models, BOTH.map(|(_, model)| model));
+    assert!(rig.host.lines(LogStream::Note).iter().any(|line| line.contains("begins anew")));
 }

@@ -3,7 +3,7 @@
 use orchestrator_core::{
     id::ProviderName,
     port::{AttemptHost, LogLine, LogStream, Progress},
-    usage::{Cost, TokenCount, Usage},
+    usage::{Cost, Spend, TokenCount, Usage},
 };
 use orchestrator_gateway::Delta;
 
@@ -19,16 +19,29 @@ pub(super) struct Watch<'a> {
     bytes: u64,
     /// The provider's own count so far.
     pub(super) usage: Usage,
-    /// Requests that went out.
+    /// Requests that went out to the model that is asked.
     pub(super) sent: u32,
-    /// The account that is called, when it is one of several.
+    /// The model that is asked.
+    pub(super) asking: Option<(ProviderName, String)>,
+    /// The account that is called, when its provider has several.
     pub(super) account: Option<ProviderName>,
+    /// What models have used that failed.
+    pub(super) spent: Vec<Spend>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(host: &'a dyn AttemptHost, before: (Usage, Cost)) -> Self {
-        let (usage, account) = (Usage::default(), None);
-        Self { host, before, line: String::new(), bytes: 0, usage, sent: 0, account }
+        Self {
+            host,
+            before,
+            line: String::new(),
+            bytes: 0,
+            usage: Usage::default(),
+            sent: 0,
+            asking: None,
+            account: None,
+            spent: Vec::new(),
+        }
     }
 
     pub(super) fn take(&mut self, delta: Delta) {
@@ -62,6 +75,18 @@ impl<'a> Watch<'a> {
             }
             Delta::Warning(text) => {
                 return self.host.log(LogLine { stream: LogStream::Note, text });
+            }
+            Delta::Asking { provider, model } => {
+                self.asking = Some((provider, model));
+                (self.sent, self.bytes, self.usage, self.account) = (0, 0, Usage::default(), None);
+                return;
+            }
+            Delta::Spent(line) => return self.spent.push(*line),
+            Delta::StartOver => {
+                self.finish();
+                self.bytes = 0;
+                let text = "what was answered so far does not count: the answer begins anew";
+                return self.host.log(LogLine { stream: LogStream::Note, text: text.into() });
             }
             Delta::Usage(usage) => {
                 self.usage = usage;

@@ -50,6 +50,8 @@ fn print(console: &Console, details: &views::AgentDetails) -> Result<(), Failure
     });
     sheet.field("accounts", accounts.collect::<Vec<_>>().join(", "));
     sheet.field("model", agent.model.clone());
+    sheet.field("rule", agent.rule.clone());
+    sheet.field("models", agent.models.join(", "));
     sheet.field("from", agent.source.clone());
     let ready = if agent.ready { "yes" } else { "no" };
     sheet.field(

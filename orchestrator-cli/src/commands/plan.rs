@@ -29,6 +29,12 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
     }
     sheet.section("Tasks");
     sheet.lines(table(&plan.items).lines(console.paint(), console.columns()));
+    let all = plan.workflows.iter().map(|other| &other.items).chain([&plan.items]).flatten();
+    let ruled: Vec<&PlannedTask> = all.filter(|task| task.why.is_some()).collect();
+    if !ruled.is_empty() {
+        sheet.section("Models");
+        sheet.lines(ruled.into_iter().flat_map(models).collect::<Vec<_>>());
+    }
     for other in &plan.workflows {
         let version = format!("{} {}", other.workflow, other.version);
         let called =
@@ -39,6 +45,15 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
     sheet.print(console)?;
     console.hint("nothing was started or spent");
     Ok(())
+}
+
+/// Which models a rule names for a task, and why.
+fn models(task: &PlannedTask) -> Vec<String> {
+    let why = task.why.as_deref().unwrap_or_default();
+    vec![
+        format!("{}  {}", task.name, text::harmless(&task.models.join(", "), false)),
+        format!("   {}", text::harmless(why, false)),
+    ]
 }
 
 /// Planned tasks as a table.

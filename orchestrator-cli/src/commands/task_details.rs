@@ -85,6 +85,10 @@ fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure>
         sheet.section("Attempts");
         sheet.lines(details.items.iter().flat_map(attempt).collect::<Vec<_>>());
     }
+    if !details.calls.is_empty() {
+        sheet.section("Models");
+        sheet.lines(details.calls.iter().flat_map(call).collect::<Vec<_>>());
+    }
     if !details.output.is_null() {
         sheet.section("Output");
         sheet.value(&details.output);
@@ -102,6 +106,32 @@ fn asked(id: &str, ask: &views::AskView) -> String {
     let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
     let how = if ask.kind == "question" { "answer" } else { "approve" };
     format!("{}{until}: orchestrator {how} {id}", text::harmless(&ask.message, false))
+}
+
+/// Which model gave an answer, and which failed before it.
+fn call(call: &views::CallView) -> Vec<String> {
+    let of = |provider: &str, model: &str| {
+        text::harmless(&format!("{provider}/{model}"), false).into_owned()
+    };
+    let model = match &call.provider {
+        Some(provider) => of(provider, &call.model),
+        None => text::harmless(&call.model, false).into_owned(),
+    };
+    let source = match (call.source.as_str(), &call.kept) {
+        ("kept", Some(kept)) => {
+            let by = kept.run.as_ref().map(|run| format!(" by {run}")).unwrap_or_default();
+            format!("  kept{by} at {}: nothing spent", kept.at)
+        }
+        ("joined", _) => "  joined an identical request: nothing spent".to_owned(),
+        _ => String::new(),
+    };
+    let mut lines = vec![format!("{}.{}  {model}{source}", call.attempt, call.turn)];
+    lines.extend(call.why.iter().map(|why| format!("   {}", text::harmless(why, false))));
+    lines.extend(call.failed.iter().map(|failed| {
+        let message = text::harmless(&failed.message, false);
+        format!("   after {} ({}): {message}", of(&failed.provider, &failed.model), failed.class)
+    }));
+    lines
 }
 
 /// An attempt with the files that it made.

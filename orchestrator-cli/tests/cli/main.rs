@@ -12,6 +12,7 @@ mod gateway;
 mod harness;
 mod history;
 mod models;
+mod routing;
 mod schemas;
 mod secrets;
 mod streams;

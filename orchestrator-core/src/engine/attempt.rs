@@ -90,7 +90,8 @@ impl Plan {
             Ok(told) => told,
             Err(failure) => return failed(failure),
         };
-        let key = self.cache.as_ref().map(|_| super::cache::key(&assignment, salt.as_deref()));
+        let keeps = self.cache.as_deref().filter(|policy| policy.keeps_results());
+        let key = keeps.map(|_| super::cache::key(&assignment, salt.as_deref()));
         if let Some(key) = &key
             && let Some(hit) = host.shared.recall(key).await
         {
@@ -112,7 +113,7 @@ impl Plan {
                 bytes: artifact.bytes.len() as u64,
             });
         }
-        let cached = self.cache.as_ref().zip(key).map(|(policy, key)| {
+        let cached = keeps.zip(key).map(|(policy, key)| {
             let at = host.shared.clock.now();
             Box::new(host.keepsake(key, at, policy.ttl, &output, &artifacts))
         });
@@ -224,6 +225,7 @@ impl Plan {
         assignment.tenant = self.tenant.clone();
         assignment.project_id = self.project.clone();
         assignment.timeout = self.timeout;
+        assignment.keep_responses = self.cache.as_ref().and_then(|cache| cache.responses);
         Ok((assignment, salt))
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     time::Timestamp,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// The number of the way in which keys are made: another one finds nothing of before.
@@ -30,7 +29,7 @@ pub(super) fn key(assignment: &Assignment, salt: Option<&str>) -> CacheKey {
         Work::Prompt(prompt) => json!({ "prompt": prompt }),
         Work::Command(command) => json!({ "command": command }),
     };
-    let told = json!({
+    let mut told = json!({
         "format": FORMAT,
         "agent": {
             "name": agent.name.as_str(),
@@ -50,40 +49,12 @@ pub(super) fn key(assignment: &Assignment, salt: Option<&str>) -> CacheKey {
         "compact": assignment.compact,
         "salt": salt,
     });
-    let mut digest = Sha256::new();
-    feed(&mut digest, &told);
-    let mut text = String::from("sha256:");
-    for byte in digest.finalize() {
-        text.push_str(&format!("{byte:02x}"));
+    if let Some(route) = &agent.route {
+        // What a rule comes to, not how it got there.
+        let models: Vec<String> = route.models.iter().map(ToString::to_string).collect();
+        told["agent"]["route"] = json!([route.order, models]);
     }
-    CacheKey::new(text).unwrap_or_else(|_| unreachable!("hexadecimal digits make a valid key"))
-}
-
-/// Feeds `value` as JSON with its keys in order, so that the same value gives the same bytes.
-fn feed(digest: &mut Sha256, value: &Value) {
-    match value {
-        Value::Array(items) => {
-            digest.update(b"[");
-            for item in items {
-                feed(digest, item);
-                digest.update(b",");
-            }
-            digest.update(b"]");
-        }
-        Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_unstable();
-            digest.update(b"{");
-            for key in keys {
-                digest.update(Value::String(key.clone()).to_string());
-                digest.update(b":");
-                feed(digest, &map[key]);
-                digest.update(b",");
-            }
-            digest.update(b"}");
-        }
-        plain => digest.update(plain.to_string()),
-    }
+    CacheKey::of(&told)
 }
 
 /// A result that was found.
@@ -157,6 +128,7 @@ mod tests {
         agent::{AgentSpec, Role},
         id::{AgentName, ProviderName, RunId, TaskName},
         port::Feedback,
+        route::{Route, RouteModel, RouteOrder},
     };
     use std::sync::Arc;
 
@@ -186,6 +158,13 @@ mod tests {
             told(|a| a.inputs = Arc::new(json!({ "a": 1, "b": "2" }))),
             told(|a| a.output_schema = Some(Arc::new(json!({})))),
             told(|a| Arc::make_mut(&mut a.agent).model = Some("m".into())),
+            told(|a| {
+                let agent = Arc::make_mut(&mut a.agent);
+                let model = RouteModel::new(agent.provider.clone(), "m");
+                let (rule, order) = ("cheap".into(), RouteOrder::Fixed);
+                let route = Route { rule, order, models: vec![model], why: String::new() };
+                agent.route = Some(Arc::new(route));
+            }),
             told(|a| a.feedback.push(Feedback { from: "x".into(), message: "y".into() })),
         ];
         for (place, other) in others.iter().enumerate() {

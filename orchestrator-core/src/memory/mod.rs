@@ -8,8 +8,10 @@ mod catalog;
 mod kept;
 mod ledger;
 mod log;
+mod responses;
 mod store;
 mod stored;
 
 pub use blobs::MemoryBlobs;
+pub use responses::MemoryResponses;
 pub use store::MemoryStore;

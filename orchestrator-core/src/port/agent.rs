@@ -76,6 +76,8 @@ pub struct Assignment {
     pub project_id: ProjectId,
     /// How long the attempt may take.
     pub timeout: Option<Duration>,
+    /// How long answers of models may be used again for the same requests; `None`: not at all.
+    pub keep_responses: Option<Duration>,
 }
 
 impl Assignment {
@@ -101,6 +103,7 @@ impl Assignment {
             tenant: TenantId::default(),
             project_id: ProjectId::default(),
             timeout: None,
+            keep_responses: None,
         }
     }
 

@@ -142,6 +142,18 @@ fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
     }
 }
 
+/// What the message of a failure holds when the server has no such model.
+const UNKNOWN_MODEL: &str = "; check the agent's `model`";
+
+/// Whether `failure`, which this module made, says that the server has no such model.
+pub(crate) fn is_unknown_model(failure: &Failure) -> bool {
+    failure.class == ErrorClass::InvalidRequest && failure.message.contains(UNKNOWN_MODEL)
+}
+
+/// How servers say that they have no such model, besides status 404.
+const NO_SUCH_MODEL: [&str; 4] =
+    ["model_not_found", "model not found", "unknown model", "invalid model name"];
+
 /// How servers say that a prompt does not fit.
 const OVERFLOW: [&str; 10] = [
     "context_length_exceeded",
@@ -155,6 +167,10 @@ const OVERFLOW: [&str; 10] = [
     "exceeds the maximum number of tokens",
     "request payload size exceeds the limit",
 ];
+
+fn names_no_model(body: &ErrorBody) -> bool {
+    NO_SUCH_MODEL.iter().any(|text| body.mentions(text))
+}
 
 fn message(
     endpoint: &Endpoint,
@@ -185,10 +201,9 @@ fn message(
             Some(at) => format!("; try again from {at}"),
             None => "; try again later or lower the limits of the provider".into(),
         },
-        ErrorClass::InvalidRequest if status == 404 => format!(
-            "; check the agent's `model` and the `base-url` of [providers.{name}] ({})",
-            endpoint.host
-        ),
+        ErrorClass::InvalidRequest if status == 404 || names_no_model(body) => {
+            format!("{UNKNOWN_MODEL} and the `base-url` of [providers.{name}] ({})", endpoint.host)
+        }
         ErrorClass::InvalidRequest if (300..400).contains(&status) => {
             format!("; redirects are not followed: check the `base-url` of [providers.{name}]")
         }

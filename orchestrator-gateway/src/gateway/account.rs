@@ -22,6 +22,8 @@ pub(super) struct Account {
     pub(super) name: ProviderName,
     pub(super) kind: ProviderKind,
     pub(super) host: String,
+    /// Where its requests go.
+    pub(super) base: String,
     pub(super) is_local: bool,
     pub(super) provider: Box<dyn Provider>,
     pub(super) state: AccountState,
@@ -46,6 +48,7 @@ impl Account {
         let state = AccountState::new(config.limits);
         let endpoint = Endpoint::new(config, client)?.with_state(state.clone());
         let (host, is_local) = (endpoint.host.clone(), endpoint.is_local());
+        let base = endpoint.base.to_string();
         let provider: Box<dyn Provider> = match config.kind {
             ProviderKind::Anthropic => Anthropic::at(endpoint),
             ProviderKind::OpenAiResponses => OpenAiResponses::at(endpoint),
@@ -55,7 +58,7 @@ impl Account {
             }
         };
         let (name, kind) = (config.name.clone(), config.kind);
-        Ok(Self { name, kind, host, is_local, provider, state })
+        Ok(Self { name, kind, host, base, is_local, provider, state })
     }
 
     /// Waits until the account's limits, its provider and its breaker let a call pass.

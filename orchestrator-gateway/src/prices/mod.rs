@@ -4,8 +4,10 @@
 //! which is shown as such and never counted as zero.
 
 mod entry;
+mod facts;
 mod table;
 mod worst;
 
 pub use entry::{CacheWrites, LongPrompt, PeakHours, PriceEntry, Rates};
+pub use facts::{ModelFacts, ModelTable};
 pub use table::{PriceError, PriceTable};

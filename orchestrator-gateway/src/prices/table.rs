@@ -138,7 +138,7 @@ fn best<'a>(
 }
 
 /// `model` without the date or `latest` that it ends with, if it ends so.
-fn without_date(model: &str) -> Option<&str> {
+pub(super) fn without_date(model: &str) -> Option<&str> {
     let is_number = |text: &str, digits: usize| {
         text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())
     };

@@ -4,7 +4,7 @@ use super::{Arguments, Author, Message, Part, ToolCall};
 use orchestrator_core::{
     error::Failure,
     id::ProviderName,
-    usage::{TokenCount, Usage},
+    usage::{Spend, TokenCount, Usage},
 };
 
 /// A piece of an answer, as it arrives.
@@ -18,9 +18,21 @@ pub enum Delta {
     Sent,
     /// The call waits, and for what.
     Waiting(String),
-    /// Something that whoever pays should know: a budget is spent to a good part, or one account
-    /// refused and the call goes to another.
+    /// Something that whoever pays should know: a budget is spent to a good part, one account
+    /// refused and the call goes to another, another model is asked.
     Warning(String),
+    /// This model is asked from now on.
+    Asking {
+        /// The provider.
+        provider: ProviderName,
+        /// The model.
+        model: String,
+    },
+    /// What a model has used that failed, while another one is asked. It is part of the spending
+    /// that the end of the call tells, too.
+    Spent(Box<Spend>),
+    /// All pieces of the answer so far do not count: it begins anew.
+    StartOver,
     /// More of the answer.
     Text(String),
     /// More of the model's reasoning, which is not part of the answer.
@@ -44,6 +56,26 @@ pub enum Delta {
     /// All that the answer has used so far, by the provider's own count. Replaces what was told
     /// before.
     Usage(Usage),
+}
+
+impl Delta {
+    /// Whether it is a piece of the answer itself.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Text(_)
+            | Self::Reasoning(_)
+            | Self::ToolCallStarted { .. }
+            | Self::ToolCallArguments { .. } => true,
+            Self::Account(_)
+            | Self::Sent
+            | Self::Waiting(_)
+            | Self::Warning(_)
+            | Self::Asking { .. }
+            | Self::Spent(_)
+            | Self::StartOver
+            | Self::Usage(_) => false,
+        }
+    }
 }
 
 /// Why an answer ended.

@@ -18,6 +18,7 @@ pub(crate) enum Takes {
     Money,
     Duration,
     List,
+    Flag,
     /// A place where a key is expected, which is never written out.
     NoSecret,
 }
@@ -202,7 +203,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Text,
         "what it runs on: an entry of [providers], or `builtin`",
     ),
-    setting("agents.*.model", Takes::Text, "the model"),
+    setting("agents.*.model", Takes::Text, "the model, or a rule that names models"),
     setting("agents.*.instructions", Takes::Text, "what it is told before each task"),
     setting("agents.*.max-tokens", Takes::Count(1, COUNT), "the most tokens of one answer"),
     setting(
@@ -211,6 +212,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "the most attempts of it at once, over all runs",
     ),
     setting("agents.*.fall-back", Takes::List, "who takes over when it cannot work, in order"),
+    setting(
+        "agents.*.join",
+        Takes::Flag,
+        "whether identical requests that are under way at once make one call; true unless set",
+    ),
     setting("agents.*.mode", Takes::OneOf(&["metered", "own-login"]), "how it reaches its model"),
     setting("agents.*.permissions.allow", Takes::List, "what it may do"),
     setting("agents.*.permissions.ask", Takes::List, "what it may do after asking"),
@@ -249,6 +255,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "agents.*.budget.requests-per-window",
         Takes::Count(1, TOKENS),
         "the most calls of the agent within a window",
+    ),
+    setting(
+        "models.*.use",
+        Takes::List,
+        "the models of a rule as `PROVIDER/MODEL`, the first to be asked first",
     ),
     setting("budget.usd-per-task", Takes::Money, "the most that a task may cost"),
     setting("budget.usd-per-run", Takes::Money, "the most that a run may cost"),
@@ -402,6 +413,11 @@ impl Takes {
                 Ok(items.collect::<Vec<_>>().into())
             }
             (Self::List, _) => Err("must be a list of texts".into()),
+            (Self::Flag, Value::Bool(_)) => Ok(value.clone()),
+            (Self::Flag, Value::String(text)) if matches!(text.trim(), "true" | "false") => {
+                Ok((text.trim() == "true").into())
+            }
+            (Self::Flag, _) => Err("must be true or false".into()),
             (Self::NoSecret, _) => {
                 Err("must say where the key is, never hold it: { env = \"NAME_OF_A_VARIABLE\" }"
                     .into())

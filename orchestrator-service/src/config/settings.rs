@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub(crate) struct Settings {
     pub(crate) providers: BTreeMap<String, ProviderSettings>,
     pub(crate) agents: BTreeMap<String, AgentSettings>,
+    pub(crate) models: BTreeMap<String, RuleSettings>,
     pub(crate) budget: BudgetSettings,
     pub(crate) defaults: DefaultSettings,
     pub(crate) limits: SharedLimitSettings,
@@ -98,8 +99,16 @@ pub(crate) struct AgentSettings {
     pub(crate) max_parallel: Option<u32>,
     pub(crate) fall_back: Vec<String>,
     pub(crate) mode: Option<String>,
+    pub(crate) join: Option<bool>,
     pub(crate) permissions: BTreeMap<String, Vec<String>>,
     pub(crate) budget: ShareSettings,
+}
+
+/// One `[models.NAME]`: a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct RuleSettings {
+    pub(crate) r#use: Vec<String>,
 }
 
 /// `[limits]`: what all runs share.

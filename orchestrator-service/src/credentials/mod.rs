@@ -1,6 +1,7 @@
 //! Credentials: where secrets are kept, which of them are known, and what keeps them from being
 //! shown.
 
+mod answers;
 mod guard;
 mod incoming;
 mod keyring;
@@ -9,6 +10,7 @@ mod place;
 mod reveal;
 mod store;
 
+pub(crate) use answers::GuardedResponses;
 pub(crate) use guard::Guarded;
 pub use known::{HidingWriter, KnownSecrets};
 pub use place::{AskPassphrase, Passphrase};

@@ -5,11 +5,12 @@ use crate::{
     OrchestratorService, ServiceError,
     clock::now,
     control::refuse_over,
-    credentials::Guarded,
+    credentials::{Guarded, GuardedResponses},
     document::Diagnostic,
     owner::Holder,
     platform,
     query::{Driver, Standing, WAITING},
+    roster::Calls,
     service::Opened,
     views::{ArtifactView, ControlView, Controlled, FailureView, ResultView, RunView, TaskView},
 };
@@ -140,8 +141,14 @@ impl OrchestratorService {
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
             .limits(self.roster()?.limits(self.settings()?.settings()));
-        let budget = self.budget(opened).await?;
-        for (spec, agent) in self.roster()?.make(agents, self.environment(), &keys, &budget)? {
+        let kept = GuardedResponses::new(opened.responses(), self.known().clone());
+        let calls = Calls {
+            keys: &keys,
+            budget: self.budget(opened).await?,
+            joins: self.joins().clone(),
+            responses: Arc::new(kept),
+        };
+        for (spec, agent) in self.roster()?.make(agents, self.environment(), &calls)? {
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
         Ok(builder.build())

@@ -1,12 +1,10 @@
 //! What can be said about the cost of a run before it starts.
 
-use crate::{
-    clock::now,
-    roster::{Member, Roster},
-    views::Estimate,
-};
+use crate::{clock::now, roster::Roster, views::Estimate};
 use orchestrator_core::{
+    agent::AgentSpec,
     money::MicroUsd,
+    route::WorkFacts,
     task::{TaskKind, TaskSpec},
     usage::{TokenCount, Usage},
 };
@@ -27,26 +25,23 @@ pub(super) const NOTHING: Estimate = Estimate {
 pub(super) const UNKNOWN: Estimate =
     Estimate { input_tokens: 0, max_output_tokens: None, least_usd: None, most_usd: None };
 
-/// What one attempt would cost, as far as the text that is known now tells.
-pub(super) fn of(roster: &Roster, member: &Member, task: &TaskSpec, inputs: &Value) -> Estimate {
+/// What one attempt of a model would cost, as far as the text that is known now tells.
+pub(super) fn of(roster: &Roster, spec: &AgentSpec, task: &TaskSpec, inputs: &Value) -> Estimate {
     let TaskKind::Agent { prompt, .. } = &task.kind else { return NOTHING };
-    if !member.calls_model() {
-        return NOTHING;
-    }
     // Other tasks' outputs are not there yet: a prompt that quotes them has no greatest length. The
     // inputs of a child are not there either.
     let quotes = prompt.contains("tasks.");
     let unknown_inputs = inputs.is_null() && prompt.contains("inputs.");
     let bounded = task.needs.is_empty() && !quotes && !unknown_inputs;
-    let known: u64 = [prompt.len(), member.spec.instructions().len(), texts(prompt, inputs)]
+    let known: u64 = [prompt.len(), spec.instructions().len(), texts(prompt, inputs)]
         .into_iter()
         .chain(task.output.as_ref().map(|schema| schema.to_string().len()))
         .map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX))
         .fold(0, u64::saturating_add);
     let tokens = known.div_ceil(BYTES_A_TOKEN);
-    let longest = member.spec.max_tokens.map(u64::from);
+    let longest = spec.max_tokens.map(u64::from);
     let usage = Usage { input: TokenCount(tokens), ..Usage::default() };
-    let rates = roster.price(&member.spec).and_then(|price| price.rates_for(&usage, now()));
+    let rates = roster.price(spec).and_then(|price| price.rates_for(&usage, now()));
     let cost = |output: u64| {
         let rates = rates?;
         let pico =
@@ -58,6 +53,25 @@ pub(super) fn of(roster: &Roster, member: &Member, task: &TaskSpec, inputs: &Val
         max_output_tokens: longest,
         least_usd: cost(0),
         most_usd: if bounded { longest.and_then(cost) } else { None },
+    }
+}
+
+/// What is known of a task before it starts: the outputs that its prompt quotes are not there yet, and
+/// nothing was rejected.
+pub(super) fn facts<'a>(
+    spec: &'a AgentSpec,
+    task: &TaskSpec,
+    prompt: &str,
+    inputs: &Value,
+) -> WorkFacts<'a> {
+    WorkFacts {
+        prompt_bytes: prompt.len() + spec.instructions().len() + texts(prompt, inputs),
+        schema_bytes: task.output.as_ref().map_or(0, |schema| schema.to_string().len()),
+        tools: 0,
+        needs: task.needs.len(),
+        inputs: inputs.as_object().map_or(0, serde_json::Map::len),
+        role: &spec.role,
+        rejected: 0,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
 use orchestrator_core::{
     graph::Graph,
     id::AgentName,
+    route::Complexity,
     run::StartRun,
     task::{TaskKind, TaskSpec},
     workflow::Workflow,
@@ -141,6 +142,9 @@ impl OrchestratorService {
             agents: agents.iter().map(ToString::to_string).collect(),
             provider: String::new(),
             model: None,
+            rule: None,
+            models: Vec::new(),
+            why: None,
             when: task.when.clone(),
             for_each: task.for_each.clone(),
             workflow: None,
@@ -155,9 +159,23 @@ impl OrchestratorService {
             (TaskKind::Approval { .. }, _) => planned.provider = "person".into(),
             (TaskKind::Agent { .. } | TaskKind::Command { .. }, Some(first)) => {
                 let member = roster.get(first.as_str())?;
-                planned.provider = member.spec.provider.to_string();
-                planned.model.clone_from(&member.spec.model);
-                planned.estimate = estimate::of(roster, member, task, inputs);
+                let mut spec = member.spec.clone();
+                if let (Some(route), TaskKind::Agent { prompt, .. }) = (&spec.route, &task.kind) {
+                    let facts = estimate::facts(&spec, task, prompt, inputs);
+                    let choice = route.choose(&Complexity::of(&facts));
+                    planned.rule = Some(route.rule.clone());
+                    planned.models = choice.models.iter().map(ToString::to_string).collect();
+                    planned.why = Some(choice.why);
+                    if let Some(first) = choice.models.into_iter().next() {
+                        (spec.provider, spec.model) = (first.provider, Some(first.model));
+                    }
+                }
+                planned.provider = spec.provider.to_string();
+                planned.model.clone_from(&spec.model);
+                planned.estimate = match member.calls_model() {
+                    true => estimate::of(roster, &spec, task, inputs),
+                    false => estimate::NOTHING,
+                };
             }
             (TaskKind::Agent { .. } | TaskKind::Command { .. }, None) => {}
         }

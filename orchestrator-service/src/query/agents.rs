@@ -143,6 +143,13 @@ fn agent_view(member: &Member, roster: &Roster) -> AgentView {
         role: spec.role.to_string(),
         provider: spec.provider.to_string(),
         model: spec.model.clone(),
+        rule: spec.route.as_ref().map(|route| route.rule.clone()),
+        models: spec
+            .route
+            .iter()
+            .flat_map(|route| &route.models)
+            .map(ToString::to_string)
+            .collect(),
         fall_back: spec.fall_back.iter().map(ToString::to_string).collect(),
         source: member.source.as_str().to_owned(),
         ready: member.unusable.is_none(),

@@ -1,4 +1,4 @@
-//! Removing what is old: runs that have ended, and results that were kept to be used again.
+//! Removing what is old: runs that have ended, and what was kept to be used again.
 
 use crate::{OrchestratorService, ServiceError, clock::now, views::CleanView};
 use orchestrator_core::time::Timestamp;
@@ -38,7 +38,8 @@ impl OrchestratorService {
         Ok(view)
     }
 
-    /// Forgets results that were kept to be used again, made longer ago than `older_than`.
+    /// Forgets results of tasks and answers of models that were kept to be used again, made longer ago
+    /// than `older_than`.
     ///
     /// # Errors
     /// An unusable store.
@@ -53,7 +54,9 @@ impl OrchestratorService {
         // What was made within this very millisecond is as old as nothing at all.
         let before = Timestamp(now().0.saturating_sub(age).saturating_add(u64::from(age == 0)));
         let forgotten = opened.catalog().forget_cached(None, None, before, dry_run).await;
-        view.cached = forgotten.map_err(|error| opened.failed(error))?;
+        let answers = opened.responses().forget_responses(before, dry_run).await;
+        view.cached = forgotten.map_err(|error| opened.failed(error))?
+            + answers.map_err(|error| opened.failed(error))?;
         Ok(view)
     }
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod asked;
+mod calls;
 mod clean;
 mod compare;
 mod cost;

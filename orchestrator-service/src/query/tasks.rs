@@ -131,6 +131,7 @@ impl OrchestratorService {
             turns: last.map_or(0, |last| last.turns),
             cached: last.and_then(|last| last.cached.clone()),
             output: opened.output(&row).await?,
+            calls: self.calls(opened, &run.id, &row.name).await?,
             items,
         })
     }

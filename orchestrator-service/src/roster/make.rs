@@ -7,19 +7,38 @@ use orchestrator_agents::{
     command::{CommandAgent, Environment as Passed},
     model::ModelAgent,
 };
-use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
+use orchestrator_core::{
+    agent::AgentSpec,
+    id::AgentName,
+    port::{Agent, Responses},
+    task::COMMAND_AGENT,
+};
 use orchestrator_gateway::{
-    Client, Gateway, ProviderConfig, SecretString, budget::Budget, prices::PriceTable,
+    Client, Gateway, ProviderConfig, SecretString,
+    budget::Budget,
+    prices::PriceTable,
+    route::{Joins, Router},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
 
+/// What all calls of models have in common.
+pub(crate) struct Calls<'a> {
+    /// The keys that the credential store holds, by provider.
+    pub(crate) keys: &'a BTreeMap<String, SecretString>,
+    /// What they are made under.
+    pub(crate) budget: Budget,
+    /// The requests of this process that are under way.
+    pub(crate) joins: Joins,
+    /// Where answers are kept.
+    pub(crate) responses: Arc<dyn Responses>,
+}
+
 impl Roster {
-    /// Working agents for `names`, each with its specification, whose calls are made under `budget`.
-    /// What nobody needs is not set up. `keys` are those that the credential store holds, by
-    /// provider.
+    /// Working agents for `names`, each with its specification, whose calls are made as `calls` says.
+    /// What nobody needs is not set up.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -27,8 +46,7 @@ impl Roster {
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
         environment: &Environment,
-        keys: &BTreeMap<String, SecretString>,
-        budget: &Budget,
+        calls: &Calls<'_>,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
@@ -51,8 +69,12 @@ impl Roster {
                     let agent = match models.take() {
                         Some(agent) => agent,
                         None => {
-                            let gateway = self.gateway(keys)?.with_budget(budget.clone());
-                            Arc::new(ModelAgent::new(Arc::new(gateway)))
+                            let gateway = self.gateway(calls.keys)?;
+                            let gateway = Arc::new(gateway.with_budget(calls.budget.clone()));
+                            let router = Router::new(gateway)
+                                .with_joins(calls.joins.clone())
+                                .with_responses(calls.responses.clone());
+                            Arc::new(ModelAgent::routed(router))
                         }
                     };
                     models.insert(agent).clone()

@@ -4,10 +4,13 @@
 mod bind;
 mod limits;
 mod make;
+mod prices;
 mod provider;
+mod rule;
 mod trust;
 
 pub(crate) use bind::Bound;
+pub(crate) use make::Calls;
 pub(crate) use provider::{Provider, USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
 
@@ -22,9 +25,13 @@ use orchestrator_core::{
     task::COMMAND_AGENT,
     workflow::did_you_mean,
 };
-use orchestrator_gateway::prices::{PriceEntry, PriceTable, Rates};
+use orchestrator_gateway::prices::{ModelTable, PriceEntry, PriceTable};
 use provider::Kept;
-use std::collections::{BTreeMap, BTreeSet};
+use rule::Named;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What the built-in analysts run on.
 pub(crate) const BUILTIN: &str = "builtin";
@@ -72,6 +79,7 @@ pub(crate) struct Roster {
     members: BTreeMap<AgentName, Member>,
     providers: BTreeMap<String, Provider>,
     prices: PriceTable,
+    models: ModelTable,
 }
 
 impl Roster {
@@ -80,7 +88,8 @@ impl Roster {
     /// An agent that cannot work is a member with the reason: only work that needs it is refused.
     pub(crate) fn new(config: &Config, kept: Kept<'_>) -> Self {
         let providers = provider::read(config, kept);
-        let mut roster = Self { members: BTreeMap::new(), providers, prices: prices(config) };
+        let (prices, models) = (prices::read(config), ModelTable::built_in());
+        let mut roster = Self { members: BTreeMap::new(), providers, prices, models };
         for role in Role::KNOWN {
             roster.add(&format!("builtin-{role}"), role, BUILTIN, Source::BuiltIn);
         }
@@ -104,18 +113,36 @@ impl Roster {
         // An agent that is named like a role has it; `[agents.dev]` need not say so.
         let role = settings.role.clone().unwrap_or_else(|| Role::from(name.to_owned()));
         let usual = self.usual_provider();
-        let provider = settings.provider.as_deref().or(usual.as_deref());
+        let own = settings.provider.as_deref();
+        // What runs on no provider of the settings has no models to choose from.
+        let chooses = own.is_none_or(|own| self.providers.contains_key(own));
+        let named = settings
+            .model
+            .as_deref()
+            .filter(|_| chooses)
+            .map_or(Named::Model, |model| self.named(name, model, own, config));
+        let (route, wrong) = match named {
+            Named::Rule(route) => (Some(Arc::new(route)), None),
+            Named::Wrong(wrong) => (None, Some(*wrong)),
+            Named::Model => (None, None),
+        };
+        let first = route.as_ref().and_then(|route| route.models.first());
+        let by_rule = first.map(|model| model.provider.as_str());
+        let provider = by_rule.or(own).or(usual.as_deref());
         let valid = provider.and_then(|provider| ProviderName::new(provider).ok());
         let fallback = ProviderName::new("none").ok();
         let Some(provider_name) = valid.clone().or(fallback) else { return };
         let mut spec = AgentSpec::new(agent.clone(), role, provider_name);
-        spec.model = settings.model.clone();
+        spec.model = first.map(|model| model.model.clone()).or_else(|| settings.model.clone());
+        spec.join = settings.join.unwrap_or(true);
         spec.instructions = settings.instructions.clone();
         spec.max_tokens = settings.max_tokens;
         spec.max_parallel = settings.max_parallel;
         spec.fall_back =
             settings.fall_back.iter().filter_map(|other| AgentName::new(other).ok()).collect();
-        let unusable = self.judge(name, settings, provider, &mut spec, config);
+        let judged = self.judge(name, settings, provider, &mut spec, config);
+        let unusable = wrong.or(judged);
+        spec.route = route;
         self.members.insert(agent, Member { spec, source: Source::Config, unusable });
     }
 
@@ -254,9 +281,9 @@ impl Roster {
         let chosen = self.members.values().find(|member| {
             member.source == Source::Config && member.calls_model() && member.unusable.is_none()
         });
-        let (provider, model, source) = match chosen {
-            Some(member) => {
-                (member.spec.provider.clone(), member.spec.model.clone(), Source::Config)
+        let (provider, model, route, source) = match chosen {
+            Some(Member { spec, .. }) => {
+                (spec.provider.clone(), spec.model.clone(), spec.route.clone(), Source::Config)
             }
             None => {
                 let Some(name) = self.usual_provider() else { return };
@@ -267,7 +294,7 @@ impl Roster {
                 };
                 let Ok(name) = ProviderName::new(&name) else { return };
                 let source = if found_by.is_some() { Source::Environment } else { Source::Config };
-                (name, Some((*model).to_owned()), source)
+                (name, Some((*model).to_owned()), None, source)
             }
         };
         for mut spec in AgentSpec::defaults(&provider) {
@@ -277,6 +304,7 @@ impl Roster {
             });
             if !taken {
                 spec.model = model.clone();
+                spec.route = route.clone();
                 self.members.insert(spec.name.clone(), Member { spec, source, unusable: None });
             }
         }
@@ -328,7 +356,10 @@ impl Roster {
         let used: BTreeSet<&ProviderName> = agents
             .iter()
             .filter_map(|name| self.members.get(name))
-            .map(|member| &member.spec.provider)
+            .flat_map(|member| {
+                let route = member.spec.route.iter().flat_map(|route| &route.models);
+                route.map(|model| &model.provider).chain([&member.spec.provider])
+            })
             .collect();
         self.providers.iter().filter_map(move |(name, provider)| {
             let secret = provider.secret.as_ref()?;
@@ -342,28 +373,6 @@ impl Roster {
     pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Provider)> {
         self.providers.iter().map(|(name, provider)| (name.as_str(), provider))
     }
-}
-
-fn prices(config: &Config) -> PriceTable {
-    let entries = config.settings().prices.iter().filter_map(|(model, price)| {
-        Some(PriceEntry {
-            model: model.clone(),
-            aliases: Vec::new(),
-            provider: price.provider.as_deref().and_then(|name| ProviderName::new(name).ok()),
-            rates: Rates {
-                input: price.input?,
-                output: price.output?,
-                cache_read: price.cache_read,
-                cache_write: price.cache_write,
-                cache_write_1h: None,
-            },
-            long: None,
-            peak: None,
-            source: Some("settings".into()),
-            as_of: None,
-        })
-    });
-    PriceTable::built_in().with_entries(entries)
 }
 
 #[cfg(test)]

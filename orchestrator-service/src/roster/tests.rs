@@ -2,7 +2,7 @@ use super::*;
 use crate::{Environment, config::ConfigFiles};
 use orchestrator_core::{schedule::LimitPolicy, time::Timestamp};
 
-fn roster(settings: &str, variables: &[(&str, &str)]) -> Roster {
+pub(super) fn roster(settings: &str, variables: &[(&str, &str)]) -> Roster {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join(".orchestrator");
     std::fs::create_dir(&directory).unwrap();

@@ -68,7 +68,7 @@ pub(crate) fn judge_endpoint(config: &Config, url: &str) -> Result<(), Box<Diagn
     Err(found.suggest(Some(mend.into())).into())
 }
 
-fn is_local(url: &str) -> bool {
+pub(super) fn is_local(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     let host = url.host_str().unwrap_or_default();
     match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {

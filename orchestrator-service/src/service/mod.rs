@@ -18,6 +18,7 @@ use crate::{
     views::ConfigView,
 };
 use orchestrator_core::time::{Timestamp, parse_duration};
+use orchestrator_gateway::route::Joins;
 use orchestrator_store::vault::FileVault;
 use std::{
     fmt,
@@ -44,6 +45,7 @@ struct Inner {
     roster: OnceLock<Roster>,
     opened: OnceLock<Opened>,
     vault: OnceLock<Option<FileVault>>,
+    joins: Joins,
 }
 
 impl fmt::Debug for OrchestratorService {
@@ -69,6 +71,7 @@ impl OrchestratorService {
             roster: OnceLock::new(),
             opened: OnceLock::new(),
             vault: OnceLock::new(),
+            joins: Joins::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -98,6 +101,11 @@ impl OrchestratorService {
     /// The user's credential store, where there is a place for one.
     pub(crate) fn vault_if_any(&self) -> Option<&FileVault> {
         self.inner.vault.get_or_init(|| self.make_vault()).as_ref()
+    }
+
+    /// The requests of this service to models that are under way.
+    pub(crate) fn joins(&self) -> &Joins {
+        &self.inner.joins
     }
 
     pub(crate) fn owner(&self) -> &Owner {

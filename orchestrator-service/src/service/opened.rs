@@ -4,7 +4,7 @@ use crate::ServiceError;
 use orchestrator_core::{
     event::{Event, Recorded, RunCreated},
     id::{RunId, Sequence},
-    port::{Blobs, Catalog, Ledger, LedgerError, Store, StoreError},
+    port::{Blobs, Catalog, Ledger, LedgerError, Responses, Store, StoreError},
     task::TaskSpec,
     workflow::Mode,
 };
@@ -49,6 +49,10 @@ impl Opened {
     }
 
     pub(crate) fn ledger(&self) -> Arc<dyn Ledger> {
+        self.store.clone()
+    }
+
+    pub(crate) fn responses(&self) -> Arc<dyn Responses> {
         self.store.clone()
     }
 

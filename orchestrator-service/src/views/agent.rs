@@ -15,8 +15,12 @@ pub struct AgentView {
     pub provider: String,
     /// The accounts of the provider that its calls are shared among; empty where there is one alone.
     pub accounts: Vec<AccountView>,
-    /// The model, where the provider has several.
+    /// The model, where the provider has several; the first of its rule.
     pub model: Option<String>,
+    /// The rule that names its models, where one does.
+    pub rule: Option<String>,
+    /// The models of that rule as `PROVIDER/MODEL`, in its order.
+    pub models: Vec<String>,
     /// Who takes over when it cannot work.
     pub fall_back: Vec<String>,
     /// Where it comes from: `config`, `environment` (a key was found), or `built-in`.

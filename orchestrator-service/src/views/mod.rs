@@ -4,6 +4,7 @@
 //! RFC 3339 text in UTC, durations are milliseconds, money is a decimal string in US dollars.
 
 mod agent;
+mod call;
 mod compare;
 mod control;
 mod cost;
@@ -20,6 +21,7 @@ mod transfer;
 mod why;
 
 pub use agent::{AccountView, AgentDetails, AgentView};
+pub use call::{CallView, FailedCallView, KeptView, ModelSpentView};
 pub use compare::{
     CompareView, DefinitionChange, Likeness, OutputComparison, TaskChange, TaskComparison,
     TaskSide, ValueChange,

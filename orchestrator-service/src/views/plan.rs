@@ -69,8 +69,14 @@ pub struct PlannedTask {
     pub agents: Vec<String>,
     /// What the first of them runs on; `workflow` or `person` where nobody is asked.
     pub provider: String,
-    /// Its model.
+    /// Its model: the first of those that a rule names, as far as can be known now.
     pub model: Option<String>,
+    /// The rule that names its models, where one does.
+    pub rule: Option<String>,
+    /// The models of that rule as `PROVIDER/MODEL`, in the order in which they would be asked.
+    pub models: Vec<String>,
+    /// Why in that order.
+    pub why: Option<String>,
     /// The condition under which it runs.
     pub when: Option<String>,
     /// The list for each item of which it is done.

@@ -1,6 +1,6 @@
 //! Tasks, attempts, artifacts and logs as documents.
 
-use super::Spent;
+use super::{CallView, Spent};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -123,6 +123,8 @@ pub struct TaskDetails {
     pub cached: Option<CachedView>,
     /// What it left; null when it has not succeeded.
     pub output: Value,
+    /// The answers of models that it got, of all its attempts, in the order of their record.
+    pub calls: Vec<CallView>,
     /// Its attempts, first to last.
     pub items: Vec<AttemptView>,
 }

@@ -5,6 +5,7 @@ mod cache;
 mod log;
 #[cfg(test)]
 mod plans;
+mod responses;
 mod runs;
 mod spending;
 mod tasks;
@@ -12,6 +13,7 @@ mod tasks;
 pub(crate) use attempts::{attempts, attempts_of};
 pub(crate) use cache::{cached, count_cached, forgettable};
 pub(crate) use log::{events, mail, signals};
+pub(crate) use responses::{count_responses, response};
 pub(crate) use runs::{open_runs, removable, run, run_ids, runs};
 pub(crate) use spending::spending;
 pub(crate) use tasks::tasks;

@@ -6,6 +6,7 @@ mod groups;
 mod inbox;
 mod leases;
 mod remove;
+mod responses;
 mod work;
 
 pub(crate) use append::{append, create};
@@ -14,6 +15,7 @@ pub(crate) use groups::{hold, unhold};
 pub(crate) use inbox::signal;
 pub(crate) use leases::{claim, lease, lease_of, release, renew};
 pub(crate) use remove::remove;
+pub(crate) use responses::{forget_expired_responses, forget_responses, keep_response};
 
 use crate::{
     error::Fault,

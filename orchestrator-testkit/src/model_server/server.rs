@@ -38,6 +38,7 @@ struct State {
     connections: Vec<TcpStream>,
     stopped: bool,
     keys: Vec<String>,
+    held: bool,
 }
 
 impl State {
@@ -133,6 +134,17 @@ impl ModelServer {
         self.wait_until(|state| state.requests.len() >= count);
     }
 
+    /// From now on requests are recorded and not answered.
+    pub fn hold(&self) {
+        self.shared.state().held = true;
+    }
+
+    /// Answers what was held, and whatever comes.
+    pub fn release(&self) {
+        self.shared.state().held = false;
+        self.shared.changed.notify_all();
+    }
+
     fn wait_until(&self, reached: impl Fn(&State) -> bool) {
         let mut state = self.shared.state();
         while !reached(&state) {
@@ -146,6 +158,7 @@ impl Drop for ModelServer {
         let connections = {
             let mut state = self.shared.state();
             state.stopped = true;
+            self.shared.changed.notify_all();
             std::mem::take(&mut state.connections)
         };
         for connection in connections {
@@ -201,6 +214,9 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         let mut state = shared.state();
         state.requests.push(request.clone());
         shared.changed.notify_all();
+        while state.held && !state.stopped {
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         state.script.reply_to(&request)
     };
     let silent = match respond(connection, &request, &reply) {

@@ -13,7 +13,16 @@ pub(super) fn check(task: &TaskSpec, problems: &mut Vec<Problem>) {
         problems.push(Problem::new(code::TASK_KEY, &at, message).suggest(advice));
     };
     match &task.kind {
-        TaskKind::Agent { .. } | TaskKind::Command { .. } => {}
+        TaskKind::Agent { .. } => {}
+        TaskKind::Command { .. } => {
+            if task.cache.as_ref().is_some_and(|cache| cache.responses.is_some()) {
+                misfit(
+                    "cache",
+                    "a program asks no model whose answers could be kept",
+                    Some("keep its result with `ttl`"),
+                );
+            }
+        }
         TaskKind::Workflow { .. } => {
             if task.output.is_some() {
                 misfit(

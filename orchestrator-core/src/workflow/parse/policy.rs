@@ -117,21 +117,22 @@ pub(super) fn read_retry(
 /// `true`, how long a result may be used, or a mapping.
 pub(super) fn read_cache(task: &Table<'_>, problems: &mut Vec<Problem>) -> Option<CachePolicy> {
     match task.get("cache")? {
-        Value::Bool(is_on) => is_on.then_some(CachePolicy { ttl: None, key: None }),
+        Value::Bool(is_on) => is_on.then(CachePolicy::default),
         Value::String(_) => {
             let ttl = task.parsed("cache", problems, parse_duration);
-            Some(CachePolicy { ttl, key: None })
+            Some(CachePolicy { ttl, ..CachePolicy::default() })
         }
         value @ Value::Object(_) => {
             let cache = table(value, &task.pointer("cache"), problems)?;
-            cache.check_keys(&["ttl", "key"], &[], problems);
+            cache.check_keys(&["ttl", "key", "responses"], &[], problems);
             Some(CachePolicy {
                 ttl: cache.parsed("ttl", problems, parse_duration),
                 key: cache.text("key", problems).map(str::to_owned),
+                responses: cache.parsed("responses", problems, parse_duration),
             })
         }
         other => {
-            let expected = "true, a duration, or a mapping with `ttl` and `key`,";
+            let expected = "true, a duration, or a mapping with `ttl`, `key` and `responses`,";
             problems.push(wrong_type(&task.pointer("cache"), expected, other));
             None
         }

@@ -125,7 +125,11 @@ fn what_is_undone_says_how() {
 #[test]
 fn the_cache_is_on_or_says_how() {
     let check = |given: Value, expected: Option<(Option<Duration>, Option<&str>)>| {
-        let expected = expected.map(|(ttl, key)| CachePolicy { ttl, key: key.map(str::to_owned) });
+        let expected = expected.map(|(ttl, key)| CachePolicy {
+            ttl,
+            key: key.map(str::to_owned),
+            ..CachePolicy::default()
+        });
         assert_eq!(command(json!({ "cache": given })).cache.as_deref(), expected.as_ref());
     };
     check(json!(true), Some((None, None)));
@@ -134,6 +138,26 @@ fn the_cache_is_on_or_says_how() {
     check(json!({ "ttl": "1h", "key": "{{ inputs.prompt }}" }), {
         Some((Some(HOUR), Some("{{ inputs.prompt }}")))
     });
+}
+
+#[test]
+fn answers_of_models_are_kept_apart_from_results() {
+    let asking = |cache: Value| json!({ "agent": "dev", "prompt": "p", "cache": cache });
+    for (given, keeps_results) in [
+        (json!({ "responses": "1h" }), false),
+        (json!({ "responses": "1h", "ttl": "2h" }), true),
+        (json!({ "responses": "1h", "key": "k" }), true),
+    ] {
+        let policy = task(asking(given.clone())).cache.unwrap();
+        assert_eq!(policy.responses, Some(HOUR));
+        assert_eq!(policy.keeps_results(), keeps_results, "{given}");
+    }
+    check(
+        with_tasks(json!({ "a": asking(json!({ "responses": "soon" })) })),
+        &["ORC-0204 /tasks/a/cache/responses"],
+    );
+    let program = command_with(json!({ "cache": { "responses": "1h" } }));
+    check(with_tasks(json!({ "a": program })), &["ORC-0214 /tasks/a/cache"]);
 }
 
 #[test]
