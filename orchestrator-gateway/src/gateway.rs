@@ -5,13 +5,14 @@ mod check;
 mod counting;
 mod metering;
 mod reserving;
+mod taping;
 
 pub use check::KeyCheck;
 pub use metering::Completion;
 
 use crate::{
-    Client, Delta, GatewayError, ProviderConfig, Request, budget::Budget, prices::PriceTable,
-    provider::Sink,
+    Client, Delta, GatewayError, ProviderConfig, Request, budget::Budget, cassette::Heard,
+    prices::PriceTable, provider::Sink,
 };
 use account::Account;
 use orchestrator_core::{
@@ -22,6 +23,7 @@ use orchestrator_core::{
     usage::{Spend, Usage},
 };
 use std::collections::BTreeMap;
+use taping::Tape;
 use tracing::{Instrument, field::Empty};
 
 /// Every configured provider, ready to be called.
@@ -33,6 +35,7 @@ pub struct Gateway {
     accounts: BTreeMap<ProviderName, Account>,
     prices: PriceTable,
     budget: Option<Budget>,
+    tape: Option<Tape>,
 }
 
 impl Gateway {
@@ -52,7 +55,7 @@ impl Gateway {
                 return Err(GatewayError::Duplicate(config.name.to_string()));
             }
         }
-        Ok(Self { accounts, prices, budget: None })
+        Ok(Self { accounts, prices, budget: None, tape: None })
     }
 
     /// The same under `budget`: no call is made that its ledger has not let pass.
@@ -86,6 +89,9 @@ impl Gateway {
     /// # Errors
     /// A [`Failure`] of any class that a provider can cause, with what was spent before it. A
     /// refusal by the model is not one of them: it is an answer with [`Stop::Refused`](crate::Stop::Refused).
+    ///
+    /// A gateway that [replays](Gateway::replaying) makes no call and holds nothing: it gives the
+    /// answer or failure that was recorded.
     pub async fn complete(
         &self,
         payer: &Payer,
@@ -93,6 +99,9 @@ impl Gateway {
         now: &(dyn Fn() -> Timestamp + Sync),
         sink: &mut Sink<'_>,
     ) -> Result<Completion, Failure> {
+        if let Some(Tape::Player(player)) = &self.tape {
+            return player.complete(payer, request, now, sink).await;
+        }
         let provider = &payer.account;
         let Some(account) = self.accounts.get(provider) else {
             let message = format!(
@@ -116,7 +125,21 @@ impl Gateway {
             server.address = account.host,
             error.type = Empty,
         );
-        let result = self.call(account, payer, request, now, sink).instrument(span.clone()).await;
+        let result = match &self.tape {
+            Some(Tape::Recorder(recorder)) => {
+                let mut heard = Heard::default();
+                let result = {
+                    let mut both = |delta: Delta| {
+                        heard.hear(&delta);
+                        sink(delta);
+                    };
+                    let call = self.call(account, payer, request, now, &mut both);
+                    call.instrument(span.clone()).await
+                };
+                recorder.completed(payer, request, heard, result, now()).await
+            }
+            _ => self.call(account, payer, request, now, sink).instrument(span.clone()).await,
+        };
         metering::record(&span, &result);
         result
     }

@@ -1,10 +1,11 @@
 //! How many tokens a request has, before it is made.
 
-use super::Gateway;
+use super::{Gateway, taping::Tape};
 use crate::{Counted, Request};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::ProviderName,
+    ledger::Payer,
     time::Timestamp,
     usage::TokenCount,
 };
@@ -23,6 +24,12 @@ impl Gateway {
         request: &Request,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Counted, Failure> {
+        let payer = Payer::new(provider.clone(), &request.model);
+        let recorder = match &self.tape {
+            Some(Tape::Player(player)) => return player.count(&payer, request, now).await,
+            Some(Tape::Recorder(recorder)) => Some(recorder),
+            None => None,
+        };
         let Some(account) = self.accounts.get(provider) else {
             let message = format!(
                 "cannot count for provider `{provider}`: it is not configured; add [providers.{provider}]"
@@ -30,10 +37,15 @@ impl Gateway {
             return Err(Failure::new(ErrorClass::InvalidRequest, message));
         };
         let _leave = account.throttle.admit(1).await;
-        let counted = account.provider.count(request, now).await?;
-        Ok(counted.map_or_else(
-            || Counted::Estimate(TokenCount(request.estimated_tokens().into())),
-            Counted::Exact,
-        ))
+        let counted = account.provider.count(request, now).await.map(|counted| {
+            counted.map_or_else(
+                || Counted::Estimate(TokenCount(request.estimated_tokens().into())),
+                Counted::Exact,
+            )
+        });
+        match recorder {
+            Some(recorder) => recorder.counted(&payer, request, counted, now()).await,
+            None => counted,
+        }
     }
 }
