@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod budgets;
+mod cassettes;
 mod commands;
 mod constructs;
 mod control;

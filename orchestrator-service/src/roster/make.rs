@@ -8,18 +8,15 @@ use orchestrator_agents::{
     model::ModelAgent,
 };
 use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
-use orchestrator_gateway::{
-    Client, Gateway, ProviderConfig, SecretString, budget::Budget, prices::PriceTable,
-};
+use orchestrator_gateway::{Client, Gateway, ProviderConfig, SecretString, prices::PriceTable};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
 
 impl Roster {
-    /// Working agents for `names`, each with its specification, whose calls are made under `budget`.
-    /// What nobody needs is not set up. `keys` are those that the credential store holds, by
-    /// provider.
+    /// Working agents for `names`, each with its specification. What nobody needs is not set up;
+    /// `gateway` makes the way to models.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -27,11 +24,11 @@ impl Roster {
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
         environment: &Environment,
-        keys: &BTreeMap<String, SecretString>,
-        budget: &Budget,
+        gateway: impl FnOnce() -> Result<Gateway, ServiceError>,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
+        let mut gateway = Some(gateway);
         for name in names {
             let member = self.get(name.as_str())?;
             if let Some(diagnostic) = &member.unusable {
@@ -48,14 +45,11 @@ impl Roster {
                     Arc::new(CommandAgent::new(Passed::from_vars(offered, &[])))
                 }
                 _ => {
-                    let agent = match models.take() {
-                        Some(agent) => agent,
-                        None => {
-                            let gateway = self.gateway(keys)?.with_budget(budget.clone());
-                            Arc::new(ModelAgent::new(Arc::new(gateway)))
-                        }
-                    };
-                    models.insert(agent).clone()
+                    if let Some(gateway) = gateway.take() {
+                        models = Some(Arc::new(ModelAgent::new(Arc::new(gateway()?))));
+                    }
+                    let made = models.clone();
+                    made.ok_or_else(|| ServiceError::Internal("no way to models".into()))?
                 }
             };
             made.push((member.spec.clone(), agent));
@@ -63,7 +57,8 @@ impl Roster {
         Ok(made)
     }
 
-    /// What the provider accounts are that can be used, as [`Roster::gateway`] has them.
+    /// The provider accounts that can be used. `keys` are those that the credential store holds; a
+    /// provider whose key is there and not among them is left out.
     pub(crate) fn usable(
         &self,
         keys: &BTreeMap<String, SecretString>,
@@ -82,13 +77,12 @@ impl Roster {
         &self.prices
     }
 
-    /// The way to the providers that can be used. `keys` are those that the credential store
-    /// holds; a provider whose key is there and not among them is left out.
+    /// The way to `providers`, such as those that can be used.
     pub(crate) fn gateway(
         &self,
-        keys: &BTreeMap<String, SecretString>,
+        providers: impl IntoIterator<Item = ProviderConfig>,
     ) -> Result<Gateway, ServiceError> {
-        Gateway::new(self.usable(keys), self.prices.clone(), Client::new()).map_err(|error| {
+        Gateway::new(providers, self.prices.clone(), Client::new()).map_err(|error| {
             let diagnostic = Diagnostic::new(error.code(), error.to_string());
             ServiceError::invalid("cannot use the providers", diagnostic)
         })
