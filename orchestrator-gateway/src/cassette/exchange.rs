@@ -1,6 +1,9 @@
 //! One exchange with a model, as a cassette holds it.
 
-use super::request::{self, Digest};
+use super::{
+    http::HttpResponse,
+    request::{self, Digest},
+};
 use crate::{Completion, Counted, Delta, Message, Stop};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -21,6 +24,8 @@ pub(crate) enum Kind {
     Complete,
     /// How many tokens a request has.
     Count,
+    /// An answer over HTTP, for a program that calls through the front.
+    Http,
 }
 
 /// One exchange.
@@ -50,6 +55,7 @@ pub(crate) enum Outcome {
     Answer(Box<Answer>),
     Count(Count),
     Failure(Failed),
+    Response(Box<HttpResponse>),
 }
 
 /// A whole answer.
@@ -161,7 +167,11 @@ impl Exchange {
 
 /// What finds the exchange of `request`.
 pub(super) fn digest(kind: Kind, account: &ProviderName, request: &Value) -> Digest {
-    request::digest(&[&json!([kind, account]), request])
+    match kind {
+        Kind::Complete | Kind::Count => request::digest(&[&json!([kind, account]), request]),
+        // Which account that is called is for the front to say, not for who asks.
+        Kind::Http => request::digest(&[&json!([kind]), request]),
+    }
 }
 
 impl Answer {

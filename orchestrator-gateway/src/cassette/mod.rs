@@ -5,6 +5,8 @@
 //! of equal requests first one of the same task and attempt, then one of the same task, then whichever
 //! is next; each is given out once.
 //!
+//! Programs that call through the [front](crate::front) are recorded as HTTP, byte for byte.
+//!
 //! The file is JSON lines: a [`Header`], then one exchange a line in the order in which they ended.
 //! Known secrets are hidden in each line before it is written. A request is compared in the same form,
 //! so that a prompt with a secret finds its record where the secret is known; where it is not, a
@@ -13,6 +15,7 @@
 mod error;
 mod exchange;
 mod file;
+mod http;
 mod nearest;
 mod player;
 mod recorder;
@@ -28,7 +31,8 @@ pub use player::Player;
 pub use recorder::Recorder;
 pub use scrub::Known;
 
-pub(crate) use recorder::Heard;
+pub(crate) use http::{Body, HttpResponse, asked};
+pub(crate) use recorder::{Heard, Pending};
 
 use async_trait::async_trait;
 use orchestrator_core::id::RunId;

@@ -1,7 +1,7 @@
 //! The recorded request that is most like one that was not recorded, and how they differ.
 
 use super::exchange::{Exchange, Place};
-use orchestrator_core::ledger::Payer;
+use orchestrator_core::id::ProviderName;
 use serde_json::Value;
 
 /// The most text of recorded requests that one miss is compared with, in bytes.
@@ -11,6 +11,14 @@ const MOST_TEXT: usize = 32 << 20;
 /// first difference.
 const SHOWN: usize = 100;
 const BEFORE: usize = 30;
+
+/// What is looked for.
+pub(super) struct Wanted<'w> {
+    /// The account, where it counts.
+    pub(super) account: Option<&'w ProviderName>,
+    pub(super) model: &'w str,
+    pub(super) place: &'w Place,
+}
 
 /// The nearest request.
 pub(super) struct Nearest<'c> {
@@ -31,15 +39,14 @@ impl<'c> Nearest<'c> {
     /// is one, and of those the one with which it shares most.
     pub(super) fn among(
         candidates: impl Iterator<Item = (usize, &'c Exchange)>,
-        payer: &Payer,
-        model: &str,
+        of: &Wanted<'_>,
         asked: &Value,
-        place: &Place,
     ) -> Self {
         let asked = lines(asked);
         let rank = |exchange: &Exchange| {
-            let (account, model) = (exchange.account == payer.account, exchange.model == model);
-            (account && model, model, exchange.task == place.task)
+            let account = of.account.is_none_or(|account| exchange.account == *account);
+            let model = exchange.model == of.model;
+            (account && model, model, exchange.task == of.place.task)
         };
         let mut candidates: Vec<_> = candidates.collect();
         candidates.sort_by_key(|(_, exchange)| std::cmp::Reverse(rank(exchange)));
@@ -60,12 +67,13 @@ impl<'c> Nearest<'c> {
     }
 
     /// The miss in words; `equal` records of the same request have been given out.
-    pub(super) fn told(&self, payer: &Payer, model: &str, place: &Place, equal: usize) -> String {
-        let task = place.task.as_ref().map(|task| format!(" by task `{task}`"));
+    pub(super) fn told(&self, of: &Wanted<'_>, equal: usize) -> String {
+        let account = of.account.map(|account| format!(" of `{account}`")).unwrap_or_default();
+        let task = of.place.task.as_ref().map(|task| format!(" by task `{task}`"));
+        let task = task.unwrap_or_default();
         let what = format!(
-            "the cassette holds no answer to this request to model `{model}` of `{}`{}",
-            payer.account,
-            task.unwrap_or_default()
+            "the cassette holds no answer to this request to model `{}`{account}{task}",
+            of.model
         );
         let told = match &self.found {
             _ if equal > 0 => {
@@ -74,22 +82,21 @@ impl<'c> Nearest<'c> {
             }
             None => "it holds no request that could be compared".to_owned(),
             Some((at, exchange)) => {
-                let of = exchange.task.as_ref().map(|task| format!(" (task `{task}`)"));
-                let nearest =
-                    format!("the nearest is in line {}{}", at + 2, of.unwrap_or_default());
-                format!("{nearest}: {}", self.difference(payer, model, exchange))
+                let task = exchange.task.as_ref().map(|task| format!(" (task `{task}`)"));
+                let task = task.unwrap_or_default();
+                let nearest = format!("the nearest is in line {}{task}", at + 2);
+                format!("{nearest}: {}", self.difference(of, exchange))
             }
         };
         format!("{what}; {told}; if the work has changed, record it anew (ORC-0551)")
     }
 
-    fn difference(&self, payer: &Payer, model: &str, exchange: &Exchange) -> String {
-        if exchange.account != payer.account {
-            let (recorded, asked) = (&exchange.account, &payer.account);
-            return format!("provider: recorded `{recorded}`, asked `{asked}`");
+    fn difference(&self, of: &Wanted<'_>, exchange: &Exchange) -> String {
+        if let Some(asked) = of.account.filter(|account| exchange.account != **account) {
+            return format!("provider: recorded `{}`, asked `{asked}`", exchange.account);
         }
-        if exchange.model != model {
-            return format!("model: recorded `{}`, asked `{model}`", exchange.model);
+        if exchange.model != of.model {
+            return format!("model: recorded `{}`, asked `{}`", exchange.model, of.model);
         }
         let recorded = lines(&exchange.request);
         let (start, end) = common(&recorded, &self.asked);

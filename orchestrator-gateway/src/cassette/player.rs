@@ -3,7 +3,8 @@
 use super::{
     Cassette, Known, Places,
     exchange::{Exchange, Kind, Outcome, Piece, Place, digest},
-    nearest::Nearest,
+    http::HttpResponse,
+    nearest::{Nearest, Wanted},
     recorder::place,
     request,
 };
@@ -66,7 +67,8 @@ impl Player {
         sink: &mut Sink<'_>,
     ) -> Result<Completion, Failure> {
         let mut tell = |pieces: &[Piece]| pieces.iter().for_each(|piece| sink(piece.to_delta()));
-        match self.take(Kind::Complete, payer, request).await? {
+        let payer = &Payer { model: request.model.clone(), ..payer.clone() };
+        match self.take(Kind::Complete, payer, request::canonical(request)).await? {
             Outcome::Answer(answer) => {
                 tell(&answer.pieces);
                 Ok(answer.to_completion())
@@ -75,7 +77,7 @@ impl Player {
                 tell(&failed.pieces);
                 Err(failed.to_failure(now()))
             }
-            Outcome::Count(_) => Err(mixed()),
+            Outcome::Count(_) | Outcome::Response(_) => Err(mixed()),
         }
     }
 
@@ -89,21 +91,36 @@ impl Player {
         request: &Request,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Counted, Failure> {
-        match self.take(Kind::Count, payer, request).await? {
+        match self.take(Kind::Count, payer, request::canonical(request)).await? {
             Outcome::Count(count) => Ok(count.to_counted()),
             Outcome::Failure(failed) => Err(failed.to_failure(now())),
-            Outcome::Answer(_) => Err(mixed()),
+            Outcome::Answer(_) | Outcome::Response(_) => Err(mixed()),
         }
     }
 
-    async fn take(
+    /// The recorded answer to a request over HTTP.
+    ///
+    /// # Errors
+    /// In words, that it was not recorded.
+    pub(crate) async fn http(
         &self,
-        kind: Kind,
         payer: &Payer,
-        request: &Request,
-    ) -> Result<&Outcome, Failure> {
+        request: Value,
+    ) -> Result<&HttpResponse, String> {
+        match self.take(Kind::Http, payer, request).await.map_err(|miss| miss.message)? {
+            Outcome::Response(response) => Ok(response),
+            Outcome::Answer(_) | Outcome::Count(_) | Outcome::Failure(_) => Err(mixed().message),
+        }
+    }
+
+    /// How many answers it has given out.
+    pub fn given(&self) -> usize {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.iter().filter(|used| **used).count()
+    }
+
+    async fn take(&self, kind: Kind, payer: &Payer, mut asked: Value) -> Result<&Outcome, Failure> {
         let place = place(self.places.as_deref(), payer).await;
-        let mut asked = request::canonical(request);
         (self.known)().value(&mut asked);
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let equal = self.cassette.by_digest.get(&digest(kind, &payer.account, &asked));
@@ -116,8 +133,9 @@ impl Player {
             let all = &self.cassette.exchanges;
             let same = |exchange: &&Exchange| exchange.kind == kind;
             let candidates = all.iter().enumerate().filter(|(_, exchange)| same(exchange));
-            let nearest = Nearest::among(candidates, payer, &request.model, &asked, &place);
-            let message = nearest.told(payer, &request.model, &place, equal.len());
+            let account = (kind != Kind::Http).then_some(&payer.account);
+            let of = Wanted { account, model: &payer.model, place: &place };
+            let message = Nearest::among(candidates, &of, &asked).told(&of, equal.len());
             return Err(Failure::new(ErrorClass::InvalidRequest, message));
         };
         used[found] = true;
@@ -148,7 +166,7 @@ impl Player {
         let fits = all.filter(|(at, exchange)| {
             !used[*at]
                 && exchange.kind == kind
-                && exchange.account == payer.account
+                && (kind == Kind::Http || exchange.account == payer.account)
                 && fits(&exchange.request, asked)
         });
         let fits: Vec<usize> = fits.map(|(at, _)| at).collect();

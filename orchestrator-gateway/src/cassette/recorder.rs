@@ -3,6 +3,7 @@
 use super::{
     Cassette, CassetteError, Header, Known, Places,
     exchange::{Answer, Count, Exchange, Failed, Kind, Outcome, Piece, Place},
+    http::HttpResponse,
     request,
     scrub::scrubbed,
 };
@@ -13,6 +14,7 @@ use orchestrator_core::{
     time::Timestamp,
     usage::Spend,
 };
+use serde_json::Value;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
@@ -162,6 +164,12 @@ impl Recorder {
         result
     }
 
+    /// A request of `payer` over HTTP goes out.
+    pub(crate) async fn begin(&self, payer: &Payer, request: Value) -> Pending {
+        let place = place(self.inner.places.as_deref(), payer).await;
+        Pending { recorder: self.clone(), payer: payer.clone(), place, request }
+    }
+
     async fn write(
         &self,
         kind: Kind,
@@ -189,6 +197,27 @@ impl Recorder {
 fn unwritten(error: &CassetteError, spend: Vec<Spend>) -> Failure {
     let message = format!("{error}; the call was made and is not recorded ({})", error.code());
     Failure::new(ErrorClass::Internal, message).spent(spend)
+}
+
+/// An exchange over HTTP that has not ended.
+pub(crate) struct Pending {
+    recorder: Recorder,
+    payer: Payer,
+    place: Place,
+    request: Value,
+}
+
+impl Pending {
+    /// Writes what came of it.
+    ///
+    /// # Errors
+    /// [`CassetteError::Write`].
+    pub(crate) fn end(self, response: HttpResponse) -> Result<(), CassetteError> {
+        let Self { recorder, payer, place, request } = self;
+        let outcome = Outcome::Response(Box::new(response));
+        let exchange = Exchange::new(Kind::Http, &payer, place, &payer.model, request, outcome);
+        recorder.append(&exchange)
+    }
 }
 
 /// The pieces of an answer that is being recorded.

@@ -1,6 +1,9 @@
 //! What is written is rid of known secrets first.
 
-use super::exchange::{Exchange, Outcome, Piece};
+use super::{
+    exchange::{Exchange, Outcome, Piece},
+    http,
+};
 use orchestrator_core::secret::Redactor;
 use serde_json::Value;
 use std::{borrow::Cow, sync::Arc};
@@ -21,6 +24,7 @@ pub(super) fn scrubbed(
         match &mut exchange.to_mut().outcome {
             Outcome::Answer(answer) => hide(&mut answer.pieces, redactor),
             Outcome::Failure(failed) => hide(&mut failed.pieces, redactor),
+            Outcome::Response(response) => http::hide(&mut response.body, redactor),
             Outcome::Count(_) => {}
         }
     }

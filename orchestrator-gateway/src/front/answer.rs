@@ -1,8 +1,9 @@
 //! The body of an answer: one of our own, or the provider's as it arrives.
 
-use super::call::Call;
+use super::{call::Call, tape::Tap};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use orchestrator_core::usage::Usage;
 use std::{
     error::Error,
     fmt,
@@ -67,6 +68,7 @@ impl Body for Answer {
 pub(super) struct Passing {
     body: reqwest::Body,
     call: Option<Call>,
+    tap: Option<Tap>,
     idle: Duration,
     silence: Pin<Box<Sleep>>,
     /// The silence is being measured.
@@ -75,8 +77,13 @@ pub(super) struct Passing {
 
 impl Passing {
     /// `idle`: how long the provider may say nothing.
-    pub(super) fn new(body: reqwest::Body, call: Option<Call>, idle: Duration) -> Self {
-        Self { body, call, idle, silence: Box::pin(sleep(idle)), is_waiting: false }
+    pub(super) fn new(
+        body: reqwest::Body,
+        call: Option<Call>,
+        tap: Option<Tap>,
+        idle: Duration,
+    ) -> Self {
+        Self { body, call, tap, idle, silence: Box::pin(sleep(idle)), is_waiting: false }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -86,17 +93,19 @@ impl Passing {
                 self.silence.as_mut().reset(Instant::now() + self.idle);
             }
             ready!(self.silence.as_mut().poll(cx));
-            self.call = None;
-            return Poll::Ready(Some(Err(Broken("the provider fell silent"))));
+            return self.broken("the provider fell silent");
         }
         self.is_waiting = false;
         let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(_)) => {
-                self.call = None;
-                return Poll::Ready(Some(Err(Broken("the provider broke its answer off"))));
+                return self.broken("the provider broke its answer off");
             }
             None => {
+                if let Some(Err(error)) = self.tap.take().map(|tap| tap.end(self.usage())) {
+                    tracing::error!(%error, "an exchange is not recorded");
+                    return self.broken("the cassette cannot be written");
+                }
                 self.call = None;
                 return Poll::Ready(None);
             }
@@ -104,6 +113,32 @@ impl Passing {
         if let (Some(call), Some(bytes)) = (&mut self.call, frame.data_ref()) {
             call.read(bytes);
         }
+        if let (Some(tap), Some(bytes)) = (&mut self.tap, frame.data_ref())
+            && !tap.read(bytes)
+        {
+            return self.broken("the answer is too large to be recorded");
+        }
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// Settles the call, and leaves the exchange out of the cassette.
+    fn broken(&mut self, why: &'static str) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        (self.call, self.tap) = (None, None);
+        Poll::Ready(Some(Err(Broken(why))))
+    }
+
+    /// What the answer has said of its usage, if it has said all.
+    fn usage(&self) -> Option<Usage> {
+        self.call.as_ref().and_then(Call::usage)
+    }
+}
+
+impl Drop for Passing {
+    /// Clients hang up when they have read the last event, which need not be the last byte.
+    fn drop(&mut self) {
+        let Some(usage) = self.usage() else { return };
+        if let Some(Err(error)) = self.tap.take().map(|tap| tap.end(Some(usage))) {
+            tracing::error!(%error, "an exchange is not recorded");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::{
     header::{self, RUN_HEADER},
     refuse::Refused,
     route::{Route, RouteKind, Routed, route},
+    tape::{self, Tap, Tape},
     upstream::Upstream,
 };
 use crate::{
@@ -97,13 +98,19 @@ impl Shared {
         let grant = self.grant(parts).await?;
         *payer = Some(grant.payer.clone());
         check_run(&grant, &parts.headers)?;
-        let upstream = self.upstream(route.api, &grant)?;
+        let upstream = match &self.config.tape {
+            Some(Tape::Player(_)) => None,
+            _ => Some(self.upstream(route.api, &grant)?),
+        };
         let body = read(&parts.headers, body, &self.config.limits).await?;
         let (format, asked, model) = match &route.kind {
             RouteKind::List(model) => {
                 if let Some(model) = model {
                     check_model(&grant, model)?;
                 }
+                let Some(upstream) = upstream else {
+                    return self.replay(parts, &body, &grant.payer).await;
+                };
                 return self.pass_free(&upstream, route, parts, body, &grant.payer).await;
             }
             RouteKind::Call(format, model) => (Some(*format), Asked::read(&body), model),
@@ -114,7 +121,12 @@ impl Shared {
         let model = model.ok_or_else(|| Refused::BadBody("it names no `model`".into()))?;
         check_model(&grant, model)?;
         let mut of = grant.payer.clone();
-        (of.account, of.model) = (upstream.name.clone(), model.clone());
+        of.model.clone_from(model);
+        let Some(upstream) = upstream else {
+            *payer = Some(of.clone());
+            return self.replay(parts, &body, &of).await;
+        };
+        of.account = upstream.name.clone();
         *payer = Some(of.clone());
         let Some(format) = format else {
             return self.pass_free(&upstream, route, parts, body, &of).await;
@@ -128,9 +140,37 @@ impl Shared {
             BudgetError::Refused(limit) => Refused::Limit(limit),
             BudgetError::Ledger(error) => Refused::Ledger(error),
         })?;
+        let tap = self.tap(&of, parts, &body).await;
         let context = self.context(&upstream, of, worst, asked.is_priced_otherwise());
         let call = Call::new(hold, Meter::new(format), context);
-        self.pass(&upstream, route, parts, body, (call, format)).await
+        self.pass(&upstream, route, parts, body, (call, format, tap)).await
+    }
+
+    /// Answers from the cassette.
+    async fn replay(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        payer: &Payer,
+    ) -> Result<Response<Answer>, Refused> {
+        let Some(Tape::Player(player)) = &self.config.tape else {
+            return Err(Refused::NotRecorded("there is no cassette".into()));
+        };
+        let answer = tape::replay(player, payer, parts, body).await?;
+        self.config.observer.told(FrontEvent::Passed {
+            payer: payer.clone(),
+            path: parts.uri.path().to_owned(),
+            status: answer.status().as_u16(),
+        });
+        Ok(answer)
+    }
+
+    /// What records the exchange, if it is to be.
+    async fn tap(&self, payer: &Payer, parts: &Parts, body: &[u8]) -> Option<Tap> {
+        match &self.config.tape {
+            Some(Tape::Recorder(recorder)) => Some(Tap::begin(recorder, payer, parts, body).await),
+            _ => None,
+        }
     }
 
     /// The grant of the request's token.
@@ -192,7 +232,7 @@ impl Shared {
         route: &Route,
         parts: &Parts,
         body: Bytes,
-        (mut call, format): (Call, Format),
+        (mut call, format, tap): (Call, Format, Option<Tap>),
     ) -> Result<Response<Answer>, Refused> {
         call.sent();
         let sending = pass(&self.config.client, outgoing(upstream, route, parts, body));
@@ -211,7 +251,7 @@ impl Shared {
         if encoding.is_some_and(|encoding| encoding != "identity") {
             call.is_blind(Meter::blind(format));
         }
-        hand_back(upstream, response, Some(call)).await
+        hand_back(upstream, response, Some(call), tap).await
     }
 
     /// Passes a request on that costs nothing.
@@ -223,16 +263,17 @@ impl Shared {
         body: Bytes,
         payer: &Payer,
     ) -> Result<Response<Answer>, Refused> {
-        let sent = pass(&self.config.client, outgoing(upstream, route, parts, body)).await;
-        let response = sent.map_err(|error| unanswered(upstream, error))?;
         let mut payer = payer.clone();
         payer.account = upstream.name.clone();
+        let tap = self.tap(&payer, parts, &body).await;
+        let sent = pass(&self.config.client, outgoing(upstream, route, parts, body)).await;
+        let response = sent.map_err(|error| unanswered(upstream, error))?;
         self.config.observer.told(FrontEvent::Passed {
             payer,
             path: parts.uri.path().to_owned(),
             status: response.status().as_u16(),
         });
-        hand_back(upstream, response, None).await
+        hand_back(upstream, response, None, tap).await
     }
 }
 
@@ -241,11 +282,16 @@ async fn hand_back(
     upstream: &Upstream,
     response: Response<reqwest::Body>,
     call: Option<Call>,
+    mut tap: Option<Tap>,
 ) -> Result<Response<Answer>, Refused> {
     let (head, body) = response.into_parts();
     let idle = upstream.timeouts.idle;
+    let headers = header::to_client(&head.headers, upstream.key());
+    if let Some(tap) = &mut tap {
+        tap.answered(head.status, &headers);
+    }
     let body = if head.status.is_success() {
-        Answer::Passing(Box::new(Passing::new(body, call, idle)))
+        Answer::Passing(Box::new(Passing::new(body, call, tap, idle)))
     } else {
         drop(call);
         let whole = timeout(idle, Limited::new(body, MAX_ERROR).collect()).await;
@@ -257,11 +303,15 @@ async fn hand_back(
         if upstream.key().is_some_and(holds) {
             return Err(Refused::Leak);
         }
+        if let Some(mut tap) = tap {
+            tap.read(&whole);
+            tap.end(None).map_err(|error| Refused::Unwritten(error.to_string()))?;
+        }
         Answer::Whole(Some(whole))
     };
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
-    *answer.headers_mut() = header::to_client(&head.headers, upstream.key());
+    *answer.headers_mut() = headers;
     Ok(answer)
 }
 

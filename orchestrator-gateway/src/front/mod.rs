@@ -61,6 +61,7 @@ mod observe;
 mod refuse;
 mod route;
 mod serve;
+mod tape;
 mod token;
 mod upstream;
 
