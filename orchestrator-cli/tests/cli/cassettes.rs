@@ -1,7 +1,7 @@
 //! Runs that are recorded, and replayed without server or key.
 
 use crate::{
-    harness::{Project, Ran, eventually},
+    harness::{Project, Ran, Running, eventually},
     schemas,
 };
 use orchestrator_testkit::model_server::{ModelServer, Reply};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -424,4 +425,188 @@ fn a_run_in_the_background_replays_as_well() {
     });
     assert_eq!(ended["replayed"], true);
     assert!(Path::new(&project.path().join(".orchestrator/state")).is_dir());
+}
+
+#[test]
+fn fall_backs_and_what_follows_replay_too_and_a_replayed_run_can_be_taken_elsewhere() {
+    let server = ModelServer::start().expect("a server");
+    server.when_request(
+        |request| request.model() == "dear",
+        Reply::error(402, "billing_error", "no credit"),
+    );
+    server.otherwise(Reply::text("done by the other"));
+    let flow = "name: follows\nthen: { on: success, workflow: phrase.yaml }\n\
+                tasks:\n  a: { agent: first, prompt: Do it. }\n";
+    let config = format!(
+        "{}[agents.first]\nrole = \"dev\"\nmodel = \"dear\"\nprovider = \"anthropic\"\nfall-back = [\"qa\"]\n\
+         [budget]\nusd-per-run = 0.5\n[prices.dear]\ninput = 1\noutput = 1\n",
+        settings(&server.url())
+    );
+    let project = |key: bool| {
+        let project = Project::with_flow(flow);
+        project.write("phrase.yaml", &example("phrase.yaml"));
+        project.write(".orchestrator/config.toml", &config);
+        if key { project.with("SOME_KEY", KEY) } else { project }
+    };
+    let recorded = project(true);
+    let arguments = ["execute", "--workflow", "flow.yaml", "--record", "f.cassette", "--json"];
+    let result = recorded.ok(&arguments).last();
+    let cassette = recorded.read("f.cassette");
+    let tasks: Vec<Value> = lines(&cassette)[1..].iter().map(|it| it["task"].clone()).collect();
+    assert_eq!(tasks, ["a", "a", "then phrase/say"]);
+    drop(server);
+    let replayed = project(false);
+    replayed.write("f.cassette", &cassette);
+    let arguments = ["execute", "--workflow", "flow.yaml", "--replay", "f.cassette", "--json"];
+    let again = replayed.ok(&arguments).last();
+    assert_eq!(left(&replayed, id(&again)), left(&recorded, id(&result)));
+    let runs = replayed.json(&["list-runs"]);
+    schemas::check(&runs);
+    let all = runs["items"].as_array().expect("items");
+    assert_eq!(all.len(), 2);
+    assert!(
+        all.iter().all(|run| run["status"] == "succeeded" && run["replayed"] == true),
+        "{runs}"
+    );
+
+    replayed.ok(&["export", id(&again), "--output", "run.json"]);
+    let elsewhere = Project::new();
+    elsewhere.write("run.json", &replayed.read("run.json"));
+    elsewhere.ok(&["import", "run.json"]);
+    assert_eq!(elsewhere.json(&["run-details", "latest"])["replayed"], true);
+    let retried = elsewhere.ok(&["fork", "latest", "--at", "a", "--json"]).last();
+    assert_eq!((&retried["status"], &retried["replayed"]), (&json!("succeeded"), &json!(true)));
+}
+
+/// What a program gets that asks a gateway: the status, and the body as its bytes passed.
+fn post(url: &str, path: &str, token: &str, body: &Value) -> (u16, String) {
+    let host = url.strip_prefix("http://").expect("a URL");
+    let body = body.to_string();
+    let mut stream = std::net::TcpStream::connect(host).expect("a connection");
+    let head = format!(
+        "POST {path} HTTP/1.0\r\nhost: {host}\r\ncontent-type: application/json\r\nx-api-key: \
+         {token}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_owned())
+}
+
+/// Starts a gateway; gives it with its address and token.
+fn gateway(project: &Project, option: &str, file: &str) -> (Running, String, String) {
+    let mut running = project.start(&["gateway", option, file, "--json"]);
+    let listening: Value =
+        serde_json::from_str(&running.line().expect("a line")).expect("a document");
+    let part = |name: &str| listening[name].as_str().expect("text").to_owned();
+    (running, part("url"), part("token"))
+}
+
+fn message(text: &str, session: &str) -> Value {
+    json!({
+        "model": "claude-sonnet-4-5", "max_tokens": 100, "stream": true,
+        "metadata": { "user_id": session },
+        "messages": [{ "role": "user", "content": text }],
+    })
+}
+
+#[test]
+fn what_passes_the_gateway_replays_byte_for_byte_without_any_provider() {
+    let server = ModelServer::start().expect("a server");
+    let say = format!("your key is {KEY}!").replace("test-", "test- ");
+    server.when("the key", Reply::text(say.replace("- ", "-")));
+    server.when(
+        "fail",
+        Reply::error(429, "rate_limit_error", "slow down").header("retry-after", "7"),
+    );
+    server.next(Reply::text("one").reasoning("well"));
+    server.next(Reply::text("two"));
+    let project = project(&server.url()).with("SOME_KEY", KEY);
+    let (mut running, url, token) = gateway(&project, "--record", "s.cassette");
+    let path = "/anthropic/v1/messages";
+    let questions = ["again", "again", "fail", "the key"];
+    let heard: Vec<_> =
+        questions.iter().map(|text| post(&url, path, &token, &message(text, "a"))).collect();
+    assert_eq!(heard.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [200, 200, 429, 200]);
+    running.signal(rustix::process::Signal::INT);
+    running.end().expect(0);
+    drop(server);
+    let cassette = project.read("s.cassette");
+    for secret in [KEY, token.as_str(), "0123456789"] {
+        assert!(!cassette.contains(secret), "{secret}: {cassette}");
+    }
+    let exchange = json!({ "$ref": "#/$defs/exchange" });
+    for line in &lines(&cassette)[1..] {
+        schemas::check_part("orchestrator.cassette/v1", &exchange, line);
+        assert_eq!(line["kind"], "http");
+        let is_metered = line["response"]["usage"]["output"] == 20;
+        assert_eq!(is_metered, line["response"]["status"] == 200, "{line}");
+    }
+
+    let bare = Project::new();
+    bare.write("s.cassette", &cassette);
+    let (mut running, url, token) = gateway(&bare, "--replay", "s.cassette");
+    for (text, (status, body)) in questions.iter().zip(&heard).take(3) {
+        let again = post(&url, path, &token, &message(text, "another session"));
+        assert_eq!(again, (*status, body.clone()), "{text}");
+    }
+    let (status, hidden) = post(&url, path, &token, &message("the key", "b"));
+    assert!(status == 200 && hidden.contains("message_stop"), "{hidden}");
+    assert!(hidden.contains("[redacted]!") && !hidden.contains("0123456789"), "{hidden}");
+    // What is not there is told in the words of each provider, and is not worth a retry.
+    let (status, body) = post(&url, path, &token, &message("agein", "b"));
+    let error: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &error["error"]["type"]), (400, &json!("invalid_request_error")), "{body}");
+    let told = error["error"]["message"].as_str().expect("a message");
+    assert!(
+        told.contains("ORC-0551") && told.contains("\"again\"") && told.contains("\"agein\""),
+        "{told}"
+    );
+    let (_, body) = post(&url, path, &token, &message("again", "b"));
+    assert!(body.contains("2 times"), "each is given once: {body}");
+    let chat = json!({ "model": "gpt-4o", "messages": [] });
+    let (status, body) = post(&url, "/openai/v1/chat/completions", &token, &chat);
+    let error: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &error["error"]["code"]), (400, &json!("not_recorded")), "{body}");
+    assert_eq!(post(&url, path, "orc-attempt-forged", &message("again", "b")).0, 401);
+    running.signal(rustix::process::Signal::INT);
+    let ended = running.end().expect(0);
+    assert!(ended.stderr.contains("4 answers replayed; nothing was spent"), "{}", ended.stderr);
+    assert_eq!(bare.json(&["cost-report"])["ledger"]["settled_calls"], 0);
+
+    let again = project.run(&["gateway", "--record", "s.cassette"]).expect(2);
+    assert!(again.stderr.contains("ORC-0556"), "{}", again.stderr);
+    assert_eq!(project.read("s.cassette"), cassette);
+    let nowhere = bare.run(&["gateway", "--replay", "nowhere", "--json"]).expect(2);
+    assert_eq!(nowhere.problem()["code"], "ORC-0552");
+}
+
+#[test]
+fn an_answer_that_was_broken_off_is_not_recorded() {
+    let server = ModelServer::start().expect("a server");
+    server.when("cut", Reply::text("a long answer that breaks off").cut_after(4));
+    server.otherwise(Reply::text("whole"));
+    let project = project(&server.url()).with("SOME_KEY", KEY);
+    let (mut running, url, token) = gateway(&project, "--record", "s.cassette");
+    for text in ["cut", "fine"] {
+        let host = url.strip_prefix("http://").expect("a URL");
+        let body = message(text, "a").to_string();
+        let mut stream = std::net::TcpStream::connect(host).expect("a connection");
+        let head = format!(
+            "POST /anthropic/v1/messages HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             x-api-key: {token}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).expect("sent");
+        // How the break shows is the system's to say.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    running.signal(rustix::process::Signal::INT);
+    running.end().expect(0);
+    let cassette = lines(&project.read("s.cassette"));
+    assert_eq!(cassette.len(), 2, "{cassette:?}");
+    assert!(cassette[1]["request"].to_string().contains("fine"));
 }
