@@ -2,7 +2,7 @@
 
 use super::{
     Cassette, Known, Places,
-    exchange::{Exchange, Kind, Outcome, Piece, Place, digest},
+    exchange::{Kind, Outcome, Piece, Place, digest},
     http::HttpResponse,
     nearest::{Nearest, Wanted},
     recorder::place,
@@ -122,24 +122,34 @@ impl Player {
     async fn take(&self, kind: Kind, payer: &Payer, mut asked: Value) -> Result<&Outcome, Failure> {
         let place = place(self.places.as_deref(), payer).await;
         (self.known)().value(&mut asked);
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let equal = self.cassette.by_digest.get(&digest(kind, &payer.account, &asked));
         let equal = equal.map(Vec::as_slice).unwrap_or_default();
-        let found = match self.best(equal, &used, &place) {
-            Some(found) => Some(found),
-            None => self.hidden(kind, payer, &asked, &used, &place),
-        };
-        let Some(found) = found else {
-            let all = &self.cassette.exchanges;
-            let same = |exchange: &&Exchange| exchange.kind == kind;
-            let candidates = all.iter().enumerate().filter(|(_, exchange)| same(exchange));
-            let account = (kind != Kind::Http).then_some(&payer.account);
-            let of = Wanted { account, model: &payer.model, place: &place };
-            let message = Nearest::among(candidates, &of, &asked).told(&of, equal.len());
-            return Err(Failure::new(ErrorClass::InvalidRequest, message));
-        };
+        if let Some(found) = self.give(kind, payer, &asked, equal, &place) {
+            return Ok(&self.cassette.exchanges[found].outcome);
+        }
+        let candidates = self.cassette.exchanges.iter().enumerate();
+        let candidates = candidates.filter(|(_, exchange)| exchange.kind == kind);
+        let account = (kind != Kind::Http).then_some(&payer.account);
+        let of = Wanted { account, model: &payer.model, place: &place };
+        let message = Nearest::among(candidates, &of, &asked).told(&of, equal.len());
+        Err(Failure::new(ErrorClass::InvalidRequest, message))
+    }
+
+    /// Gives out the record of a request, of which there are `equal` ones.
+    fn give(
+        &self,
+        kind: Kind,
+        payer: &Payer,
+        asked: &Value,
+        equal: &[usize],
+        place: &Place,
+    ) -> Option<usize> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self
+            .best(equal, &used, place)
+            .or_else(|| self.hidden(kind, payer, asked, &used, place))?;
         used[found] = true;
-        Ok(&self.cassette.exchanges[found].outcome)
+        Some(found)
     }
 
     /// The one of `places` that is given out for a call at `place`.

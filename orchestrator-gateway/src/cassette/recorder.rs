@@ -98,7 +98,7 @@ impl Recorder {
         Ok((Self::of(file, made, known), cassette.is_torn()))
     }
 
-    fn of(path: &Path, file: File, known: Known) -> Self {
+    pub(super) fn of(path: &Path, file: File, known: Known) -> Self {
         let (path, file) = (path.to_owned(), Mutex::new(file));
         Self { inner: Arc::new(Inner { path, file, known, places: None }) }
     }

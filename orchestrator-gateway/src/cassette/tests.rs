@@ -211,6 +211,24 @@ async fn a_recording_goes_on_where_it_was_cut_off_and_only_there() {
     assert_eq!(Recorder::go_on(&path, "c_1", none()).unwrap_err().code(), "ORC-0558");
 }
 
+#[tokio::test]
+async fn an_exchange_that_cannot_be_written_fails_with_what_it_cost() {
+    let path = std::env::temp_dir().join(format!("cassette-read-only-{}", std::process::id()));
+    std::fs::write(&path, file(&[])).unwrap();
+    let recorder = Recorder::of(&path, std::fs::File::open(&path).unwrap(), known(&[]));
+    let Outcome::Answer(answer) = answer("paid for") else { panic!("another outcome") };
+    let (request, payer, now) = (Request::new("m", "x"), payer("a", 1), Timestamp(0));
+    let (heard, answer) = (Heard::default(), Ok(answer.to_completion()));
+    let failed = recorder.completed(&payer, &request, heard, answer, now).await.unwrap_err();
+    assert_eq!(failed.class, ErrorClass::Internal);
+    assert!(failed.message.contains("ORC-0557"), "{failed}");
+    assert_eq!(failed.spend[0].cost, Some(MicroUsd(7)));
+    let over = Err(Failure::new(ErrorClass::OverBudget, "no"));
+    let over = recorder.completed(&payer, &request, Heard::default(), over, now).await;
+    assert_eq!(over.unwrap_err().class, ErrorClass::OverBudget, "nothing was exchanged");
+    std::fs::remove_file(&path).unwrap();
+}
+
 fn any_outcome() -> impl Strategy<Value = Outcome> {
     let failed = ("\\PC{0,20}", prop::option::of(0..u64::MAX / 2), 0..20_usize).prop_map(
         |(message, retry_after_ms, class)| {
