@@ -14,7 +14,7 @@ use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 
 fn name() -> ProviderName {
-    ProviderName::new("p").unwrap()
+    ProviderName::new("p").expect("a name")
 }
 
 fn known() -> Known {
@@ -39,17 +39,17 @@ async fn converse(gateway: &Gateway) -> (Vec<Completion>, Vec<Delta>, Counted, S
     let (mut answers, mut pieces) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         let mut sink = |delta| pieces.push(delta);
-        let answer = gateway.complete(&payer, &request, &now, &mut sink).await.unwrap();
+        let answer = gateway.complete(&payer, &request, &now, &mut sink).await.expect("an answer");
         let results: Vec<_> = answer.tool_calls.iter().map(|call| call.result("a box")).collect();
         request = request.with_message(answer.message.clone());
         request = request.with_message(Message::results(results));
         answers.push(answer);
     }
-    let counted = gateway.count_tokens(&name(), &request, &now).await.unwrap();
+    let counted = gateway.count_tokens(&name(), &request, &now).await.expect("a count");
     let failed = gateway.complete(&payer, &Request::new("m", "fail"), &now, &mut |_| ()).await;
     // What tells of the call and not of the answer is no part of the recording.
     pieces.retain(|delta| !matches!(delta, Delta::Sent | Delta::Waiting(_) | Delta::Warning(_)));
-    (answers, pieces, counted, failed.unwrap_err().message)
+    (answers, pieces, counted, failed.expect_err("it fails").message)
 }
 
 #[tokio::test]
