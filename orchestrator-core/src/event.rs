@@ -361,6 +361,48 @@ pub struct RunCreated {
     /// By which rules it is decided: see [`Behaviour`].
     #[serde(default)]
     pub behaviour: Behaviour,
+    /// The cassette that its calls of models are recorded into or answered from. The runs that it
+    /// starts have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cassette: Option<CassetteUse>,
+}
+
+impl RunCreated {
+    /// Whether models are not called, so that nothing is spent whatever it tells of costs.
+    pub fn is_replay(&self) -> bool {
+        matches!(self.cassette, Some(CassetteUse::Replay { .. }))
+    }
+}
+
+/// What a run does with a cassette, which holds exchanges with models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[non_exhaustive]
+pub enum CassetteUse {
+    /// Every exchange is written into a file.
+    Record {
+        /// The file.
+        file: PathBuf,
+        /// What tells the recording from every other; it stands in the file's first line.
+        id: String,
+    },
+    /// Models are not called: their answers come from a recording.
+    Replay {
+        /// The file that was named.
+        file: PathBuf,
+        /// Its content when the run began.
+        cassette: BlobId,
+    },
+}
+
+impl CassetteUse {
+    /// The blob that it needs.
+    pub fn blob(&self) -> Option<&BlobId> {
+        match self {
+            Self::Record { .. } => None,
+            Self::Replay { cassette, .. } => Some(cassette),
+        }
+    }
 }
 
 /// From which run another one came.
@@ -720,6 +762,9 @@ impl Event {
             }
             Self::TaskExpanded { items, .. } => items.blob().into_iter().collect(),
             Self::TurnRecorded { turn, .. } => turn.output.blob().into_iter().collect(),
+            Self::RunCreated(created) => {
+                created.cassette.as_ref().and_then(CassetteUse::blob).into_iter().collect()
+            }
             _ => Vec::new(),
         }
     }

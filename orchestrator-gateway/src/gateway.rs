@@ -5,13 +5,14 @@ mod check;
 mod counting;
 mod metering;
 mod reserving;
+mod taping;
 
 pub use check::KeyCheck;
 pub use metering::Completion;
 
 use crate::{
     Client, Delta, GatewayError, ProviderConfig, ProviderKind, Request, balance::Balance,
-    budget::Budget, limits::AccountState, prices::PriceTable, provider::Sink,
+    budget::Budget, cassette::Heard, limits::AccountState, prices::PriceTable, provider::Sink,
 };
 use account::{Account, Ended};
 use orchestrator_core::{
@@ -22,6 +23,7 @@ use orchestrator_core::{
     usage::{Spend, Usage},
 };
 use std::collections::BTreeMap;
+use taping::Tape;
 use tracing::{Instrument, field::Empty};
 
 /// Every configured provider, ready to be called.
@@ -36,6 +38,7 @@ pub struct Gateway {
     prices: PriceTable,
     budget: Option<Budget>,
     balance: Balance,
+    tape: Option<Tape>,
 }
 
 impl Gateway {
@@ -55,7 +58,8 @@ impl Gateway {
                 return Err(GatewayError::Duplicate(config.name.to_string()));
             }
         }
-        Ok(Self { accounts, prices, budget: None, balance: Balance::default() })
+        let balance = Balance::default();
+        Ok(Self { accounts, prices, budget: None, balance, tape: None })
     }
 
     /// The same under `budget`: no call is made that its ledger has not let pass.
@@ -101,7 +105,35 @@ impl Gateway {
     /// # Errors
     /// A [`Failure`] of any class that a provider can cause, with what was spent before it. A
     /// refusal by the model is not one of them: it is an answer with [`Stop::Refused`](crate::Stop::Refused).
+    ///
+    /// A gateway that [replays](Gateway::replaying) makes no call and holds nothing: it gives the
+    /// answer or failure that was recorded.
     pub async fn complete(
+        &self,
+        payer: &Payer,
+        request: &Request,
+        now: &(dyn Fn() -> Timestamp + Sync),
+        sink: &mut Sink<'_>,
+    ) -> Result<Completion, Failure> {
+        match &self.tape {
+            Some(Tape::Player(player)) => player.complete(payer, request, now, sink).await,
+            Some(Tape::Recorder(recorder)) => {
+                let mut heard = Heard::default();
+                let result = {
+                    let mut both = |delta: Delta| {
+                        heard.hear(&delta);
+                        sink(delta);
+                    };
+                    self.complete_anywhere(payer, request, now, &mut both).await
+                };
+                recorder.completed(payer, request, heard, result, now()).await
+            }
+            None => self.complete_anywhere(payer, request, now, sink).await,
+        }
+    }
+
+    /// Asks one account of the provider after the other.
+    async fn complete_anywhere(
         &self,
         payer: &Payer,
         request: &Request,

@@ -18,6 +18,9 @@
 //! HTTP with a token in place of a key, within a budget. It passes their bytes on as they are, and a
 //! [`Meter`](meter::Meter) reads what was used from the answer as it passes.
 //!
+//! A [`Recorder`](cassette::Recorder) writes every exchange into a [cassette]; a
+//! [`Player`](cassette::Player) answers from one, without a key, a connection or a cost.
+//!
 //! It is not an agent: it knows no task and no schema repair, and it runs no tool. It decides no
 //! durable retry and keeps no state beyond the process. It never shows a key: see [`SecretString`].
 //!
@@ -51,6 +54,7 @@
 
 mod balance;
 pub mod budget;
+pub mod cassette;
 mod config;
 mod error;
 mod failure;

@@ -1,8 +1,15 @@
 //! The model gateway alone: other programs call models through it, with a token in place of a key.
 
-use crate::{OrchestratorService, ServiceError, document::Diagnostic, service::Opened};
+use crate::{
+    OrchestratorService, ServiceError,
+    cassette::{self, Between, Stage, Unkept},
+    document::Diagnostic,
+    execute::Tape,
+    service::Opened,
+};
 use orchestrator_core::{
     engine::SystemClock,
+    event::CassetteUse,
     id::{ProviderName, RunId},
     ledger::{Payer, Rule, Scope, ScopeKind, Unit, Window},
     money::MicroUsd,
@@ -10,9 +17,14 @@ use orchestrator_core::{
 };
 use orchestrator_gateway::{
     GatewayError, ProviderConfig, SecretString,
+    cassette::Player,
     front::{Front, FrontConfig, FrontLimits, Grant, Reach, Tokens, Upstream},
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 /// What a gateway is to be.
 #[derive(Debug, Clone)]
@@ -25,6 +37,8 @@ pub struct GatewayRequest {
     pub models: Vec<String>,
     /// Whether other machines may reach it.
     pub anywhere: bool,
+    /// The cassette that what passes is recorded into, or answered from.
+    pub tape: Option<Tape>,
 }
 
 /// A gateway that has its address, and answers from [`ModelGateway::serve`] on.
@@ -35,6 +49,8 @@ pub struct ModelGateway {
     session: RunId,
     token: SecretString,
     providers: Vec<ProviderName>,
+    replays: Option<Arc<Player>>,
+    note: Option<String>,
 }
 
 /// What passed through a gateway, by the ledger.
@@ -44,24 +60,50 @@ pub struct Passed {
     pub calls: u64,
     /// What they cost.
     pub usd: MicroUsd,
+    /// Answers that were given out of a cassette.
+    pub replayed: u64,
 }
 
 impl OrchestratorService {
-    /// A gateway to every provider that can be used, under the limits of the settings.
+    /// A gateway to every provider that can be used, under the limits of the settings. One that
+    /// replays needs no provider; a recording begins a file of its own each time.
     ///
     /// # Errors
-    /// No provider that can be used, an address that cannot be had, an unusable store.
+    /// No provider that can be used, an address that cannot be had, an unusable store, a cassette
+    /// that cannot be read or would be overwritten.
     pub async fn gateway(&self, request: &GatewayRequest) -> Result<ModelGateway, ServiceError> {
-        let keys = self.every_key().await?;
+        let (this, tape) = self.taped(request.tape.as_ref())?;
+        let record = match tape {
+            Some(Unkept::Record(cassette)) => Some(cassette),
+            Some(Unkept::Replay { .. }) | None => None,
+        };
+        let made = this.make_gateway(request, record.as_ref()).await;
+        made.inspect_err(|_| record.iter().for_each(cassette::forget))
+    }
+
+    async fn make_gateway(
+        &self,
+        request: &GatewayRequest,
+        record: Option<&CassetteUse>,
+    ) -> Result<ModelGateway, ServiceError> {
+        let keys = match self.replayed() {
+            Some(_) => BTreeMap::new(),
+            None => self.every_key().await?,
+        };
         self.learn_secrets(!keys.is_empty()).await;
         let roster = self.roster()?;
         let wrong = |error: GatewayError| {
             let found = Diagnostic::new(error.code(), error.to_string());
             ServiceError::invalid("cannot use the providers", found)
         };
-        let configs: Vec<ProviderConfig> = roster.usable(&keys).collect();
+        let configs: Vec<ProviderConfig> = match self.replayed() {
+            Some(_) => Vec::new(),
+            None => roster.usable(&keys).collect(),
+        };
         let providers: Vec<ProviderName> = configs.iter().map(|it| it.name.clone()).collect();
-        let Some(first) = providers.first() else {
+        // Nobody is called in a replay, so that nobody's name is needed.
+        let nobody = self.replayed().and_then(|_| ProviderName::new("cassette").ok());
+        let Some(first) = providers.first().or(nobody.as_ref()) else {
             return Err(match roster.why_no_model() {
                 Some(found) => ServiceError::invalid("cannot pass calls on", found.clone()),
                 None => ServiceError::ModelNeeded("the gateway".into()),
@@ -98,11 +140,23 @@ impl OrchestratorService {
         for provider in &configs {
             config = config.with_upstream(Upstream::of(provider).map_err(wrong)?);
         }
+        let between = self.between(&opened, &BTreeSet::new(), record, Stage::Begins)?;
+        let note = between.note();
+        let mut replays = None;
+        match between {
+            Between::Nothing => {}
+            Between::Recorder { recorder, .. } => config = config.recording(recorder),
+            Between::Player(player) => {
+                let player = Arc::new(player);
+                config = config.replaying(player.clone());
+                replays = Some(player);
+            }
+        }
         let front = Front::bind(request.listen, config).await.map_err(|error| {
             let found = Diagnostic::new(error.code(), error.to_string());
             ServiceError::invalid("cannot serve the gateway", found)
         })?;
-        Ok(ModelGateway { front, opened, session, token, providers })
+        Ok(ModelGateway { front, opened, session, token, providers, replays, note })
     }
 }
 
@@ -122,6 +176,11 @@ impl ModelGateway {
         &self.providers
     }
 
+    /// What there is to know about how it began, if anything: that a cassette lacks its last line.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
     /// Answers until `shutdown` resolves and all calls under way have ended, within a bound. Returns
     /// what has passed.
     ///
@@ -132,6 +191,7 @@ impl ModelGateway {
         let session = Scope::Run(self.session);
         let sums = self.opened.ledger().sums(&session, Timestamp(0)).await;
         let (used, _) = sums.map_err(|error| self.opened.unusable(error))?;
-        Ok(Passed { calls: used.requests, usd: MicroUsd(used.usd) })
+        let replayed = self.replays.map_or(0, |player| player.given() as u64);
+        Ok(Passed { calls: used.requests, usd: MicroUsd(used.usd), replayed })
     }
 }

@@ -31,6 +31,7 @@
 
 mod again;
 mod budget;
+mod cassette;
 mod clock;
 mod config;
 mod control;
@@ -59,7 +60,9 @@ pub use control::{Answer, Pause};
 pub use credentials::{AskPassphrase, HidingWriter, KeyChange, KnownSecrets, Passphrase};
 pub use environment::Environment;
 pub use error::{Exit, SERVICE_CODES, ServiceError, codes};
-pub use execute::{Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, What};
+pub use execute::{
+    Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, Tape, What,
+};
 pub use gateway::{GatewayRequest, ModelGateway, Passed};
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;

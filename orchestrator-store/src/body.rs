@@ -52,6 +52,8 @@ struct RunBody<'a> {
     cost: Cost,
     #[serde(default, skip_serializing_if = "usual")]
     budget: Option<MicroUsd>,
+    #[serde(default, skip_serializing_if = "usual")]
+    replayed: bool,
     seq: Sequence,
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn of_run(row: &RunRow) -> Result<String, StoreError> {
         usage,
         cost,
         budget,
+        replayed,
         seq,
     } = row;
     let body = RunBody {
@@ -89,6 +92,7 @@ pub(crate) fn of_run(row: &RunRow) -> Result<String, StoreError> {
         usage: *usage,
         cost: *cost,
         budget: *budget,
+        replayed: *replayed,
         seq: *seq,
     };
     to_json(&body, format_args!("the row of run `{id}`"))
@@ -123,6 +127,7 @@ pub(crate) fn run(row: &Row<'_>) -> Result<RunRow, Fault> {
         usage: body.usage,
         cost: body.cost,
         budget: body.budget,
+        replayed: body.replayed,
         seq: body.seq,
     })
 }

@@ -46,10 +46,7 @@ impl Said {
             let message = "the recorded answer of the model cannot be read";
             return Err(Failure::new(ErrorClass::Internal, message));
         };
-        let known = [Stop::End, Stop::ToolCalls, Stop::MaxTokens, Stop::Refused, Stop::BadToolCall];
-        let stop = known.into_iter().find(|known| known.as_str() == stop);
-        let stop = stop.unwrap_or_else(|| Stop::Other(part("stop").unwrap_or_default().into()));
-        Ok(Self { text: text.to_owned(), stop })
+        Ok(Self { text: text.to_owned(), stop: Stop::named(stop) })
     }
 }
 

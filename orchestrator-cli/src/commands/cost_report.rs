@@ -122,6 +122,9 @@ const COLUMNS: [Column; 9] = [
 
 /// What the table does not say: calls whose cost is assumed, and how limits stand.
 fn talk(console: &Console, report: &views::CostReport) {
+    if report.replayed {
+        console.say("the run was replayed: nothing of it was spent");
+    }
     let ledger = &report.ledger;
     if ledger.assumed_calls > 0 {
         console.say(&format!(

@@ -11,7 +11,8 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use orchestrator_core::{money::MicroUsd, workflow};
-use orchestrator_service::{ExecuteRequest, What, views::PlanView};
+use orchestrator_service::{ExecuteRequest, Tape, What, views::PlanView};
+use std::path::PathBuf;
 
 /// A run that may cost more than this is asked about first, when there is somebody to ask.
 const ASK_ABOVE: MicroUsd = MicroUsd(1_000_000);
@@ -23,7 +24,9 @@ const ASK_ABOVE: MicroUsd = MicroUsd(1_000_000);
   orchestrator execute --task-type audit --dry-run
   orchestrator execute \"add a --json flag to ls\" --agent dev=dev-cheap --budget 0.50
   orchestrator execute --workflow release.yaml --input version=1.4.0 --json
-  orchestrator execute --workflow nightly.yaml --detach")]
+  orchestrator execute --workflow nightly.yaml --detach
+  orchestrator execute --workflow nightly.yaml --record nightly.cassette
+  orchestrator execute --workflow nightly.yaml --replay nightly.cassette --json")]
 pub(crate) struct Execute {
     /// What is to be done: the input called `prompt`
     #[arg(value_name = "PROMPT")]
@@ -56,6 +59,14 @@ pub(crate) struct Execute {
     /// The most attempts at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     max_parallel: Option<u32>,
+
+    /// Write every exchange with models into this file, which must not exist
+    #[arg(long, value_name = "CASSETTE", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+
+    /// Call no model: answer from what was recorded into this file; no key is needed, nothing is spent
+    #[arg(long, value_name = "CASSETTE")]
+    replay: Option<PathBuf>,
 
     /// Show the plan and an estimate; start and spend nothing
     #[arg(long)]
@@ -103,7 +114,9 @@ impl Execute {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
         let service = context.driving_service()?;
-        let (dry_run, yes, detach) = (self.dry_run, self.yes, self.detach.clone());
+        // A replay spends nothing that could be asked about.
+        let yes = self.yes || self.replay.is_some();
+        let (dry_run, detach) = (self.dry_run, self.detach.clone());
         let request = self.request();
         if dry_run {
             let plan = runtime::ask(async { Ok(service.plan(&request).await?) })?;
@@ -150,6 +163,7 @@ impl Execute {
             agents: self.agents,
             budget: self.budget,
             max_parallel: self.max_parallel,
+            tape: self.record.map(Tape::Record).or(self.replay.map(Tape::Replay)),
         }
     }
 }

@@ -5,15 +5,17 @@ use crate::{
 };
 use clap::Args;
 use orchestrator_core::money::MicroUsd;
-use orchestrator_service::GatewayRequest;
+use orchestrator_service::{GatewayRequest, Tape};
 use serde_json::json;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Pass other programs' model calls on: metered, within a budget, with a token in place of your keys
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator gateway --budget 2.50
-  orchestrator gateway --listen 127.0.0.1:4000 --model 'claude-*' --json")]
+  orchestrator gateway --listen 127.0.0.1:4000 --model 'claude-*' --json
+  orchestrator gateway --record session.cassette
+  orchestrator gateway --replay session.cassette")]
 pub(crate) struct Gateway {
     /// Where it listens; port 0 is any that is free
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
@@ -27,6 +29,14 @@ pub(crate) struct Gateway {
     #[arg(long = "model", value_name = "PATTERN")]
     models: Vec<String>,
 
+    /// Write every exchange that passes into this file, which must not exist
+    #[arg(long, value_name = "CASSETTE", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+
+    /// Pass nothing on: answer from what was recorded into this file, without any key
+    #[arg(long, value_name = "CASSETTE")]
+    replay: Option<PathBuf>,
+
     /// Let other machines reach it; nothing that passes is encrypted, so put TLS before it
     #[arg(long)]
     anywhere: bool,
@@ -36,8 +46,10 @@ impl Gateway {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
         let service = context.driving_service()?;
-        let Self { listen, budget, models, anywhere } = self;
-        let request = GatewayRequest { listen, budget, models, anywhere };
+        let Self { listen, budget, models, record, replay, anywhere } = self;
+        let replays = replay.is_some();
+        let tape = record.map(Tape::Record).or(replay.map(Tape::Replay));
+        let request = GatewayRequest { listen, budget, models, anywhere, tape };
         runtime::drive(async {
             let mut interrupts = Interrupts::listen()?;
             let gateway = service.gateway(&request).await?;
@@ -49,9 +61,18 @@ impl Gateway {
             } else {
                 console.data(&variables(&url, token))?;
             }
+            gateway.note().into_iter().for_each(|note| console.say(note));
             let named: Vec<String> = gateway.providers().iter().map(ToString::to_string).collect();
-            console.say(&format!("passing calls on to {}; Ctrl-C ends it", named.join(", ")));
+            console.say(&match replays {
+                true => "answering from the cassette; nothing is passed on; Ctrl-C ends it".into(),
+                false => format!("passing calls on to {}; Ctrl-C ends it", named.join(", ")),
+            });
             let passed = gateway.serve(async move { interrupts.next().await }).await?;
+            if replays {
+                let answers = text::counted(passed.replayed, "answer");
+                console.say(&format!("{answers} replayed; nothing was spent"));
+                return Ok(Exit::Done);
+            }
             let calls = text::counted(passed.calls, "call");
             console.say(&format!("{calls} passed, ${}", passed.usd));
             Ok(Exit::Done)

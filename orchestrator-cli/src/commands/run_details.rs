@@ -68,6 +68,8 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
     sheet.field("tasks", format!("{} of {} ended, {} failed", run.ended, run.tasks, run.failed));
     sheet.field("tokens", tokens(&run.spent));
     sheet.field("cost", run.spent.cost().to_string());
+    let replayed = "models were not called; tokens and cost are as recorded";
+    sheet.field("replayed", run.replayed.then(|| replayed.to_owned()));
     sheet.field("budget", run.budget_usd.map(|usd| format!("${usd}")));
     if details.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
         sheet.section("Inputs");

@@ -39,7 +39,9 @@ impl Status {
             let run = &open.run;
             let name = paint.tone(Tone::Strong, &run.id);
             let state = paint.status(&run.status);
-            lines.push(format!("{name}  {state}  {}  {}", run.workflow, run.spent.cost()));
+            let replayed = if run.replayed { "  replayed" } else { "" };
+            let cost = run.spent.cost();
+            lines.push(format!("{name}  {state}  {}  {cost}{replayed}", run.workflow));
             let shown = list_tasks::shown(&open.items);
             lines.extend(list_tasks::table(shown).lines(paint, console.columns()));
             lines.extend(run_details::next_steps(open));

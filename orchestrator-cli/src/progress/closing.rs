@@ -66,8 +66,9 @@ async fn tell(
         }
     }
     let dot = paint.glyph("·", "-");
+    let replayed = if result.replayed { " as recorded; nothing was spent" } else { "" };
     console.say(&format!(
-        "{} in {} {dot} {} {dot} {} tokens {dot} {}",
+        "{} in {} {dot} {} {dot} {} tokens {dot} {}{replayed}",
         paint.status(&result.status),
         text::elapsed(Duration::from_millis(result.elapsed_ms)),
         text::counted(result.items.len() as u64, "task"),

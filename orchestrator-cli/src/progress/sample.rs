@@ -47,6 +47,7 @@ pub(super) fn created(names: &[&str]) -> Event {
         library: Default::default(),
         takes_over: Default::default(),
         behaviour: Default::default(),
+        cassette: None,
     }))
 }
 

@@ -4,6 +4,7 @@
 mod accounts;
 mod bad_input;
 mod budgets;
+mod cassettes;
 mod commands;
 mod constructs;
 mod control;

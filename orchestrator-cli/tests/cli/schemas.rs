@@ -18,7 +18,21 @@ pub(crate) fn check(document: &Value) {
     let text = std::fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let schema: Value = serde_json::from_str(&text).expect("a schema is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    validate(&schema, document);
+}
+
+/// Fails unless `part`, within the file that describes documents of `schema`, describes `value`.
+pub(crate) fn check_part(schema: &str, part: &Value, value: &Value) {
+    let text = std::fs::read_to_string(file(schema)).expect("a schema file");
+    let mut schema: Value = serde_json::from_str(&text).expect("a schema is JSON");
+    let whole = schema.as_object_mut().expect("an object");
+    whole.retain(|key, _| key == "$defs" || key == "$schema");
+    whole.extend(part.as_object().expect("an object").clone());
+    validate(&schema, value);
+}
+
+fn validate(schema: &Value, document: &Value) {
+    let validator = jsonschema::validator_for(schema).expect("a valid schema");
     let errors: Vec<String> = validator
         .iter_errors(document)
         .map(|error| format!("{}: {error}", error.instance_path()))

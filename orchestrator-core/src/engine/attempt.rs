@@ -60,7 +60,8 @@ impl Plan {
             kind: task.kind.clone(),
             schema,
             timeout: task.timeout,
-            cache: task.cache.clone(),
+            // A recording holds all that is asked, and a replay asks for all of it.
+            cache: task.cache.clone().filter(|_| created.cassette.is_none()),
             sight: run.sight(place),
             briefing,
             inputs: created.inputs.clone(),

@@ -4,7 +4,7 @@ use super::{EngineError, Shared, driver::Input};
 use crate::{
     command::{AttemptKey, Command},
     error::{ErrorClass, Failure},
-    event::{Content, Event, Origin},
+    event::{CassetteUse, Content, Event, Origin},
     expr,
     id::{ProjectId, RunId, Sequence, TaskName, TenantId},
     port::{Signal, StoreError, Upstream},
@@ -47,6 +47,7 @@ struct Legacy {
     project: ProjectId,
     directory: PathBuf,
     library: BTreeMap<String, Arc<Workflow>>,
+    cassette: Option<CassetteUse>,
     /// The run from which this one came, if one started it.
     before: Option<RunId>,
 }
@@ -60,6 +61,7 @@ impl Legacy {
             project: created.project.clone(),
             directory: created.directory.clone(),
             library: created.library.clone(),
+            cassette: created.cassette.clone(),
             before: before(created.parent.as_ref(), created.origin.as_ref()),
         }
     }
@@ -97,6 +99,7 @@ impl Legacy {
         start.project = self.project.clone();
         start.directory = self.directory.clone();
         start.library = self.library.clone();
+        start.cassette = self.cassette.clone();
         Ok(start)
     }
 

@@ -74,6 +74,10 @@ pub struct RunRow {
     pub cost: Cost,
     /// The most that it may cost.
     pub budget: Option<MicroUsd>,
+    /// Whether models were not called but answered from a cassette: then what it used and cost is as
+    /// it was recorded, and nothing was spent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
     /// Its last event.
     pub seq: Sequence,
 }

@@ -37,6 +37,7 @@ impl Run {
             usage: self.usage,
             cost: self.cost,
             budget: self.budget,
+            replayed: created.is_replay(),
             seq: self.seq,
         }
     }

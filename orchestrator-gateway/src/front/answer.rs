@@ -1,9 +1,9 @@
 //! The body of an answer: one of our own, or the provider's as it arrives.
 
-use super::call::Call;
+use super::{call::Call, tape::Tap};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use orchestrator_core::port::Clock;
+use orchestrator_core::{port::Clock, usage::Usage};
 use std::{
     error::Error,
     fmt,
@@ -69,6 +69,7 @@ impl Body for Answer {
 pub(super) struct Passing {
     body: reqwest::Body,
     call: Option<Call>,
+    tap: Option<Tap>,
     idle: Duration,
     silence: Pin<Box<Sleep>>,
     /// The silence is being measured.
@@ -81,19 +82,14 @@ impl Passing {
     pub(super) fn new(
         body: reqwest::Body,
         mut call: Option<Call>,
+        tap: Option<Tap>,
         idle: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
         if let Some(call) = call.as_mut().filter(|_| body.is_end_stream()) {
             call.ended();
         }
-        Self { body, call, idle, silence: Box::pin(sleep(idle)), is_waiting: false, clock }
-    }
-
-    fn broke(&mut self) {
-        if let Some(mut call) = self.call.take() {
-            call.broke(self.clock.now());
-        }
+        Self { body, call, tap, idle, silence: Box::pin(sleep(idle)), is_waiting: false, clock }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -103,20 +99,21 @@ impl Passing {
                 self.silence.as_mut().reset(Instant::now() + self.idle);
             }
             ready!(self.silence.as_mut().poll(cx));
-            self.broke();
-            return Poll::Ready(Some(Err(Broken("the provider fell silent"))));
+            return self.broken("the provider fell silent");
         }
         self.is_waiting = false;
         let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(_)) => {
-                self.broke();
-                return Poll::Ready(Some(Err(Broken("the provider broke its answer off"))));
+                return self.broken("the provider broke its answer off");
             }
             None => {
-                if let Some(mut call) = self.call.take() {
-                    call.ended();
+                if let Some(Err(error)) = self.tap.take().map(|tap| tap.end(self.usage())) {
+                    tracing::error!(%error, "an exchange is not recorded");
+                    self.end();
+                    return Poll::Ready(Some(Err(Broken("the cassette cannot be written"))));
                 }
+                self.end();
                 return Poll::Ready(None);
             }
         };
@@ -129,6 +126,43 @@ impl Passing {
                 call.ended();
             }
         }
+        if let (Some(tap), Some(bytes)) = (&mut self.tap, frame.data_ref())
+            && !tap.read(bytes)
+        {
+            (self.call, self.tap) = (None, None);
+            return Poll::Ready(Some(Err(Broken("the answer is too large to be recorded"))));
+        }
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// The provider has answered to the end: settles the call.
+    fn end(&mut self) {
+        if let Some(mut call) = self.call.take() {
+            call.ended();
+        }
+    }
+
+    /// The provider goes no further: settles the call, and leaves the exchange out of the cassette.
+    fn broken(&mut self, why: &'static str) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(mut call) = self.call.take() {
+            call.broke(self.clock.now());
+        }
+        self.tap = None;
+        Poll::Ready(Some(Err(Broken(why))))
+    }
+
+    /// What the answer has said of its usage, if it has said all.
+    fn usage(&self) -> Option<Usage> {
+        self.call.as_ref().and_then(Call::usage)
+    }
+}
+
+impl Drop for Passing {
+    /// Clients hang up when they have read the last event, which need not be the last byte.
+    fn drop(&mut self) {
+        let Some(usage) = self.usage() else { return };
+        if let Some(Err(error)) = self.tap.take().map(|tap| tap.end(Some(usage))) {
+            tracing::error!(%error, "an exchange is not recorded");
+        }
     }
 }

@@ -12,7 +12,7 @@ use orchestrator_core::{
     money::MicroUsd,
     port::Settlement,
     time::Timestamp,
-    usage::Spend,
+    usage::{Spend, Usage},
 };
 use std::sync::Arc;
 use tracing::Span;
@@ -117,6 +117,12 @@ impl Call {
     /// Takes the next bytes of the answer.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         self.meter.feed(bytes);
+    }
+
+    /// What the answer has said of its usage, if it has said all.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let reading = self.meter.reading();
+        reading.is_final.then_some(reading.usage)
     }
 
     fn cost(&self, reading: &Reading) -> Option<MicroUsd> {

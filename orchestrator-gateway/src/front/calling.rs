@@ -7,7 +7,7 @@ use super::{
     asked::Asked,
     bound::worst,
     call::Call,
-    handle::{Shared, hand_back, outgoing, unanswered},
+    handle::{Handed, Shared, hand_back, outgoing, unanswered},
     refuse::Refused,
     route::Route,
     upstream::Upstream,
@@ -43,7 +43,7 @@ pub(super) struct Asking<'a> {
 
 /// What became of a call at one account.
 struct Tried {
-    answer: Result<Response<Answer>, Refused>,
+    answer: Result<Handed, Refused>,
     /// Why another account may do better, when nothing was billed.
     moves: Option<ErrorClass>,
 }
@@ -69,12 +69,12 @@ impl Shared {
             0 | 1 => None,
             _ => Conversation::of_body(&of, &asking.body),
         };
-        let mut best: Option<(u8, Result<Response<Answer>, Refused>)> = None;
+        let mut best: Option<(u8, Result<Handed, Refused>)> = None;
         while let Some(upstream) = self.choose(&mut left, &ask, conversation) {
             of.account = upstream.name.clone();
             *payer = Some(of.clone());
             let Tried { answer, moves } = self.call_at(&upstream, asking, &ask, of.clone()).await;
-            let Some(class) = moves else { return answer };
+            let Some(class) = moves else { return answer?.recorded() };
             if !left.is_empty() {
                 tracing::warn!(account = %upstream.name, %class, "the call goes to another account");
             }
@@ -84,7 +84,7 @@ impl Shared {
             }
         }
         // There is an account, or the grant would have been refused.
-        best.map_or(Err(Refused::NoRoute), |(_, answer)| answer)
+        best.map_or(Err(Refused::NoRoute), |(_, answer)| answer)?.recorded()
     }
 
     /// The account of `left` that is best for a call, taken out of it.
@@ -122,6 +122,7 @@ impl Shared {
                 return over_budget(error);
             }
         };
+        let tap = self.tap(&of, parts, body).await;
         let context = self.context(upstream, of, worst, asked.is_priced_otherwise());
         let mut call = Call::new((leave, hold), Meter::new(*format), context);
         call.sent();
@@ -145,9 +146,10 @@ impl Shared {
         if encoding.is_some_and(|encoding| encoding != "identity") {
             call.is_blind(Meter::blind(*format));
         }
-        match hand_back(upstream, response, Some(call), &config.clock).await {
-            Ok((answer, class)) => {
-                Tried { answer: Ok(answer), moves: class.filter(|class| may_move(*class)) }
+        match hand_back(upstream, response, Some(call), tap, &config.clock).await {
+            Ok(handed) => {
+                let moves = handed.refused.filter(|class| may_move(*class));
+                Tried { answer: Ok(handed), moves }
             }
             Err(refused) => refused.into(),
         }

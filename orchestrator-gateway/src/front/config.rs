@@ -1,7 +1,11 @@
 //! What a front is made of.
 
-use super::{FrontObserver, Grants, Upstream, observe::Nobody};
-use crate::{Client, prices::PriceTable};
+use super::{FrontObserver, Grants, Upstream, observe::Nobody, tape::Tape};
+use crate::{
+    Client,
+    cassette::{Player, Recorder},
+    prices::PriceTable,
+};
 use orchestrator_core::{
     id::OwnerId,
     port::{Clock, Ledger},
@@ -79,6 +83,7 @@ pub struct FrontConfig {
     pub observer: Arc<dyn FrontObserver>,
     /// Bounds.
     pub limits: FrontLimits,
+    pub(super) tape: Option<Tape>,
 }
 
 impl FrontConfig {
@@ -99,7 +104,25 @@ impl FrontConfig {
             clock,
             observer: Arc::new(Nobody),
             limits: FrontLimits::default(),
+            tape: None,
         }
+    }
+
+    /// The same that writes every exchange into a cassette, as it passed. What was broken off before
+    /// its end is not written.
+    #[must_use]
+    pub fn recording(mut self, recorder: Recorder) -> Self {
+        self.tape = Some(Tape::Recorder(recorder));
+        self
+    }
+
+    /// The same that passes nothing on, but answers from a cassette with the bytes that passed when
+    /// it was recorded. It needs no account, asks no ledger and spends nothing; tokens and the models
+    /// that they allow hold as ever.
+    #[must_use]
+    pub fn replaying(mut self, player: Arc<Player>) -> Self {
+        self.tape = Some(Tape::Player(player));
+        self
     }
 
     /// The same with one more account.

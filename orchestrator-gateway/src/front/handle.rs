@@ -12,6 +12,7 @@ use super::{
     header::{self, RUN_HEADER},
     refuse::Refused,
     route::{Route, RouteKind, Routed, route},
+    tape::{self, Tap, Tape},
     upstream::Upstream,
 };
 use crate::{
@@ -104,7 +105,10 @@ impl Shared {
         let grant = self.grant(parts).await?;
         *payer = Some(grant.payer.clone());
         check_run(&grant, &parts.headers)?;
-        let mut upstreams = self.upstreams(route.api, &grant)?;
+        let upstreams = match &self.config.tape {
+            Some(Tape::Player(_)) => None,
+            _ => Some(self.upstreams(route.api, &grant)?),
+        };
         let body = read(&parts.headers, body, &self.config.limits).await?;
         let (format, asked, model) = match &route.kind {
             RouteKind::List(model) => {
@@ -113,6 +117,9 @@ impl Shared {
                 }
                 let model = model.as_deref().unwrap_or_default();
                 let mut of = grant.payer.clone();
+                let Some(mut upstreams) = upstreams else {
+                    return self.replay(parts, &body, &of).await;
+                };
                 return self.pass_free(&mut upstreams, (route, parts, body), model, &mut of).await;
             }
             RouteKind::Call(format, model) => (Some(*format), Asked::read(&body), model),
@@ -122,9 +129,13 @@ impl Shared {
         let model = model.as_ref().or(asked.model.as_ref());
         let model = model.ok_or_else(|| Refused::BadBody("it names no `model`".into()))?;
         check_model(&grant, model)?;
+        let mut of = grant.payer.clone();
+        of.model.clone_from(model);
+        let Some(mut upstreams) = upstreams else {
+            *payer = Some(of.clone());
+            return self.replay(parts, &body, &of).await;
+        };
         let Some(format) = format else {
-            let mut of = grant.payer.clone();
-            of.model.clone_from(model);
             let passed = self.pass_free(&mut upstreams, (route, parts, body), model, &mut of).await;
             *payer = Some(of);
             return passed;
@@ -132,6 +143,33 @@ impl Shared {
         let (grant, asked) = (&*grant, &asked);
         let asking = Asking { route, parts, grant, format, asked, model, body };
         self.call(upstreams, &asking, payer).await
+    }
+
+    /// Answers from the cassette.
+    async fn replay(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        payer: &Payer,
+    ) -> Result<Response<Answer>, Refused> {
+        let Some(Tape::Player(player)) = &self.config.tape else {
+            return Err(Refused::NotRecorded("there is no cassette".into()));
+        };
+        let answer = tape::replay(player, payer, parts, body).await?;
+        self.config.observer.told(FrontEvent::Passed {
+            payer: payer.clone(),
+            path: parts.uri.path().to_owned(),
+            status: answer.status().as_u16(),
+        });
+        Ok(answer)
+    }
+
+    /// What records the exchange, if it is to be.
+    pub(super) async fn tap(&self, payer: &Payer, parts: &Parts, body: &[u8]) -> Option<Tap> {
+        match &self.config.tape {
+            Some(Tape::Recorder(recorder)) => Some(Tap::begin(recorder, payer, parts, body).await),
+            _ => None,
+        }
     }
 
     /// The grant of the request's token.
@@ -213,6 +251,7 @@ impl Shared {
             return Err(Refused::NotGranted(grant::no_account(route.api)));
         };
         payer.account = upstream.name.clone();
+        let tap = self.tap(payer, parts, &body).await;
         let sent = pass(&self.config.client, outgoing(&upstream, route, parts, body)).await;
         let response = sent.map_err(|error| unanswered(&upstream, error))?;
         self.config.observer.told(FrontEvent::Passed {
@@ -220,23 +259,48 @@ impl Shared {
             path: parts.uri.path().to_owned(),
             status: response.status().as_u16(),
         });
-        let (answer, _) = hand_back(&upstream, response, None, &self.config.clock).await?;
-        Ok(answer)
+        let handed = hand_back(&upstream, response, None, tap, &self.config.clock).await?;
+        handed.recorded()
     }
 }
 
-/// The answer as the client gets it, and the class of an error that it is.
+/// An answer for the client.
+pub(super) struct Handed {
+    pub(super) answer: Response<Answer>,
+    /// The class of the error that it is.
+    pub(super) refused: Option<ErrorClass>,
+    /// What has yet to be written of an error, which is not when another account does better.
+    tap: Option<Tap>,
+}
+
+impl Handed {
+    /// The answer, recorded if it is to be.
+    pub(super) fn recorded(self) -> Result<Response<Answer>, Refused> {
+        if let Some(tap) = self.tap {
+            tap.end(None).map_err(|error| Refused::Unwritten(error.to_string()))?;
+        }
+        Ok(self.answer)
+    }
+}
+
+/// The answer as the client gets it.
 pub(super) async fn hand_back(
     upstream: &Upstream,
     response: Response<reqwest::Body>,
     call: Option<Call>,
+    mut tap: Option<Tap>,
     clock: &Arc<dyn Clock>,
-) -> Result<(Response<Answer>, Option<ErrorClass>), Refused> {
+) -> Result<Handed, Refused> {
     let (head, body) = response.into_parts();
     let idle = upstream.timeouts.idle;
+    let headers = header::to_client(&head.headers, upstream.key());
+    if let Some(tap) = &mut tap {
+        tap.answered(head.status, &headers);
+    }
     let mut refused = None;
     let body = if head.status.is_success() {
-        Answer::Passing(Box::new(Passing::new(body, call, idle, clock.clone())))
+        let passing = Passing::new(body, call, tap.take(), idle, clock.clone());
+        Answer::Passing(Box::new(passing))
     } else {
         let whole = timeout(idle, Limited::new(body, MAX_ERROR).collect()).await;
         let whole = match whole {
@@ -253,12 +317,15 @@ pub(super) async fn hand_back(
         if upstream.key().is_some_and(holds) {
             return Err(Refused::Leak);
         }
+        if let Some(tap) = &mut tap {
+            tap.read(&whole);
+        }
         Answer::Whole(Some(whole))
     };
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
-    *answer.headers_mut() = header::to_client(&head.headers, upstream.key());
-    Ok((answer, refused))
+    *answer.headers_mut() = headers;
+    Ok(Handed { answer, refused, tap })
 }
 
 pub(super) fn outgoing(upstream: &Upstream, route: &Route, parts: &Parts, body: Bytes) -> Outgoing {

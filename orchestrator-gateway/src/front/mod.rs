@@ -62,6 +62,7 @@ mod observe;
 mod refuse;
 mod route;
 mod serve;
+mod tape;
 mod token;
 mod upstream;
 mod weight;

@@ -38,6 +38,10 @@ pub(super) enum Refused {
     Silent(String),
     /// The answer holds the key.
     Leak,
+    /// It is not in the cassette.
+    NotRecorded(String),
+    /// The cassette cannot be written.
+    Unwritten(String),
 }
 
 /// What a class of refusals is called by each provider: the status, Anthropic's type, OpenAI's type
@@ -71,6 +75,8 @@ impl Refused {
             Self::Throttled(..) => "ORC-0561",
             Self::Resting(..) => "ORC-0562",
             Self::Unreachable(_) | Self::Silent(_) | Self::Leak => "ORC-0547",
+            Self::NotRecorded(_) => "ORC-0551",
+            Self::Unwritten(_) => "ORC-0557",
         }
     }
 
@@ -103,6 +109,9 @@ impl Refused {
             Self::Throttled(what, _) | Self::Resting(what, _) => what.clone(),
             Self::Unreachable(what) => format!("the provider cannot be reached: {what}"),
             Self::Silent(what) => format!("the provider does not answer: {what}"),
+            // It ends with its code, as every message does.
+            Self::NotRecorded(what) => what.trim_end_matches(" (ORC-0551)").to_owned(),
+            Self::Unwritten(what) => what.clone(),
             Self::Leak => {
                 "the provider's answer holds the key of the account and is withheld".into()
             }
@@ -150,6 +159,12 @@ impl Refused {
             }
             Self::Unreachable(_) | Self::Leak => {
                 words(502, "api_error", ("server_error", "upstream_unreachable"), "UNAVAILABLE")
+            }
+            Self::NotRecorded(_) => {
+                words(400, invalid, (invalid, "not_recorded"), "INVALID_ARGUMENT")
+            }
+            Self::Unwritten(_) => {
+                words(500, "api_error", ("server_error", "not_recorded"), "INTERNAL")
             }
             Self::Silent(_) => words(
                 504,

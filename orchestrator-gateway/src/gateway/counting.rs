@@ -1,6 +1,6 @@
 //! How many tokens a request has, before it is made.
 
-use super::Gateway;
+use super::{Gateway, taping::Tape};
 use crate::{Counted, Request, limits::Ask};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -25,6 +25,11 @@ impl Gateway {
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Counted, Failure> {
         let payer = Payer::new(provider.clone(), &request.model);
+        let recorder = match &self.tape {
+            Some(Tape::Player(player)) => return player.count(&payer, request, now).await,
+            Some(Tape::Recorder(recorder)) => Some(recorder),
+            None => None,
+        };
         let mut left = self.accounts_of(provider);
         let Some(account) = self.choose(&mut left, &payer, request, now()) else {
             let message = format!(
@@ -35,11 +40,16 @@ impl Gateway {
         let small = Ask { model: &request.model, input: 1, most_output: Some(0) };
         let leave = account.admit(&small, now, &mut |_| {}).await;
         let mut leave = leave.map_err(|ended| ended.failure)?;
-        let counted = account.provider.count(request, now).await;
+        let counted = account.provider.count(request, now).await.map(|counted| {
+            counted.map_or_else(
+                || Counted::Estimate(TokenCount(request.estimated_tokens().into())),
+                Counted::Exact,
+            )
+        });
         leave.used_nothing();
-        Ok(counted?.map_or_else(
-            || Counted::Estimate(TokenCount(request.estimated_tokens().into())),
-            Counted::Exact,
-        ))
+        match recorder {
+            Some(recorder) => recorder.counted(&payer, request, counted, now()).await,
+            None => counted,
+        }
     }
 }

@@ -110,6 +110,13 @@ impl Stop {
             Self::Other(name) => name,
         }
     }
+
+    /// The reason of that stable name.
+    pub fn named(name: &str) -> Self {
+        let known = [Self::End, Self::ToolCalls, Self::MaxTokens, Self::Refused, Self::BadToolCall];
+        let found = known.into_iter().find(|known| known.as_str() == name);
+        found.unwrap_or_else(|| Self::Other(name.to_owned()))
+    }
 }
 
 /// How many tokens a request has.

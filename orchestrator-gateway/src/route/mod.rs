@@ -29,7 +29,7 @@ use std::{fmt, sync::Arc, time::Duration};
 #[derive(Clone)]
 pub struct Router {
     gateway: Arc<Gateway>,
-    joins: Joins,
+    joins: Option<Joins>,
     responses: Option<Arc<dyn Responses>>,
 }
 
@@ -102,13 +102,20 @@ pub enum Source {
 impl Router {
     /// A way to the models of `gateway`, that keeps nothing and joins its own requests.
     pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway, joins: Joins::default(), responses: None }
+        Self { gateway, joins: Some(Joins::default()), responses: None }
+    }
+
+    /// The same where every request is a call of its own, whatever it asks for.
+    #[must_use]
+    pub fn without_joins(mut self) -> Self {
+        self.joins = None;
+        self
     }
 
     /// The same, joined with the requests of every router that has `joins`.
     #[must_use]
     pub fn with_joins(mut self, joins: Joins) -> Self {
-        self.joins = joins;
+        self.joins = Some(joins);
         self
     }
 
@@ -218,9 +225,10 @@ impl Router {
             kept::tell(&found.0, sink);
             return Ok(found);
         }
-        let (completion, source) = match key.as_ref().filter(|_| asking.join) {
-            Some(key) => {
-                let seat = self.joins.take(payer, key.cache_key().clone());
+        let joins = self.joins.as_ref().filter(|_| asking.join);
+        let (completion, source) = match key.as_ref().zip(joins) {
+            Some((key, joins)) => {
+                let seat = joins.take(payer, key.cache_key().clone());
                 match seat.turn(sink).await {
                     Turn::Answered(completion) => (*completion, Source::Joined),
                     Turn::Lead(lead) => {

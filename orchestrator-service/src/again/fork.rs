@@ -61,8 +61,9 @@ impl OrchestratorService {
         start.inputs = inputs(&start.workflow, start.inputs, &request.inputs)?;
         start.seed = before.run.carry(&start.workflow, &|task| !redone.contains(task));
         start.origin = Some(Origin::Fork { run: before.row.id.clone(), at });
-        let agents = self.roster()?.needed(before.created());
-        self.begin(start, &agents).await
+        let this = self.as_for(opened, before.created()).await?;
+        let agents = this.roster()?.needed(before.created());
+        this.begin(start, &agents).await
     }
 }
 

@@ -67,6 +67,8 @@ impl Before {
         start.budget = created.budget;
         start.max_parallel = created.max_parallel;
         start.library.clone_from(&created.library);
+        // What was offline stays so.
+        start.cassette = created.cassette.clone().filter(|_| created.is_replay());
         start
     }
 }

@@ -52,19 +52,20 @@ impl OrchestratorService {
             ));
         }
         let before = opened.before(row).await?;
+        let this = self.as_for(opened, before.created()).await?;
         let redone = match &request.from {
             None => BTreeSet::new(),
             Some(task) => before.downstream(before.find(task)?),
         };
         let (mut start, agents, changed) = match request.latest {
             true => {
-                let latest = self.latest(&before)?;
+                let latest = this.latest(&before)?;
                 let changed = latest.changed_children(&before);
                 (latest.start, latest.agents, changed)
             }
             false => {
-                let agents = self.roster()?.needed(before.created());
-                (before.start(self), agents, BTreeSet::new())
+                let agents = this.roster()?.needed(before.created());
+                (before.start(&this), agents, BTreeSet::new())
             }
         };
         let keep = |task: &TaskName| {
@@ -74,7 +75,7 @@ impl OrchestratorService {
         start.seed = before.run.carry(&start.workflow, &keep);
         start.takes_over = opened.take_over(&before, &start, &redone).await?;
         start.origin = Some(Origin::Retry { run: before.row.id.clone() });
-        self.begin(start, &agents).await
+        this.begin(start, &agents).await
     }
 }
 

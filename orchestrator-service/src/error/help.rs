@@ -3,6 +3,7 @@
 use super::{Exit, ServiceError, secrets, store};
 use crate::document::Diagnostic;
 use orchestrator_core::port::BlobError;
+use orchestrator_gateway::cassette::CassetteError;
 
 impl ServiceError {
     /// A refusal with one place.
@@ -47,6 +48,7 @@ impl ServiceError {
             Self::RunHere(_) => "ORC-0632",
             Self::WorkflowHere { .. } => "ORC-0633",
             Self::NotAgain { .. } => "ORC-0634",
+            Self::Cassette(error) => error.code(),
             Self::Project { .. } => "ORC-0701",
             Self::Platform(_) => "ORC-0706",
             Self::PathNotUtf8(_) => "ORC-0702",
@@ -124,6 +126,7 @@ impl ServiceError {
             Self::WorkflowHere { .. } => {
                 "rename it in the file, or replace the project's own with `--yes`".into()
             }
+            Self::Cassette(error) => error.help().into(),
             Self::NotAgain { run, .. } => {
                 format!("`orchestrator run-details {run}` shows its tasks")
             }
@@ -187,6 +190,8 @@ impl ServiceError {
             | Self::PathNotUtf8(_)
             | Self::Argument { .. }
             | Self::Missing(_) => Exit::Usage,
+            Self::Cassette(CassetteError::Write { .. }) => Exit::Failed,
+            Self::Cassette(_) => Exit::Usage,
             Self::Store { error, .. } => store::exit(error),
             Self::State { .. } | Self::Blob(_) => Exit::Unreachable,
             Self::SettingsUnwritable { .. }

@@ -9,6 +9,7 @@ pub use codes::{SERVICE_CODES, codes};
 
 use crate::document::Diagnostic;
 use orchestrator_core::port::{BlobError, SecretsError, StoreError};
+use orchestrator_gateway::cassette::CassetteError;
 use std::path::PathBuf;
 
 /// What can go wrong in a use case.
@@ -212,6 +213,9 @@ pub enum ServiceError {
         /// By what.
         by: String,
     },
+    /// A cassette cannot be read, written or gone on with.
+    #[error(transparent)]
+    Cassette(#[from] CassetteError),
     /// The run cannot be done again in the way that was asked for.
     #[error("cannot {action} run `{run}`: {reason}")]
     NotAgain {

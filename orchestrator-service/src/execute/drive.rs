@@ -3,6 +3,7 @@
 use super::{ExecuteRequest, Execution, prepare::Prepared, watch::Watch};
 use crate::{
     OrchestratorService, ServiceError,
+    cassette::{self, Between, Stage},
     clock::now,
     control::refuse_over,
     credentials::{Guarded, GuardedResponses},
@@ -10,19 +11,23 @@ use crate::{
     owner::Holder,
     platform,
     query::{Driver, Standing, WAITING},
-    roster::Calls,
     service::Opened,
     views::{ArtifactView, ControlView, Controlled, FailureView, ResultView, RunView, TaskView},
 };
 use orchestrator_core::{
     engine::{Engine, EngineError},
+    event::CassetteUse,
     id::{AgentName, RunId, TaskName},
     money::MicroUsd,
     port::{Lease, RunRow, Signal, StoreError},
     run::{RunStatus, StartRun},
     task::TaskStatus,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use orchestrator_gateway::route::Router;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What came of the wish to let a run go on.
 #[derive(Debug)]
@@ -39,8 +44,12 @@ impl OrchestratorService {
     /// # Errors
     /// An invalid workflow or input, an unknown agent, missing keys, an unusable store.
     pub async fn execute(&self, request: ExecuteRequest) -> Result<Execution, ServiceError> {
-        let Prepared { start, bound } = self.prepare(&request)?;
-        self.begin(start, bound.everybody()).await
+        let (this, tape) = self.taped(request.tape.as_ref())?;
+        let Prepared { mut start, bound } = this.prepare(&request)?;
+        if let Some(tape) = tape {
+            start.cassette = Some(tape.keep(this.store()?).await?);
+        }
+        this.begin(start, bound.everybody()).await
     }
 
     /// Starts what was prepared, with these agents.
@@ -51,10 +60,17 @@ impl OrchestratorService {
     ) -> Result<Execution, ServiceError> {
         let opened = self.store()?;
         let watch = Watch::new();
-        let engine = self.engine(opened, agents, &watch).await?;
-        self.keep_secret(&mut start)?;
-        let handle = engine.start(start).await.map_err(|error| opened.refused(error))?;
-        Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch))
+        let cassette = start.cassette.clone();
+        let started = async {
+            let (engine, note) =
+                self.engine(opened, agents, &watch, cassette.as_ref(), Stage::Begins).await?;
+            self.keep_secret(&mut start)?;
+            let handle = engine.start(start).await.map_err(|error| opened.refused(error))?;
+            Ok::<_, ServiceError>((engine, handle, note))
+        };
+        let (engine, handle, note) =
+            started.await.inspect_err(|_| cassette.iter().for_each(cassette::forget))?;
+        Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch, note))
     }
 
     /// Takes up a run that was interrupted, paused or put down, or whose process died. A child is
@@ -104,9 +120,10 @@ impl OrchestratorService {
             Driver::Nobody(lease) => lease.map(|lease| lease.epoch),
         };
         let created = opened.created(&row.id).await?;
-        let needed = self.roster()?.needed(&created);
-        let watch = Watch::new();
-        let engine = self.engine(opened, &needed, &watch).await?;
+        let this = self.as_for(opened, &created).await?;
+        let needed = this.roster()?.needed(&created);
+        let (watch, cassette) = (Watch::new(), created.cassette.as_ref());
+        let (engine, note) = this.engine(opened, &needed, &watch, cassette, Stage::GoesOn).await?;
         // Nothing is recorded before all that the run needs is known to be here.
         if paused(&row) {
             self.ask(opened, &row, Signal::Resume {}).await?;
@@ -119,7 +136,7 @@ impl OrchestratorService {
             EngineError::Store(StoreError::LeaseHeld { run, lease }) => self.driven(&run, &lease),
             error => opened.refused(error),
         })?;
-        let execution = Execution::new(self.clone(), opened.clone(), engine, handle, watch);
+        let execution = Execution::new(self.clone(), opened.clone(), engine, handle, watch, note);
         Ok(Resumed::Driving(Box::new(execution)))
     }
 
@@ -128,9 +145,14 @@ impl OrchestratorService {
         opened: &Opened,
         agents: &BTreeSet<AgentName>,
         watch: &Watch,
-    ) -> Result<Engine, ServiceError> {
+        cassette: Option<&CassetteUse>,
+        stage: Stage,
+    ) -> Result<(Engine, Option<String>), ServiceError> {
         platform::judge(std::env::consts::OS)?;
-        let keys = self.keys_of(agents).await?;
+        let keys = match self.replayed() {
+            Some(_) => BTreeMap::new(),
+            None => self.keys_of(agents).await?,
+        };
         self.learn_secrets(!keys.is_empty()).await;
         // A child of a dead process is taken over with its parent, not when its lease runs out.
         let me = self.owner().clone();
@@ -141,17 +163,32 @@ impl OrchestratorService {
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
             .limits(self.roster()?.limits(self.settings()?.settings()));
-        let kept = GuardedResponses::new(opened.responses(), self.known().clone());
-        let calls = Calls {
-            keys: &keys,
-            budget: self.budget(opened).await?,
-            joins: self.joins().clone(),
-            responses: Arc::new(kept),
+        let budget = self.budget(opened).await?;
+        let between = self.between(opened, agents, cassette, stage)?;
+        let note = between.note();
+        let router = || {
+            let roster = self.roster()?;
+            let live = || roster.gateway(roster.usable(&keys));
+            // What is joined or was kept is no exchange, and would be missing in a cassette.
+            let alone = |gateway| Router::new(Arc::new(gateway)).without_joins();
+            Ok(match between {
+                Between::Nothing => {
+                    let kept = GuardedResponses::new(opened.responses(), self.known().clone());
+                    Router::new(Arc::new(live()?.with_budget(budget)))
+                        .with_joins(self.joins().clone())
+                        .with_responses(Arc::new(kept))
+                }
+                Between::Recorder { recorder, .. } => {
+                    alone(live()?.with_budget(budget).recording(recorder))
+                }
+                // No account can be called, and nothing is spent that a budget could stop.
+                Between::Player(player) => alone(roster.gateway([])?.replaying(player)),
+            })
         };
-        for (spec, agent) in self.roster()?.make(agents, self.environment(), &calls)? {
+        for (spec, agent) in self.roster()?.make(agents, self.environment(), router)? {
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
-        Ok(builder.build())
+        Ok((builder.build(), note))
     }
 
     pub(crate) fn owner_id(&self) -> Result<orchestrator_core::id::OwnerId, ServiceError> {
@@ -216,6 +253,7 @@ impl OrchestratorService {
             asks,
             items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
             elapsed_ms: view.elapsed_ms,
+            replayed: view.replayed,
             spent: view.spent,
         })
     }

@@ -51,6 +51,7 @@ pub struct Execution {
     happenings: mpsc::UnboundedReceiver<Happening>,
     driver: JoinHandle<Result<RunReport, EngineError>>,
     observer: Arc<Queue>,
+    note: Option<String>,
 }
 
 /// Stops an execution; may be cloned and moved to where the wish arises.
@@ -101,6 +102,7 @@ impl Execution {
         engine: Engine,
         handle: RunHandle,
         watch: Watch,
+        note: Option<String>,
     ) -> Self {
         let run = handle.id().clone();
         let Watch { observer, happenings } = watch;
@@ -123,12 +125,17 @@ impl Execution {
         let runtime = Handle::current();
         let known = service.known().clone();
         let control = Control { run: run.clone(), engine, opened, runtime, known };
-        Self { run, service, control, happenings, driver, observer }
+        Self { run, service, control, happenings, driver, observer, note }
     }
 
     /// The run.
     pub fn run(&self) -> &RunId {
         &self.run
+    }
+
+    /// What there is to know about how it began, if anything: that a cassette lacks its last line.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// What stops it.
@@ -163,7 +170,7 @@ impl Execution {
     /// # Errors
     /// What kept the engine from driving it; a run that failed is not an error here.
     pub async fn wait(self) -> Result<ResultView, ServiceError> {
-        let Self { run, service, control, happenings, driver, observer: _ } = self;
+        let Self { run, service, control, happenings, driver, .. } = self;
         // Nobody listens any more, so nothing is gathered for them.
         drop(happenings);
         let report = match driver.await {

@@ -10,4 +10,4 @@ mod watch;
 
 pub use drive::Resumed;
 pub use execution::{Control, Execution, Happening};
-pub use request::{ExecuteRequest, OpenOptions, What};
+pub use request::{ExecuteRequest, OpenOptions, Tape, What};

@@ -30,6 +30,11 @@ impl OrchestratorService {
     /// # Errors
     /// All that [`OrchestratorService::execute`] would refuse, but for an unusable store.
     pub async fn plan(&self, request: &ExecuteRequest) -> Result<PlanView, ServiceError> {
+        let (this, _) = self.taped(request.tape.as_ref())?;
+        this.plan_here(request)
+    }
+
+    fn plan_here(&self, request: &ExecuteRequest) -> Result<PlanView, ServiceError> {
         let Prepared { start, bound } = self.prepare(request)?;
         let StartRun { workflow, library, .. } = &start;
         let mut agents = bound.agents.iter();

@@ -16,6 +16,16 @@ pub enum What {
     Workflow(String),
 }
 
+/// A cassette, a file that holds exchanges with models, and what is done with it. A path is taken from
+/// the environment's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tape {
+    /// Every exchange of the run is written into this file, which must not exist.
+    Record(PathBuf),
+    /// Models are not called: their answers come from this file. Nothing is spent.
+    Replay(PathBuf),
+}
+
 /// What is asked of an execution. Only [`ExecuteRequest::what`] or a prompt is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExecuteRequest {
@@ -33,6 +43,8 @@ pub struct ExecuteRequest {
     pub budget: Option<MicroUsd>,
     /// The most attempts at once.
     pub max_parallel: Option<u32>,
+    /// The cassette that calls of models are recorded into or answered from.
+    pub tape: Option<Tape>,
 }
 
 /// How to open a project.

@@ -20,10 +20,12 @@ impl OrchestratorService {
     /// # Errors
     /// An unknown run.
     pub async fn cost_report(&self, query: &CostQuery) -> Result<CostReport, ServiceError> {
-        let run = match &query.run {
-            Some(run) => Some(self.find_run(run).await?.1.id),
+        let found = match &query.run {
+            Some(run) => Some(self.find_run(run).await?.1),
             None => None,
         };
+        let replayed = found.as_ref().is_some_and(|row| row.replayed);
+        let run = found.map(|row| row.id);
         let read = async |group: SpendGroup| match self.store_if_any()? {
             Some(opened) => {
                 let totals = opened.catalog().spending(group, run.as_ref(), query.since).await;
@@ -53,6 +55,7 @@ impl OrchestratorService {
             since: query.since.map(|since| since.to_string()),
             items: totals.iter().map(row).collect(),
             total: row(&sum),
+            replayed,
             ledger: self.ledger_of(run.as_ref()).await?,
             budgets: self.budgets().await?,
         })

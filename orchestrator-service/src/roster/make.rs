@@ -7,38 +7,18 @@ use orchestrator_agents::{
     command::{CommandAgent, Environment as Passed},
     model::ModelAgent,
 };
-use orchestrator_core::{
-    agent::AgentSpec,
-    id::AgentName,
-    port::{Agent, Responses},
-    task::COMMAND_AGENT,
-};
+use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
 use orchestrator_gateway::{
-    Client, Gateway, ProviderConfig, SecretString,
-    budget::Budget,
-    prices::PriceTable,
-    route::{Joins, Router},
+    Client, Gateway, ProviderConfig, SecretString, prices::PriceTable, route::Router,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
 
-/// What all calls of models have in common.
-pub(crate) struct Calls<'a> {
-    /// The keys that the credential store holds, by provider.
-    pub(crate) keys: &'a BTreeMap<String, SecretString>,
-    /// What they are made under.
-    pub(crate) budget: Budget,
-    /// The requests of this process that are under way.
-    pub(crate) joins: Joins,
-    /// Where answers are kept.
-    pub(crate) responses: Arc<dyn Responses>,
-}
-
 impl Roster {
-    /// Working agents for `names`, each with its specification, whose calls are made as `calls` says.
-    /// What nobody needs is not set up.
+    /// Working agents for `names`, each with its specification. What nobody needs is not set up;
+    /// `router` makes the way to models.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -46,10 +26,11 @@ impl Roster {
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
         environment: &Environment,
-        calls: &Calls<'_>,
+        router: impl FnOnce() -> Result<Router, ServiceError>,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
+        let mut router = Some(router);
         for name in names {
             let member = self.get(name.as_str())?;
             if let Some(diagnostic) = &member.unusable {
@@ -66,18 +47,11 @@ impl Roster {
                     Arc::new(CommandAgent::new(Passed::from_vars(offered, &[])))
                 }
                 _ => {
-                    let agent = match models.take() {
-                        Some(agent) => agent,
-                        None => {
-                            let gateway = self.gateway(calls.keys)?;
-                            let gateway = Arc::new(gateway.with_budget(calls.budget.clone()));
-                            let router = Router::new(gateway)
-                                .with_joins(calls.joins.clone())
-                                .with_responses(calls.responses.clone());
-                            Arc::new(ModelAgent::routed(router))
-                        }
-                    };
-                    models.insert(agent).clone()
+                    if let Some(router) = router.take() {
+                        models = Some(Arc::new(ModelAgent::routed(router()?)));
+                    }
+                    let made = models.clone();
+                    made.ok_or_else(|| ServiceError::Internal("no way to models".into()))?
                 }
             };
             made.push((member.spec.clone(), agent));
@@ -85,7 +59,8 @@ impl Roster {
         Ok(made)
     }
 
-    /// What the provider accounts are that can be used, as [`Roster::gateway`] has them.
+    /// The provider accounts that can be used. `keys` are those that the credential store holds; a
+    /// provider whose key is there and not among them is left out.
     pub(crate) fn usable(
         &self,
         keys: &BTreeMap<String, SecretString>,
@@ -104,13 +79,12 @@ impl Roster {
         &self.prices
     }
 
-    /// The way to the providers that can be used. `keys` are those that the credential store
-    /// holds; a provider whose key is there and not among them is left out.
+    /// The way to `providers`, such as those that can be used.
     pub(crate) fn gateway(
         &self,
-        keys: &BTreeMap<String, SecretString>,
+        providers: impl IntoIterator<Item = ProviderConfig>,
     ) -> Result<Gateway, ServiceError> {
-        Gateway::new(self.usable(keys), self.prices.clone(), Client::new()).map_err(|error| {
+        Gateway::new(providers, self.prices.clone(), Client::new()).map_err(|error| {
             let diagnostic = Diagnostic::new(error.code(), error.to_string());
             ServiceError::invalid("cannot use the providers", diagnostic)
         })

@@ -10,7 +10,6 @@ mod rule;
 mod trust;
 
 pub(crate) use bind::Bound;
-pub(crate) use make::Calls;
 pub(crate) use provider::{Provider, USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
 
@@ -87,7 +86,24 @@ impl Roster {
     ///
     /// An agent that cannot work is a member with the reason: only work that needs it is refused.
     pub(crate) fn new(config: &Config, kept: Kept<'_>) -> Self {
-        let providers = provider::read(config, kept);
+        Self::of(config, provider::read(config, kept))
+    }
+
+    /// The same where no model is called but `recorded` agents have been: keys are not looked for,
+    /// providers need not be there, and whom the settings do not name is as recorded.
+    pub(crate) fn replaying(config: &Config, recorded: &[AgentSpec]) -> Self {
+        let mut roster = Self::of(config, provider::of_a_recording(config, recorded));
+        for spec in recorded {
+            roster.members.entry(spec.name.clone()).or_insert_with(|| Member {
+                spec: spec.clone(),
+                source: Source::Config,
+                unusable: None,
+            });
+        }
+        roster
+    }
+
+    fn of(config: &Config, providers: BTreeMap<String, Provider>) -> Self {
         let (prices, models) = (prices::read(config), ModelTable::built_in());
         let mut roster = Self { members: BTreeMap::new(), providers, prices, models };
         for role in Role::KNOWN {

@@ -7,6 +7,7 @@ use crate::{
     error::secrets,
 };
 use orchestrator_core::{
+    agent::AgentSpec,
     id::{ProviderName, SecretName},
     port::{ManagedSecret, SecretsError},
     workflow::did_you_mean,
@@ -126,6 +127,39 @@ pub(super) fn read(config: &Config, kept: Kept<'_>) -> BTreeMap<String, Provider
             };
             providers.insert(usual.name.to_owned(), provider);
         }
+    }
+    providers
+}
+
+/// The providers when none is called but `agents` have been: those of the settings, whether or not
+/// their keys are at hand, and those that these agents ran on. What is in the environment is not
+/// looked at, so that the same is found everywhere.
+pub(super) fn of_a_recording(config: &Config, agents: &[AgentSpec]) -> BTreeMap<String, Provider> {
+    let settings = &config.settings().providers;
+    let made = |name: &str, kind: Option<&str>| {
+        // Nobody calls it, so that any kind will do where none is known.
+        let kind = kind.and_then(|kind| kind.parse().ok()).unwrap_or(ProviderKind::OpenAiChat);
+        Some(ProviderConfig::new(ProviderName::new(name).ok()?, kind))
+    };
+    let mut providers: BTreeMap<String, Provider> = settings
+        .iter()
+        .filter_map(|(name, provider)| {
+            let config = Ok(made(name, provider.kind.as_deref())?);
+            let model = usual_model(provider);
+            Some((name.clone(), Provider { config, model, found_by: None, secret: None }))
+        })
+        .collect();
+    for agent in agents {
+        let name = agent.provider.as_str();
+        // As it was found where the recording was made: by the variable that usually holds its key.
+        let usual = USUAL.iter().find(|usual| settings.is_empty() && usual.name == name);
+        let Some(config) = made(name, usual.map(|usual| usual.kind.as_str())) else { continue };
+        providers.entry(name.to_owned()).or_insert_with(|| Provider {
+            config: Ok(config),
+            model: usual.map(|usual| usual.model),
+            found_by: usual.map(|usual| usual.variable),
+            secret: None,
+        });
     }
     providers
 }

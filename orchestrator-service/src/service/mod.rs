@@ -8,6 +8,7 @@ pub(crate) use refs::LATEST;
 
 use crate::{
     ConfigScope, Environment, OpenOptions, ServiceError,
+    cassette::Replayed,
     clock::{now, parse_date},
     config::{self, Config, ConfigFiles},
     credentials::KnownSecrets,
@@ -34,6 +35,8 @@ use std::{
 #[derive(Clone)]
 pub struct OrchestratorService {
     inner: Arc<Inner>,
+    /// What is in the place of models, for this clone and those that are made of it.
+    replayed: Option<Arc<Replayed>>,
 }
 
 struct Inner {
@@ -73,12 +76,21 @@ impl OrchestratorService {
             vault: OnceLock::new(),
             joins: Joins::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), replayed: None })
     }
 
     /// The project's directory: absolute.
     pub fn project(&self) -> &Path {
         self.inner.project.root()
+    }
+
+    /// The same project, with `replayed` in the place of all models.
+    pub(crate) fn with_replayed(&self, replayed: Replayed) -> Self {
+        Self { inner: self.inner.clone(), replayed: Some(Arc::new(replayed)) }
+    }
+
+    pub(crate) fn replayed(&self) -> Option<&Replayed> {
+        self.replayed.as_deref()
     }
 
     pub(crate) fn place(&self) -> &Project {
@@ -127,9 +139,13 @@ impl OrchestratorService {
         Ok(self.inner.config.get_or_init(|| config))
     }
 
-    /// Everybody who can be given work.
+    /// Everybody who can be given work. In a replay no key is looked for.
     pub(crate) fn roster(&self) -> Result<&Roster, ServiceError> {
         let config = self.settings()?;
+        if let Some(replayed) = &self.replayed {
+            let agents = &replayed.cassette.header().agents;
+            return Ok(replayed.roster.get_or_init(|| Roster::replaying(config, agents)));
+        }
         let kept = || self.vault_if_any().map_or_else(|| Ok(Vec::new()), FileVault::list);
         Ok(self.inner.roster.get_or_init(|| Roster::new(config, &kept)))
     }

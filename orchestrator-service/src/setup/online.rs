@@ -40,7 +40,7 @@ impl OrchestratorService {
             }
         }
         self.known().learn(keys.values().cloned().collect::<Vec<SecretString>>());
-        let Ok(gateway) = roster.gateway(&keys) else { return checks };
+        let Ok(gateway) = roster.gateway(roster.usable(&keys)) else { return checks };
         let gateway = Arc::new(gateway);
         let mut asked = JoinSet::new();
         for name in gateway.providers().cloned().collect::<Vec<ProviderName>>() {

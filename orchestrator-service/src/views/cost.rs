@@ -56,6 +56,9 @@ pub struct CostReport {
     pub items: Vec<CostRow>,
     /// The sum of all groups.
     pub total: CostRow,
+    /// Whether the run that was asked about was replayed, so that nothing of it was spent. Replayed
+    /// runs are in no sum.
+    pub replayed: bool,
     /// What the ledger says of calls, of all time: those of the run, or of the project.
     pub ledger: LedgerView,
     /// How the limits of the settings stand that are not of single runs and tasks.

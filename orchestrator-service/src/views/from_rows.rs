@@ -40,6 +40,7 @@ impl RunView {
             ended: row.ended,
             failed: row.failed,
             budget_usd: row.budget,
+            replayed: row.replayed,
             spent: Spent::new(&row.usage, &row.cost),
         }
     }

@@ -37,6 +37,9 @@ pub struct RunView {
     pub failed: u32,
     /// The most that it may cost, in US dollars.
     pub budget_usd: Option<MicroUsd>,
+    /// Whether models were not called but answered from a cassette: then tokens and money are as they
+    /// were recorded, and nothing was spent.
+    pub replayed: bool,
     /// Tokens and money.
     #[serde(flatten)]
     pub spent: Spent,
@@ -106,6 +109,8 @@ pub struct ResultView {
     pub items: Vec<TaskView>,
     /// How long it took from creation to the end of this drive.
     pub elapsed_ms: u64,
+    /// As in [`RunView::replayed`].
+    pub replayed: bool,
     /// Tokens and money.
     #[serde(flatten)]
     pub spent: Spent,

@@ -132,6 +132,7 @@ impl Driver {
             usage: Usage::default(),
             cost: Cost::default(),
             budget: Some(MicroUsd(5_000_000)),
+            replayed: true,
             seq: Sequence(1),
         };
         Self { run, epoch: Epoch(1), seq: Sequence(0), row }
@@ -168,6 +169,7 @@ impl Driver {
             library: BTreeMap::new(),
             behaviour: Behaviour::default(),
             takes_over: BTreeMap::new(),
+            cassette: None,
         };
         let rows = Rows { run: Some(self.row.clone()), ..Rows::default() };
         Append {

@@ -13,7 +13,7 @@ use super::{Behaviour, Changed, Run, RunStatus};
 use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command, Moment, Rejected},
-    event::{Event, Origin, Recorded, RunCreated},
+    event::{CassetteUse, Event, Origin, Recorded, RunCreated},
     graph::Graph,
     id::{ProjectId, RunId, TaskName, TenantId},
     money::MicroUsd,
@@ -54,6 +54,8 @@ pub struct StartRun {
     pub seed: Vec<Event>,
     /// Child runs whose results the children of these tasks take over.
     pub takes_over: BTreeMap<TaskName, RunId>,
+    /// The cassette that its calls of models are recorded into or answered from.
+    pub cassette: Option<CassetteUse>,
 }
 
 impl StartRun {
@@ -73,6 +75,7 @@ impl StartRun {
             library: BTreeMap::new(),
             seed: Vec::new(),
             takes_over: BTreeMap::new(),
+            cassette: None,
         }
     }
 }
@@ -135,6 +138,7 @@ impl Run {
             library: start.library,
             takes_over: start.takes_over,
             behaviour: Behaviour::CURRENT,
+            cassette: start.cassette,
         };
         let mut this = Self::begin(created.clone(), graph, moment.now, Changed::default());
         let first =

@@ -401,6 +401,9 @@ impl Run {
         spend: &[Spend],
         at: Timestamp,
     ) {
+        if self.created.is_replay() {
+            return;
+        }
         let run = &self.created.run;
         self.changed.spend(spend.iter().map(|line| SpendRow {
             run: run.clone(),
