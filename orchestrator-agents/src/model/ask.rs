@@ -6,12 +6,14 @@
 use super::{books, watch::Watch};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
+    id::TurnNumber,
     ledger::Payer,
     port::{AttemptHost, Call, Step},
     usage::{Cost, Spend},
 };
 use orchestrator_gateway::{Completion, Delta, Gateway, Message, Request, Stop};
 use serde_json::{Value, json};
+use tracing::Instrument;
 
 /// What the model has said.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,10 +70,25 @@ impl<'a> Conversation<'a> {
             Step::Recorded(value) => return Said::recorded(&value),
             Step::Perform(turn) => turn,
         };
+        let span = tracing::info_span!(
+            "turn",
+            orchestrator.turn.number = turn.0,
+            orchestrator.turn.kind = call.kind,
+            error.type = tracing::field::Empty,
+        );
+        let made = self.perform(turn, &call).instrument(span.clone()).await;
+        if let Err(failure) = &made {
+            span.record("error.type", failure.class.as_str());
+        }
+        made
+    }
+
+    /// Makes the call, and has it recorded.
+    async fn perform(&mut self, turn: TurnNumber, call: &Call) -> Result<Said, Failure> {
         let completion = self.call().await?;
         let said = Said { text: completion.text, stop: completion.stop };
         let spend = vec![completion.spend.clone()];
-        if !self.host.finish(turn, &call, said.to_record(), spend).await? {
+        if !self.host.finish(turn, call, said.to_record(), spend).await? {
             books::add(&mut self.spend, completion.spend);
         }
         Ok(said)

@@ -12,7 +12,7 @@ use orchestrator_core::{
     time::Timestamp,
     usage::Spend,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tracing::Span;
 
 /// How far a call has come.
@@ -31,6 +31,8 @@ pub(super) struct Call {
     stage: Stage,
     meter: Meter,
     status: Option<u16>,
+    /// When it was sent, until the first piece of its answer is here.
+    waits_since: Option<Instant>,
     of: Context,
 }
 
@@ -54,7 +56,7 @@ impl Call {
             payer: of.payer.clone(),
             worst: of.worst,
         });
-        Self { hold, stage: Stage::Free, meter, status: None, of }
+        Self { hold, stage: Stage::Free, meter, status: None, waits_since: None, of }
     }
 
     pub(super) fn span(&self) -> &Span {
@@ -64,6 +66,7 @@ impl Call {
     /// It is sent now.
     pub(super) fn sent(&mut self) {
         self.stage = Stage::Sent;
+        self.waits_since = Some(Instant::now());
     }
 
     /// Nothing was sent after all.
@@ -87,6 +90,10 @@ impl Call {
 
     /// Takes the next bytes of the answer.
     pub(super) fn read(&mut self, bytes: &[u8]) {
+        if let Some(since) = self.waits_since.take() {
+            let waited = since.elapsed().as_secs_f64();
+            self.of.span.record("gen_ai.response.time_to_first_chunk", waited);
+        }
         self.meter.feed(bytes);
     }
 

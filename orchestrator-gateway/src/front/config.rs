@@ -1,6 +1,6 @@
 //! What a front is made of.
 
-use super::{FrontObserver, Grants, Upstream, observe::Nobody};
+use super::{FrontObserver, Grants, Page, Upstream, observe::Nobody};
 use crate::{Client, prices::PriceTable};
 use orchestrator_core::{
     id::OwnerId,
@@ -77,6 +77,9 @@ pub struct FrontConfig {
     pub clock: Arc<dyn Clock>,
     /// Who is told of calls. Default: nobody.
     pub observer: Arc<dyn FrontObserver>,
+    /// What is answered at `/metrics`. Where only this machine reaches the front, no token is asked
+    /// for; elsewhere a valid one is. Default: nothing.
+    pub metrics: Option<Arc<dyn Page>>,
     /// Bounds.
     pub limits: FrontLimits,
 }
@@ -98,6 +101,7 @@ impl FrontConfig {
             grants,
             clock,
             observer: Arc::new(Nobody),
+            metrics: None,
             limits: FrontLimits::default(),
         }
     }
@@ -120,6 +124,13 @@ impl FrontConfig {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn FrontObserver>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// The same, with a page of metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, page: Arc<dyn Page>) -> Self {
+        self.metrics = Some(page);
         self
     }
 
