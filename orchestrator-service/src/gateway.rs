@@ -1,6 +1,8 @@
 //! The model gateway alone: other programs call models through it, with a token in place of a key.
 
-use crate::{OrchestratorService, ServiceError, document::Diagnostic, service::Opened};
+use crate::{
+    OrchestratorService, ServiceError, document::Diagnostic, service::Opened, telemetry::Books,
+};
 use orchestrator_core::{
     engine::SystemClock,
     id::{ProviderName, RunId},
@@ -95,6 +97,14 @@ impl OrchestratorService {
         )
         .with_prices(roster.prices().clone())
         .with_limits(limits);
+        if let Some(telemetry) = self.telemetry_if_any() {
+            let rules = crate::budget::rules(self.settings()?.settings());
+            telemetry.attend(Books::new(opened.ledger(), rules));
+            config = config.with_observer(Arc::new(telemetry.clone()));
+            if let Some(page) = telemetry.page() {
+                config = config.with_metrics(page);
+            }
+        }
         for provider in &configs {
             config = config.with_upstream(Upstream::of(provider).map_err(wrong)?);
         }

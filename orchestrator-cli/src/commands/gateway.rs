@@ -35,7 +35,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
-        let service = context.driving_service()?;
+        let service = context.serving_service()?;
         let Self { listen, budget, models, anywhere } = self;
         let request = GatewayRequest { listen, budget, models, anywhere };
         runtime::drive(async {

@@ -14,4 +14,5 @@ mod models;
 mod schemas;
 mod secrets;
 mod streams;
+mod telemetry;
 mod terminal;

@@ -63,6 +63,8 @@ pub const SERVICE_CODES: &[(&str, &str)] = &[
     ("ORC-0547", "the gateway gets no answer of a provider"),
     ("ORC-0548", "others could reach the gateway"),
     ("ORC-0549", "the gateway's address cannot be had"),
+    ("ORC-0571", "a project would write to a file that is not in it"),
+    ("ORC-0572", "a project would show metrics to other machines"),
     ("ORC-0601", "no run has that id"),
     ("ORC-0602", "the start of an id fits several runs"),
     ("ORC-0603", "there are no runs yet"),

@@ -1,7 +1,7 @@
 //! The working agents behind the names.
 
 use super::{BUILTIN, Roster};
-use crate::{Environment, ServiceError, document::Diagnostic};
+use crate::{Environment, ServiceError, document::Diagnostic, telemetry::Telemetry};
 use orchestrator_agents::{
     builtin::BuiltinAgent,
     command::{CommandAgent, Environment as Passed},
@@ -19,14 +19,14 @@ type Working = (AgentSpec, Arc<dyn Agent>);
 impl Roster {
     /// Working agents for `names`, each with its specification, whose calls are made under `budget`.
     /// What nobody needs is not set up. `keys` are those that the credential store holds, by
-    /// provider.
+    /// provider. Programs see what passes of the environment, and what `telemetry` tells them.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
     pub(crate) fn make<'a>(
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
-        environment: &Environment,
+        (environment, telemetry): (&Environment, Option<&Telemetry>),
         keys: &BTreeMap<String, SecretString>,
         budget: &Budget,
     ) -> Result<Vec<Working>, ServiceError> {
@@ -45,7 +45,11 @@ impl Roster {
                 COMMAND_AGENT => {
                     let variables = environment.variables.iter();
                     let offered = variables.map(|(name, value)| (name.into(), value.into()));
-                    Arc::new(CommandAgent::new(Passed::from_vars(offered, &[])))
+                    let mut programs = CommandAgent::new(Passed::from_vars(offered, &[]));
+                    if let Some(telemetry) = telemetry.cloned() {
+                        programs = programs.telling(move |of| telemetry.variables(of));
+                    }
+                    Arc::new(programs)
                 }
                 _ => {
                     let agent = match models.take() {

@@ -14,6 +14,7 @@ use crate::{
     owner::Owner,
     project::Project,
     roster::Roster,
+    telemetry::Telemetry,
     templates::Catalogue,
     views::ConfigView,
 };
@@ -44,6 +45,7 @@ struct Inner {
     roster: OnceLock<Roster>,
     opened: OnceLock<Opened>,
     vault: OnceLock<Option<FileVault>>,
+    telemetry: OnceLock<Telemetry>,
 }
 
 impl fmt::Debug for OrchestratorService {
@@ -69,6 +71,7 @@ impl OrchestratorService {
             roster: OnceLock::new(),
             opened: OnceLock::new(),
             vault: OnceLock::new(),
+            telemetry: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -197,21 +200,14 @@ impl OrchestratorService {
         config::set(&self.config_files(), scope, key, value)
     }
 
-    /// Where traces go, if anywhere: the setting `telemetry.otlp-endpoint`, or else the variable
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
-    ///
-    /// # Errors
-    /// Invalid settings.
-    pub fn otlp_endpoint(&self) -> Result<Option<String>, ServiceError> {
-        let config = self.settings()?;
-        if let Some(endpoint) = &config.settings().telemetry.otlp_endpoint {
-            crate::roster::judge_endpoint(config, endpoint)
-                .map_err(|found| crate::config::invalid(vec![*found]))?;
-            return Ok(Some(endpoint.clone()));
-        }
-        const USUAL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-        let usual = config.variable(USUAL).filter(|_| config.is_users_own(USUAL));
-        Ok(usual.map(str::to_owned))
+    /// What observes the runs that are driven here.
+    pub(crate) fn telemetry_if_any(&self) -> Option<&Telemetry> {
+        self.inner.telemetry.get()
+    }
+
+    pub(crate) fn set_telemetry(&self, telemetry: Telemetry) {
+        // One that is there has seen what went before, and stays.
+        let _ = self.inner.telemetry.set(telemetry);
     }
 
     /// The instant that `text` names: a duration before now such as `7d`, or a date such as
