@@ -76,27 +76,39 @@ struct AttemptBook {
 struct Cause {
     /// The attempt that it follows from, when there are traces.
     span: Option<SpanContext>,
-    agent: Option<AgentName>,
-    is_revision: bool,
+    before: Before,
+}
+
+/// What went before an attempt.
+#[derive(Debug)]
+enum Before {
+    /// This agent failed.
+    Failed(AgentName),
+    /// The run was put down, or paused at once.
+    PutDown,
+    /// Its result was sent back.
+    SentBack,
 }
 
 /// How something ended.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Well(&'static str),
+    /// Neither well nor badly.
+    Aside(&'static str),
     Badly(&'static str, ErrorClass),
 }
 
 impl End {
     fn word(self) -> &'static str {
         match self {
-            Self::Well(word) | Self::Badly(word, _) => word,
+            Self::Well(word) | Self::Aside(word) | Self::Badly(word, _) => word,
         }
     }
 
     fn error(self) -> Option<&'static str> {
         match self {
-            Self::Well(_) => None,
+            Self::Well(_) | Self::Aside(_) => None,
             Self::Badly(_, class) => Some(class.as_str()),
         }
     }
@@ -105,6 +117,7 @@ impl End {
     fn status(self) -> Status {
         match self {
             Self::Well(_) => Status::Ok,
+            Self::Aside(_) => Status::Unset,
             Self::Badly(..) => Status::error(""),
         }
     }
@@ -149,7 +162,11 @@ impl Book {
             }
             Event::AttemptFailed { task, failure, next, ask, .. } => {
                 told.count(|metrics| metrics.spent(&failure.spend));
-                let end = End::Badly("failed", failure.class);
+                let is_put_down = failure.class == ErrorClass::Cancelled && next.is_some();
+                let end = match is_put_down {
+                    true => End::Aside("put-down"),
+                    false => End::Badly("failed", failure.class),
+                };
                 let ended = self.end_attempt(task, end, at, told);
                 if next.is_none() && ask.is_none() {
                     let end = match failure.class {
@@ -159,11 +176,19 @@ impl Book {
                     self.end_task(task, end, at, told);
                 } else {
                     if let Some((span, agent)) = ended {
-                        let cause = Cause { span, agent: Some(agent), is_revision: false };
+                        let before = match is_put_down {
+                            true => Before::PutDown,
+                            false => Before::Failed(agent),
+                        };
+                        let cause = Cause { span, before };
                         self.causes.insert(task.clone(), cause);
                     }
-                    let reason = if ask.is_some() { "person" } else { "retry" };
-                    self.wait(task, Some(reason), told);
+                    let reason = match ask {
+                        Some(_) => Some("person"),
+                        None if is_put_down => None,
+                        None => Some("retry"),
+                    };
+                    self.wait(task, reason, told);
                 }
             }
             Event::TurnRecorded { turn, .. } => told.count(|metrics| metrics.spent(&turn.spend)),
@@ -201,7 +226,7 @@ impl Book {
                     && let Some((latest, span)) = &self.latest
                     && latest == by
                 {
-                    let cause = Cause { span: span.clone(), agent: None, is_revision: true };
+                    let cause = Cause { span: span.clone(), before: Before::SentBack };
                     self.causes.insert(task.clone(), cause);
                 }
             }
@@ -256,10 +281,11 @@ impl Book {
         self.wait(task, None, told);
         let mut links = Vec::new();
         if let Some(cause) = self.causes.remove(task) {
-            let why = match &cause.agent {
-                _ if cause.is_revision => "revision",
-                Some(before) if before != agent => "fall-back",
-                _ => "retry",
+            let why = match &cause.before {
+                Before::Failed(before) if before != agent => "fall-back",
+                Before::Failed(_) => "retry",
+                Before::SentBack => "revision",
+                Before::PutDown => "resumed",
             };
             told.count(|metrics| metrics.tried_again(agent, why));
             links.extend(cause.span.map(|span| link(span, why)));
@@ -304,7 +330,7 @@ impl Book {
                 }
             }
         }
-        told.count(|metrics| metrics.attempt_ended(agent, end.error(), took));
+        told.count(|metrics| metrics.attempt_ended(agent, end.word(), end.error(), took));
         told.level(|metrics| metrics.attempts_are(&attempt.agent, -1));
         let Some(traces) = told.sinks.traces else {
             self.latest = Some((task.clone(), None));

@@ -65,7 +65,9 @@ impl LogConfig {
 
 /// Somebody who is told what does not work and does not stop anything.
 #[derive(Clone, Default)]
-pub struct Notice(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Notice(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&str) + Send + Sync;
 
 impl Notice {
     /// Tells it to `tell`.

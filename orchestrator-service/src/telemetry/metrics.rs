@@ -146,11 +146,7 @@ impl Instruments {
                 "{attempt}",
                 "Further attempts, by why they were made.",
             ),
-            waiting: level(
-                "orchestrator.tasks.waiting",
-                "{task}",
-                "Tasks that wait, by what for.",
-            ),
+            waiting: level("orchestrator.tasks.waiting", "{task}", "Tasks that wait, by what for."),
             cost: meter
                 .f64_counter("orchestrator.cost.usd")
                 .with_description("What model calls cost, in USD.")
@@ -213,10 +209,10 @@ impl Instruments {
     pub(super) fn attempt_ended(
         &self,
         agent: &AgentName,
+        outcome: &'static str,
         error: Option<&'static str>,
         took: Duration,
     ) {
-        let outcome = if error.is_some() { "failed" } else { "succeeded" };
         let mut of = vec![named(agent), KeyValue::new("orchestrator.outcome", outcome)];
         of.extend(error.map(|class| KeyValue::new("error.type", class)));
         self.attempts_ended.add(1, &of);
@@ -290,9 +286,12 @@ pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_millis(to.0.saturating_sub(from.0))
 }
 
+/// A value with its attributes.
+type Found = (f64, Vec<KeyValue>);
+
 /// Registers what is looked up when it is read.
 fn gauges(meter: &Meter, snapshot: &Arc<Mutex<Snapshot>>) {
-    let looked = |read: fn(&Snapshot) -> Vec<(f64, Vec<KeyValue>)>| {
+    let looked = |read: fn(&Snapshot) -> Vec<Found>| {
         let snapshot = snapshot.clone();
         move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
             let snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);

@@ -208,6 +208,56 @@ fn a_run_that_was_killed_goes_on_in_its_trace() {
 }
 
 #[test]
+fn a_run_that_was_put_down_and_work_that_was_sent_back_are_linked() {
+    let (server, collector) = (ModelServer::start().expect("a server"), Collector::start());
+    models::script(&server, 0);
+    let project = models::project(&server, "anthropic", "claude-sonnet-4-5")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
+    project.ok(&["execute", "add a flag", "--task-type", "quick-implementation"]);
+    let spans = collector.spans();
+    let linked = |why: &str| {
+        let with = |span: &&Span| {
+            let why_of = |link: &opentelemetry_proto::tonic::trace::v1::span::Link| {
+                attribute(&link.attributes, "orchestrator.link")
+            };
+            span.links.iter().any(|link| why_of(link).as_deref() == Some(why))
+        };
+        spans.iter().filter(with).count()
+    };
+    assert_eq!(linked("revision"), 1, "the second try answers the first judgement");
+    assert_eq!(named(&spans, "invoke_agent dev").len(), 2);
+    assert_eq!(named(&spans, "chat claude-sonnet-4-5").len(), 4);
+
+    let flow = "name: long\ntasks:\n  \
+                held: { command: [sh, -c, 'test -e go || exec sleep 600'] }\n";
+    project.write("flow.yaml", flow);
+    let mut running = project.start(&["execute", "--workflow", "flow.yaml", "--json"]);
+    running.until("the task", |event| event["type"] == "attempt-started");
+    running.signal(Signal::INT);
+    running.end().expect(130);
+    project.write("go", "");
+    project.ok(&["resume", "latest"]);
+    let spans = collector.spans();
+    let root = one(&spans, "invoke_workflow long", &[]);
+    let of = |span: &&&Span| span.trace_id == root.trace_id;
+    let all = named(&spans, "invoke_agent command");
+    let tries: Vec<_> = all.iter().filter(of).collect();
+    assert_eq!(tries.len(), 2, "one in each process");
+    let is = |outcome: &str| {
+        let has = |span: &&&&Span| {
+            attribute(&span.attributes, "orchestrator.outcome").as_deref() == Some(outcome)
+        };
+        **tries.iter().find(has).unwrap_or_else(|| panic!("none {outcome}: {tries:#?}"))
+    };
+    let (first, second) = (is("put-down"), is("succeeded"));
+    assert_eq!(code(first), StatusCode::Unset);
+    assert_eq!(attribute(&first.attributes, "error.type"), None);
+    assert_eq!(second.links[0].span_id, first.span_id);
+    assert_eq!(attribute(&second.links[0].attributes, "orchestrator.link").unwrap(), "resumed");
+    assert_eq!(first.parent_span_id, second.parent_span_id, "one task");
+}
+
+#[test]
 fn what_passes_the_gateway_is_a_part_of_what_its_client_does() {
     let (server, collector) = (ModelServer::start().expect("a server"), Collector::start());
     server.otherwise(answer("the secret answer of the model"));
