@@ -99,7 +99,7 @@ impl OrchestratorService {
         .with_limits(limits);
         if let Some(telemetry) = self.telemetry_if_any() {
             let rules = crate::budget::rules(self.settings()?.settings());
-            telemetry.attend(Books::new(opened.ledger(), rules));
+            telemetry.attend(Books::new(opened.ledger(), rules)).await;
             config = config.with_observer(Arc::new(telemetry.clone()));
             if let Some(page) = telemetry.page() {
                 config = config.with_metrics(page);

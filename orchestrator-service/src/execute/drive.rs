@@ -165,7 +165,7 @@ impl OrchestratorService {
         if let Some(telemetry) = telemetry {
             builder = builder.observer(Arc::new(telemetry.clone()));
             let rules = crate::budget::rules(self.settings()?.settings());
-            telemetry.attend(Books::new(opened.ledger(), rules));
+            telemetry.attend(Books::new(opened.ledger(), rules)).await;
         }
         let budget = self.budget(opened).await?;
         let surroundings = (self.environment(), telemetry);

@@ -55,14 +55,11 @@ struct Inner {
     reach: Reach,
     file: Option<PathBuf>,
     notice: Notice,
-    attendance: Mutex<Attendance>,
-}
-
-/// What goes on while runs are driven.
-#[derive(Debug, Default)]
-struct Attendance {
-    books: Option<Books>,
-    task: Option<JoinHandle<()>>,
+    /// Whether it was told that the file cannot be written.
+    failed: Mutex<bool>,
+    /// What is looked up while runs are driven, and what does so.
+    books: Mutex<Option<Books>>,
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 /// The instruments, and who reads them.
@@ -125,7 +122,9 @@ impl Telemetry {
             reach: if config.anywhere { Reach::Anywhere } else { Reach::Loopback },
             file: config.file.clone(),
             notice: config.notice.clone(),
-            attendance: Mutex::default(),
+            failed: Mutex::default(),
+            books: Mutex::default(),
+            task: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -204,37 +203,40 @@ impl Telemetry {
 
     /// Begins to look `books` up and to answer whoever asks for metrics, for as long as the runtime
     /// around it lives. An address or a file that cannot be had is told, and nothing else stops.
-    pub(crate) fn attend(&self, books: Books) {
+    pub(crate) async fn attend(&self, books: Books) {
         if self.inner.counted.is_none() {
             return;
         }
-        let mut attendance = self.inner.attendance.lock().unwrap_or_else(PoisonError::into_inner);
-        attendance.books = Some(books);
-        if attendance.task.as_ref().is_none_or(JoinHandle::is_finished) {
-            let this = self.clone();
-            attendance.task = Some(tokio::spawn(async move { this.keep_on().await }));
+        *self.inner.books.lock().unwrap_or_else(PoisonError::into_inner) = Some(books);
+        let mut task = self.inner.task.lock().await;
+        if task.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (this, server) = (self.clone(), self.server().await);
+            *task = Some(tokio::spawn(async move { this.keep_on(server).await }));
         }
     }
 
-    async fn keep_on(&self) {
-        let mut has_failed = false;
-        let page = self.page();
+    /// Whoever answers those who ask for metrics, where that is wanted and can be.
+    async fn server(&self) -> Option<PageServer> {
+        let (address, page) = (self.inner.listen?, self.page()?);
+        match PageServer::bind(address, self.inner.reach, "/metrics", page).await {
+            Ok(server) => Some(server),
+            Err(error) => {
+                self.inner.notice.tell(&format!("metrics are not served: {error}"));
+                None
+            }
+        }
+    }
+
+    async fn keep_on(&self, server: Option<PageServer>) {
         let answering = async {
-            let (Some(address), Some(page)) = (self.inner.listen, page) else {
-                return std::future::pending().await;
-            };
-            match PageServer::bind(address, self.inner.reach, "/metrics", page).await {
-                Ok(server) => server.serve(std::future::pending()).await,
-                Err(error) => {
-                    self.inner.notice.tell(&format!("metrics are not served: {error}"));
-                    std::future::pending().await
-                }
+            if let Some(server) = server {
+                server.serve(std::future::pending()).await;
             }
         };
         let writing = async {
             loop {
                 self.look_up().await;
-                self.write(&mut has_failed);
+                self.write();
                 sleep(LOOK_AGAIN).await;
             }
         };
@@ -244,24 +246,23 @@ impl Telemetry {
     /// Looks everything up once more: what follows is the last that is read.
     pub(crate) async fn settle(&self) {
         self.look_up().await;
-        self.write(&mut false);
+        self.write();
     }
 
     async fn look_up(&self) {
-        let books = {
-            let attendance = self.inner.attendance.lock().unwrap_or_else(PoisonError::into_inner);
-            attendance.books.clone()
-        };
+        let books = self.inner.books.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let (Some(books), Some(counted)) = (books, &self.inner.counted) {
             books.look(&counted.snapshot).await;
         }
     }
 
     /// Writes the file, if there is one. Whoever reads it sees all of it or what it was before.
-    fn write(&self, has_failed: &mut bool) {
+    fn write(&self) {
+        // One at a time: the text is written aside first.
+        let mut has_failed = self.inner.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(file), Some(text)) = (&self.inner.file, self.text()) else { return };
         if let Err(error) = write_atomically(file, text.as_bytes())
-            && !std::mem::replace(has_failed, true)
+            && !std::mem::replace(&mut *has_failed, true)
         {
             let file = file.display();
             self.inner.notice.tell(&format!("metrics are not written to `{file}`: {error}"));
