@@ -13,7 +13,7 @@ use crate::{
 use orchestrator_service::{
     AskPassphrase, Environment, KnownSecrets, OpenOptions, OrchestratorService, Passphrase,
     SecretString,
-    telemetry::{self, TelemetryConfig},
+    telemetry::{self, Notice, TelemetryConfig},
 };
 use std::{cell::OnceCell, path::PathBuf};
 
@@ -45,7 +45,7 @@ impl Context {
     /// A path that cannot be a project.
     pub(crate) fn service(&self) -> Result<OrchestratorService, Failure> {
         let service = self.open()?;
-        self.listen(None)?;
+        self.listen(&service, TelemetryConfig::default())?;
         Ok(service)
     }
 
@@ -65,22 +65,42 @@ impl Context {
         Ok(OrchestratorService::open(environment, options)?)
     }
 
-    /// The same for a command that drives agents: where settings name a collector, traces go there.
+    /// The same for a command that drives agents: what settings say of telemetry is done.
     ///
     /// # Errors
     /// As for [`Context::service`], and invalid settings.
     pub(crate) fn driving_service(&self) -> Result<OrchestratorService, Failure> {
         let service = self.open()?;
-        self.listen(service.otlp_endpoint()?)?;
+        self.listen(&service, service.telemetry(false)?)?;
+        Ok(service)
+    }
+
+    /// The same for a command that answers those who ask for metrics.
+    ///
+    /// # Errors
+    /// As for [`Context::driving_service`].
+    pub(crate) fn serving_service(&self) -> Result<OrchestratorService, Failure> {
+        let service = self.open()?;
+        self.listen(&service, service.telemetry(true)?)?;
         Ok(service)
     }
 
     /// Sets telemetry up, once, and only when somebody wants to hear of it.
-    fn listen(&self, otlp_endpoint: Option<String>) -> Result<(), Failure> {
-        let verbosity = self.console.verbose;
-        if self.telemetry.get().is_none() && (verbosity > 0 || otlp_endpoint.is_some()) {
-            let config = TelemetryConfig { verbosity, otlp_endpoint };
-            let guard = telemetry::init(&config, self.known.writer(std::io::stderr))?;
+    fn listen(
+        &self,
+        service: &OrchestratorService,
+        mut config: TelemetryConfig,
+    ) -> Result<(), Failure> {
+        config.verbosity = self.console.verbose;
+        if self.telemetry.get().is_none() && config.is_on() {
+            let (console, known) = (self.console, self.known.clone());
+            config.notice =
+                Notice::new(move |what| console.say(&format!("warning: {}", known.hide(what))));
+            let writer = self.known.writer(std::io::stderr);
+            let guard = telemetry::init(&config, &self.known, writer)?;
+            if let Some(telemetry) = guard.telemetry() {
+                service.observed_by(telemetry);
+            }
             // Nobody else can have set it in between: there is one thread.
             let _ = self.telemetry.set(guard);
         }

@@ -47,6 +47,17 @@ impl ProviderKind {
         }
     }
 
+    /// Its name in `gen_ai.provider.name`: OpenTelemetry semantic conventions for generative AI.
+    pub(crate) fn semantic_name(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAiResponses | Self::OpenAiChat => "openai",
+            Self::Gemini => "gcp.gemini",
+            Self::DeepSeek => "deepseek",
+            Self::Ollama => "ollama",
+        }
+    }
+
     /// Where its requests go unless the configuration names another place.
     pub fn default_base_url(self) -> &'static str {
         match self {

@@ -185,18 +185,28 @@ impl Gateway {
             "chat",
             otel.kind = "client",
             gen_ai.operation.name = "chat",
-            gen_ai.provider.name = account.kind.as_str(),
+            gen_ai.provider.name = account.kind.semantic_name(),
             gen_ai.request.model = request.model,
             gen_ai.request.max_tokens = request.max_tokens,
             gen_ai.request.temperature = request.temperature,
             gen_ai.response.model = Empty,
             gen_ai.response.finish_reasons = Empty,
+            gen_ai.response.time_to_first_chunk = Empty,
             gen_ai.usage.input_tokens = Empty,
             gen_ai.usage.output_tokens = Empty,
+            gen_ai.usage.cache_read.input_tokens = Empty,
+            gen_ai.usage.cache_creation.input_tokens = Empty,
             server.address = account.host,
             error.type = Empty,
+            orchestrator.account = %payer.account,
         );
-        let result = self.call(account, payer, request, now, sink).instrument(span.clone()).await;
+        let mut first = metering::First::new(&span);
+        let mut told = |delta: Delta| {
+            first.see(&delta);
+            sink(delta);
+        };
+        let calling = self.call(account, payer, request, now, &mut told);
+        let result = calling.instrument(span.clone()).await;
         metering::record(&span, &result);
         result
     }

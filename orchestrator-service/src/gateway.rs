@@ -6,6 +6,7 @@ use crate::{
     document::Diagnostic,
     execute::Tape,
     service::Opened,
+    telemetry::Books,
 };
 use orchestrator_core::{
     engine::SystemClock,
@@ -137,6 +138,14 @@ impl OrchestratorService {
         )
         .with_prices(roster.prices().clone())
         .with_limits(limits);
+        if let Some(telemetry) = self.telemetry_if_any() {
+            let rules = crate::budget::rules(self.settings()?.settings());
+            telemetry.attend(Books::new(opened.ledger(), rules)).await;
+            config = config.with_observer(Arc::new(telemetry.clone()));
+            if let Some(page) = telemetry.page() {
+                config = config.with_metrics(page);
+            }
+        }
         for provider in &configs {
             config = config.with_upstream(Upstream::of(provider).map_err(wrong)?);
         }

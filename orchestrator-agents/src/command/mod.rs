@@ -52,7 +52,7 @@ use orchestrator_core::{
 use outcome::Ending;
 use process::Process;
 use serde_json::Value;
-use std::{ffi::OsString, process::Command, time::Duration};
+use std::{ffi::OsString, fmt, process::Command, sync::Arc, time::Duration};
 
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -61,22 +61,43 @@ const GRACE: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs the programs of `command` tasks.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CommandAgent {
     environment: Environment,
     grace: Duration,
+    told: Option<Arc<Telling>>,
+}
+
+/// More variables for the program of an attempt.
+type Telling = dyn Fn(&Assignment) -> Vec<(String, String)> + Send + Sync;
+
+impl fmt::Debug for CommandAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandAgent").field("grace", &self.grace).finish_non_exhaustive()
+    }
 }
 
 impl CommandAgent {
     /// An agent whose programs see what `environment` lets through.
     pub fn new(environment: Environment) -> Self {
-        Self { environment, grace: GRACE }
+        Self { environment, grace: GRACE, told: None }
     }
 
     /// The same with another time between the request to end and the end; 2 seconds otherwise.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// The same, whose programs also see the variables that `tell` gives for their attempt, such as
+    /// `TRACEPARENT`.
+    #[must_use]
+    pub fn telling(
+        mut self,
+        tell: impl Fn(&Assignment) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> Self {
+        self.told = Some(Arc::new(tell));
         self
     }
 
@@ -88,6 +109,7 @@ impl CommandAgent {
             .current_dir(&assignment.project)
             .env_clear()
             .envs(self.environment.iter())
+            .envs(self.told.iter().flat_map(|tell| tell(assignment)))
             .env("ORCHESTRATOR_RUN", run.as_str())
             .env("ORCHESTRATOR_TASK", task.as_str())
             .env("ORCHESTRATOR_ATTEMPT", attempt.to_string())

@@ -10,6 +10,7 @@ use super::{
 };
 use orchestrator_core::{
     error::{ErrorClass, Failure},
+    id::TurnNumber,
     ledger::Payer,
     port::{Assignment, AttemptHost, Call, LogLine, LogStream, Step},
     usage::{Cost, Spend},
@@ -20,6 +21,7 @@ use orchestrator_gateway::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// Where the record of an answer says which model gave it.
 const ASKED: &str = "asked";
@@ -114,6 +116,21 @@ impl<'a> Conversation<'a> {
         {
             self.note(why);
         }
+        let span = tracing::info_span!(
+            "turn",
+            orchestrator.turn.number = turn.0,
+            orchestrator.turn.kind = call.kind,
+            error.type = tracing::field::Empty,
+        );
+        let made = self.perform(turn, &call).instrument(span.clone()).await;
+        if let Err(failure) = &made {
+            span.record("error.type", failure.class.as_str());
+        }
+        made
+    }
+
+    /// Makes the call, and has it recorded.
+    async fn perform(&mut self, turn: TurnNumber, call: &Call) -> Result<Said, Failure> {
         let routed = self.call().await?;
         if let Some(saved) = route::saved(&routed.source) {
             self.note(saved);
@@ -122,7 +139,7 @@ impl<'a> Conversation<'a> {
         self.models.go_on(routed.place);
         self.turn_to_first();
         let said = Said { text: routed.completion.text, stop: routed.completion.stop };
-        if !self.host.finish(turn, &call, said.to_record(asked), routed.spend.clone()).await? {
+        if !self.host.finish(turn, call, said.to_record(asked), routed.spend.clone()).await? {
             routed.spend.into_iter().for_each(|line| books::add(&mut self.spend, line));
         }
         Ok(said)

@@ -45,7 +45,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
-        let service = context.driving_service()?;
+        let service = context.serving_service()?;
         let Self { listen, budget, models, record, replay, anywhere } = self;
         let replays = replay.is_some();
         let tape = record.map(Tape::Record).or(replay.map(Tape::Replay));

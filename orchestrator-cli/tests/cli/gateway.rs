@@ -20,6 +20,11 @@ fn answer() -> Reply {
 
 /// Posts a question to the gateway; returns the status and the body.
 pub(crate) fn ask(url: &str, token: &str, model: &str) -> (u16, String) {
+    ask_with(url, token, model, "")
+}
+
+/// The same with more headers, each with its end.
+pub(crate) fn ask_with(url: &str, token: &str, model: &str, headers: &str) -> (u16, String) {
     let host = url.strip_prefix("http://").expect("a URL");
     let body = json!({
         "model": model, "max_tokens": 100, "stream": true,
@@ -30,7 +35,7 @@ pub(crate) fn ask(url: &str, token: &str, model: &str) -> (u16, String) {
     let head = format!(
         "POST /anthropic/v1/messages HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
          content-type: application/json\r\nx-api-key: {token}\r\nanthropic-version: 2023-06-01\r\n\
-         content-length: {}\r\n\r\n{body}",
+         {headers}content-length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(head.as_bytes()).expect("sent");
@@ -40,6 +45,7 @@ pub(crate) fn ask(url: &str, token: &str, model: &str) -> (u16, String) {
     (status, text)
 }
 
+/// The address and the token that a gateway says.
 pub(crate) fn listening(document: &Value) -> (String, String) {
     schemas::check(document);
     let part = |name: &str| document[name].as_str().expect("text").to_owned();

@@ -17,4 +17,5 @@ mod routing;
 mod schemas;
 mod secrets;
 mod streams;
+mod telemetry;
 mod terminal;

@@ -170,7 +170,14 @@ fn traces_go_to_a_collector_and_only_when_one_is_named() {
     assert!(requests.try_recv().is_err(), "nothing leaves unless it is asked for");
     let project = project.with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
     project.ok(&["execute", "--workflow", "flow.yaml"]);
-    let (head, body) = requests.recv_timeout(PATIENCE).expect("a request");
-    assert!(head.starts_with("POST /v1/traces"), "{head}");
+    let next = || requests.recv_timeout(PATIENCE).expect("a request");
+    let (_, body) = loop {
+        let (head, body) = next();
+        // Metrics go the same way.
+        if head.starts_with("POST /v1/traces") {
+            break (head, body);
+        }
+        assert!(head.starts_with("POST /v1/metrics"), "{head}");
+    };
     assert!(body.windows(7).any(|part| part == b"attempt"), "no span of an attempt");
 }

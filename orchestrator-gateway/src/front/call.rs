@@ -14,7 +14,7 @@ use orchestrator_core::{
     time::Timestamp,
     usage::{Spend, Usage},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tracing::Span;
 
 /// How far a call has come.
@@ -34,6 +34,8 @@ pub(super) struct Call {
     stage: Stage,
     meter: Meter,
     status: Option<u16>,
+    /// When it was sent, until the first piece of its answer is here.
+    waits_since: Option<Instant>,
     of: Context,
 }
 
@@ -57,7 +59,8 @@ impl Call {
             payer: of.payer.clone(),
             worst: of.worst,
         });
-        Self { hold, leave, stage: Stage::Free, meter, status: None, of }
+        let (status, waits_since) = (None, None);
+        Self { hold, leave, stage: Stage::Free, meter, status, waits_since, of }
     }
 
     pub(super) fn span(&self) -> &Span {
@@ -67,6 +70,7 @@ impl Call {
     /// It is sent now.
     pub(super) fn sent(&mut self) {
         self.stage = Stage::Sent;
+        self.waits_since = Some(Instant::now());
     }
 
     /// Nothing was sent after all.
@@ -116,6 +120,10 @@ impl Call {
 
     /// Takes the next bytes of the answer.
     pub(super) fn read(&mut self, bytes: &[u8]) {
+        if let Some(since) = self.waits_since.take() {
+            let waited = since.elapsed().as_secs_f64();
+            self.of.span.record("gen_ai.response.time_to_first_chunk", waited);
+        }
         self.meter.feed(bytes);
     }
 

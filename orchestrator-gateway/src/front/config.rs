@@ -1,6 +1,6 @@
 //! What a front is made of.
 
-use super::{FrontObserver, Grants, Upstream, observe::Nobody, tape::Tape};
+use super::{FrontObserver, Grants, Page, Upstream, observe::Nobody, tape::Tape};
 use crate::{
     Client,
     cassette::{Player, Recorder},
@@ -81,6 +81,9 @@ pub struct FrontConfig {
     pub clock: Arc<dyn Clock>,
     /// Who is told of calls. Default: nobody.
     pub observer: Arc<dyn FrontObserver>,
+    /// What is answered at `/metrics`. Where only this machine reaches the front, no token is asked
+    /// for; elsewhere a valid one is. Default: nothing.
+    pub metrics: Option<Arc<dyn Page>>,
     /// Bounds.
     pub limits: FrontLimits,
     pub(super) tape: Option<Tape>,
@@ -103,6 +106,7 @@ impl FrontConfig {
             grants,
             clock,
             observer: Arc::new(Nobody),
+            metrics: None,
             limits: FrontLimits::default(),
             tape: None,
         }
@@ -143,6 +147,13 @@ impl FrontConfig {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn FrontObserver>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// The same, with a page of metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, page: Arc<dyn Page>) -> Self {
+        self.metrics = Some(page);
         self
     }
 

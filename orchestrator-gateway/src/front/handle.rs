@@ -1,7 +1,7 @@
 //! From a request to its answer.
 
 use super::{
-    Api, FrontEvent, FrontLimits, Grant, TokenHash,
+    Api, FrontEvent, FrontLimits, Grant, Reach, TokenHash,
     admit::Admission,
     answer::{Answer, Passing},
     asked::Asked,
@@ -10,6 +10,7 @@ use super::{
     config::FrontConfig,
     credential, grant,
     header::{self, RUN_HEADER},
+    page,
     refuse::Refused,
     route::{Route, RouteKind, Routed, route},
     tape::{self, Tap, Tape},
@@ -33,7 +34,7 @@ use orchestrator_core::{
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::timeout;
-use tracing::field::Empty;
+use tracing::{Instrument, Span, field::Empty};
 
 /// The most bytes of a model's name.
 const MAX_MODEL: usize = 200;
@@ -61,22 +62,39 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let (parts, mut body) = request.into_parts();
+    if let (Some(page), "/metrics") = (&shared.config.metrics, parts.uri.path()) {
+        let reach = shared.config.limits.reach;
+        let may = match reach {
+            Reach::Loopback => page::may(reach, &parts.headers),
+            Reach::Anywhere => shared.grant(&parts).await.is_ok(),
+        };
+        return Ok(page::answer(&**page, &parts.method, may).await);
+    }
     let (api, found) = match route(&parts.method, parts.uri.path()) {
         Routed::Known(route) => (route.api, Ok(route)),
         Routed::Unknown(api) => (api, Err(Refused::NoRoute)),
     };
     let mut payer = None;
+    let span = request_span(api, &parts);
     let answered = match found {
-        Ok(route) => shared.answer(&route, &parts, &mut body, &mut payer).await,
+        Ok(route) => {
+            let answering = shared.answer(&route, &parts, &mut body, &mut payer);
+            answering.instrument(span.clone()).await
+        }
         Err(refused) => Err(refused),
     };
     let refused = match answered {
-        Ok(answer) => return Ok(answer),
+        Ok(answer) => {
+            span.record("http.response.status_code", answer.status().as_u16());
+            return Ok(answer);
+        }
         Err(refused) => refused,
     };
+    span.record("error.type", refused.code());
     let most = shared.config.limits.body.saturating_mul(LINGER_BODIES);
     let _ = timeout(LINGER, discard(&mut body, most)).await;
     let answer = refused.answer(api);
+    span.record("http.response.status_code", answer.status().as_u16());
     tracing::info!(
         path = parts.uri.path(),
         status = answer.status().as_u16(),
@@ -92,6 +110,22 @@ pub(super) async fn handle(
         reason: refused.reason(),
     });
     Ok(answer.map(|bytes| Answer::Whole(Some(bytes))))
+}
+
+/// The span of a request: a part of what its client does, when that says so.
+fn request_span(api: Api, parts: &Parts) -> Span {
+    let caller = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+    // Names: OpenTelemetry semantic conventions for HTTP.
+    tracing::info_span!(
+        "request",
+        otel.kind = "server",
+        otel.name = %format_args!("{} /{api}", parts.method),
+        http.request.method = %parts.method,
+        url.path = parts.uri.path(),
+        http.response.status_code = Empty,
+        error.type = Empty,
+        traceparent = caller,
+    )
 }
 
 impl Shared {
@@ -217,14 +251,16 @@ impl Shared {
             "chat",
             otel.kind = "client",
             gen_ai.operation.name = "chat",
-            gen_ai.provider.name = upstream.api.as_str(),
+            gen_ai.provider.name = upstream.api.semantic_name(),
             gen_ai.request.model = payer.model,
             gen_ai.response.model = Empty,
+            gen_ai.response.time_to_first_chunk = Empty,
             gen_ai.usage.input_tokens = Empty,
             gen_ai.usage.output_tokens = Empty,
             http.response.status_code = Empty,
             server.address = upstream.host,
             error.type = Empty,
+            orchestrator.account = %payer.account,
         );
         Context {
             payer,

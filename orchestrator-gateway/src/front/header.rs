@@ -6,6 +6,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 /// The run that a client says it works for; it must be the token's. It is not passed on.
 pub(super) const RUN_HEADER: HeaderName = HeaderName::from_static("x-orchestrator-run");
 
+/// What tells in which trace a request is made: of the client and of this program, and no business
+/// of a provider's.
+static TRACE: [HeaderName; 3] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+];
+
 /// What concerns one connection alone: RFC 9110, section 7.6.1.
 static HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
@@ -19,7 +27,7 @@ static HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// The headers of a request as they are passed on: without credentials, without what concerns the
-/// connection, and asking for an answer that is not compressed, since the meter reads it.
+/// connection, without the client's trace, and asking for an answer that is not compressed, since the meter reads it.
 pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
     let own =
         [header::HOST, header::CONTENT_LENGTH, header::ACCEPT_ENCODING, header::EXPECT, RUN_HEADER];
@@ -28,6 +36,7 @@ pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
     for (name, value) in headers {
         let is_kept = !own.contains(name)
             && !HOP_BY_HOP.contains(name)
+            && !TRACE.contains(name)
             && !CREDENTIAL_HEADERS.contains(name)
             && !named.iter().any(|other| name == other.as_str())
             && !holds(value, TOKEN_PREFIX.as_bytes());
@@ -92,6 +101,9 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("accept-encoding", "gzip, br"),
             ("x-orchestrator-run", "r_1"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("tracestate", "vendor=1"),
+            ("baggage", "user=me"),
             ("anthropic-beta", "a"),
             ("anthropic-beta", "b"),
             ("content-type", "application/json"),

@@ -16,7 +16,16 @@ pub enum Api {
 }
 
 impl Api {
-    /// Its root in the front's paths, and its name in `gen_ai.provider.name`.
+    /// Its name in `gen_ai.provider.name`: OpenTelemetry semantic conventions for generative AI.
+    pub(super) fn semantic_name(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
+            Self::Gemini => "gcp.gemini",
+        }
+    }
+
+    /// Its root in the front's paths.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",

@@ -52,6 +52,23 @@ impl FrontError {
     }
 }
 
+/// An address that was taken.
+pub(super) struct Listener {
+    pub(super) listener: TcpListener,
+    pub(super) address: SocketAddr,
+}
+
+/// Takes `address` for those that `reach` lets in.
+pub(super) async fn bind(address: SocketAddr, reach: Reach) -> Result<Listener, FrontError> {
+    if reach == Reach::Loopback && !address.ip().is_loopback() {
+        return Err(FrontError::NotLoopback(address));
+    }
+    let failed = |source| FrontError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Listener { listener, address })
+}
+
 /// A server of models to programs with tokens.
 pub struct Front {
     listener: TcpListener,
@@ -72,12 +89,7 @@ impl Front {
     /// # Errors
     /// [`FrontError`].
     pub async fn bind(address: SocketAddr, config: FrontConfig) -> Result<Self, FrontError> {
-        if config.limits.reach == Reach::Loopback && !address.ip().is_loopback() {
-            return Err(FrontError::NotLoopback(address));
-        }
-        let failed = |source| FrontError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
+        let Listener { listener, address } = bind(address, config.limits.reach).await?;
         let admission = Admission::new(
             config.ledger.clone(),
             config.clock.clone(),
@@ -87,7 +99,7 @@ impl Front {
         let upstreams = config.upstreams.iter().cloned().map(Arc::new).collect();
         let balance = Balance::default();
         let shared = Arc::new(Shared { config, upstreams, admission, balance });
-        Ok(Self { listener, address: bound, shared })
+        Ok(Self { listener, address, shared })
     }
 
     /// Where it listens.

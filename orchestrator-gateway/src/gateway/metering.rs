@@ -3,7 +3,7 @@
 use super::{Account, Ended, Gateway};
 use crate::{
     prices::PriceEntry,
-    provider::{Message, Stop, ToolCall},
+    provider::{Delta, Message, Stop, ToolCall},
 };
 use orchestrator_core::{
     id::ProviderName,
@@ -11,6 +11,7 @@ use orchestrator_core::{
     time::Timestamp,
     usage::{Spend, Usage},
 };
+use std::time::Instant;
 use tracing::Span;
 
 /// A whole answer, with what it used and cost.
@@ -74,6 +75,39 @@ impl Gateway {
     }
 }
 
+/// Watches for the first piece of an answer.
+pub(super) struct First<'a> {
+    span: &'a Span,
+    since: Option<Instant>,
+}
+
+impl<'a> First<'a> {
+    pub(super) fn new(span: &'a Span) -> Self {
+        Self { span, since: None }
+    }
+
+    pub(super) fn see(&mut self, delta: &Delta) {
+        match delta {
+            Delta::Sent => self.since = Some(Instant::now()),
+            Delta::Text(_) | Delta::Reasoning(_) => {
+                if let Some(since) = self.since.take() {
+                    let waited = since.elapsed().as_secs_f64();
+                    self.span.record("gen_ai.response.time_to_first_chunk", waited);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn used(span: &Span, usage: &Usage) {
+    let input = usage.input + usage.cache_read + usage.cache_write;
+    span.record("gen_ai.usage.input_tokens", input.0);
+    span.record("gen_ai.usage.output_tokens", usage.output.0);
+    span.record("gen_ai.usage.cache_read.input_tokens", usage.cache_read.0);
+    span.record("gen_ai.usage.cache_creation.input_tokens", usage.cache_write.0);
+}
+
 /// Completes the span of a call.
 pub(super) fn record(span: &Span, result: &Result<Completion, Ended>) {
     match result {
@@ -83,13 +117,14 @@ pub(super) fn record(span: &Span, result: &Result<Completion, Ended>) {
             }
             span.record("gen_ai.response.finish_reasons", completion.stop.as_str());
             if let Some(usage) = completion.usage {
-                let input = usage.input + usage.cache_read + usage.cache_write;
-                span.record("gen_ai.usage.input_tokens", input.0);
-                span.record("gen_ai.usage.output_tokens", usage.output.0);
+                used(span, &usage);
             }
         }
-        Err(ended) => {
-            span.record("error.type", ended.failure.class.as_str());
+        Err(Ended { failure, .. }) => {
+            span.record("error.type", failure.class.as_str());
+            if let [line] = &failure.spend[..] {
+                used(span, &line.usage);
+            }
         }
     }
 }

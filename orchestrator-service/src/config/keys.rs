@@ -8,6 +8,7 @@ use orchestrator_core::{
     workflow::did_you_mean,
 };
 use serde_json::Value;
+use std::net::SocketAddr;
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub(crate) enum Takes {
     Duration,
     List,
     Flag,
+    /// A number of bytes, such as `10MB`.
+    Size(u64, u64),
+    /// An address to listen on, such as `127.0.0.1:9464`.
+    Address,
     /// A place where a key is expected, which is never written out.
     NoSecret,
 }
@@ -302,8 +307,36 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "telemetry.otlp-endpoint",
         Takes::Text,
-        "where traces go, such as http://127.0.0.1:4318; off unless set",
+        "where traces and metrics go, such as http://127.0.0.1:4318; off unless set",
     ),
+    setting(
+        "telemetry.prometheus-listen",
+        Takes::Address,
+        "where metrics can be asked for while runs are driven, such as 127.0.0.1:9464",
+    ),
+    setting(
+        "telemetry.prometheus-reach",
+        Takes::OneOf(&["loopback", "anywhere"]),
+        "who may ask there: this machine, or others too",
+    ),
+    setting(
+        "telemetry.prometheus-file",
+        Takes::Text,
+        "the file that metrics are written to while runs are driven",
+    ),
+    setting("log.file", Takes::Text, "the file that happenings are written to; off unless set"),
+    setting("log.format", Takes::OneOf(&["text", "json"]), "how its lines are written"),
+    setting(
+        "log.level",
+        Takes::OneOf(&["error", "warn", "info", "debug", "trace"]),
+        "how much is written",
+    ),
+    setting(
+        "log.rotate-size",
+        Takes::Size(1_000, 1 << 40),
+        "from how many bytes on a new file is begun, such as 10MB",
+    ),
+    setting("log.keep", Takes::Count(0, 1_000), "how many old files are kept"),
 ];
 
 const COUNT: u64 = u32::MAX as u64;
@@ -418,12 +451,45 @@ impl Takes {
                 Ok((text.trim() == "true").into())
             }
             (Self::Flag, _) => Err("must be true or false".into()),
+            (Self::Size(least, most), _) => {
+                let bytes = match value {
+                    Value::String(text) => size(text),
+                    other => other.as_u64(),
+                };
+                bytes.filter(|bytes| (least..=most).contains(bytes)).map(Value::from).ok_or_else(
+                    || format!("must be a number of bytes from {least} on, such as 500KB or 10MB"),
+                )
+            }
+            (Self::Address, Value::String(text)) if text.trim().parse::<SocketAddr>().is_ok() => {
+                Ok(text.trim().into())
+            }
+            (Self::Address, _) => {
+                Err("must be an IP address and a port, such as 127.0.0.1:9464".into())
+            }
             (Self::NoSecret, _) => {
                 Err("must say where the key is, never hold it: { env = \"NAME_OF_A_VARIABLE\" }"
                     .into())
             }
         }
     }
+}
+
+/// The bytes of `10MB`, `64KiB` or `500`.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// The shortest decimal of a number, so that `5.00` reads as `5`.

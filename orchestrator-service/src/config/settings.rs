@@ -2,7 +2,7 @@
 
 use orchestrator_core::{agent::Role, money::MicroUsd};
 use serde::{Deserialize, Deserializer};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 /// All settings in force. What nobody set is absent.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -16,6 +16,7 @@ pub(crate) struct Settings {
     pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
     pub(crate) telemetry: TelemetrySettings,
+    pub(crate) log: LogSettings,
 }
 
 /// One `[providers.NAME]`.
@@ -186,6 +187,20 @@ pub(crate) struct PriceSettings {
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(crate) struct TelemetrySettings {
     pub(crate) otlp_endpoint: Option<String>,
+    pub(crate) prometheus_listen: Option<SocketAddr>,
+    pub(crate) prometheus_reach: Option<String>,
+    pub(crate) prometheus_file: Option<String>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct LogSettings {
+    pub(crate) file: Option<String>,
+    pub(crate) format: Option<String>,
+    pub(crate) level: Option<String>,
+    pub(crate) rotate_size: Option<u64>,
+    pub(crate) keep: Option<u32>,
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

@@ -12,12 +12,13 @@ use crate::{
     platform,
     query::{Driver, Standing, WAITING},
     service::Opened,
+    telemetry::Books,
     views::{ArtifactView, ControlView, Controlled, FailureView, ResultView, RunView, TaskView},
 };
 use orchestrator_core::{
     engine::{Engine, EngineError},
     event::CassetteUse,
-    id::{AgentName, RunId, TaskName},
+    id::{AgentName, RunId, Sequence, TaskName},
     money::MicroUsd,
     port::{Lease, RunRow, Signal, StoreError},
     run::{RunStatus, StartRun},
@@ -132,12 +133,31 @@ impl OrchestratorService {
         if row.id != given.id && paused(&opened.run(&given.id).await?) {
             self.ask(opened, &given, Signal::Resume {}).await?;
         }
+        self.remember(opened, &row.id).await?;
         let handle = engine.resume(&row.id, over).await.map_err(|error| match error {
             EngineError::Store(StoreError::LeaseHeld { run, lease }) => self.driven(&run, &lease),
             error => opened.refused(error),
         })?;
         let execution = Execution::new(self.clone(), opened.clone(), engine, handle, watch, note);
         Ok(Resumed::Driving(Box::new(execution)))
+    }
+
+    /// Lets telemetry know what went before in `run` and the children that it waits for.
+    async fn remember(&self, opened: &Opened, run: &RunId) -> Result<(), ServiceError> {
+        let Some(telemetry) = self.telemetry_if_any() else { return Ok(()) };
+        let mut next = vec![run.clone()];
+        while let Some(run) = next.pop() {
+            if telemetry.knows(&run) {
+                continue;
+            }
+            // A child that was to be started may not be there yet.
+            match opened.events(&run, Sequence(0)).await {
+                Ok(events) => next.extend(telemetry.remember(&run, &events)),
+                Err(ServiceError::Store { error: StoreError::NoSuchRun(_), .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     async fn engine(
@@ -156,13 +176,20 @@ impl OrchestratorService {
         self.learn_secrets(!keys.is_empty()).await;
         // A child of a dead process is taken over with its parent, not when its lease runs out.
         let me = self.owner().clone();
+        let telemetry = self.telemetry_if_any();
+        let store = opened.store();
         let mut builder = Engine::builder()
             .dead_when(move |lease| me.look(&lease.owner) == Holder::Dead)
-            .store(opened.store())
+            .store(telemetry.map_or(store.clone(), |telemetry| telemetry.measured(store)))
             .blobs(opened.blobs())
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
             .limits(self.roster()?.limits(self.settings()?.settings()));
+        if let Some(telemetry) = telemetry {
+            builder = builder.observer(Arc::new(telemetry.clone()));
+            let rules = crate::budget::rules(self.settings()?.settings());
+            telemetry.attend(Books::new(opened.ledger(), rules)).await;
+        }
         let budget = self.budget(opened).await?;
         let between = self.between(opened, agents, cassette, stage)?;
         let note = between.note();
@@ -185,7 +212,7 @@ impl OrchestratorService {
                 Between::Player(player) => alone(roster.gateway([])?.replaying(player)),
             })
         };
-        for (spec, agent) in self.roster()?.make(agents, self.environment(), router)? {
+        for (spec, agent) in self.roster()?.make(agents, (self.environment(), telemetry), router)? {
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
         Ok((builder.build(), note))

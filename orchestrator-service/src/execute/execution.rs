@@ -107,6 +107,7 @@ impl Execution {
         let run = handle.id().clone();
         let Watch { observer, happenings } = watch;
         let (drives, queue) = (engine.clone(), Arc::clone(&observer));
+        let telemetry = service.telemetry_if_any().cloned();
         let driver = tokio::spawn(async move {
             let report = handle.wait().await;
             // What `then` has started is driven by this process as well, and seen to its end.
@@ -118,6 +119,9 @@ impl Execution {
                     // It has ended already, or was put down with the rest.
                     Err(error) => tracing::debug!(run = %next, %error, "not waited for"),
                 }
+            }
+            if let Some(telemetry) = telemetry {
+                telemetry.settle().await;
             }
             queue.close();
             report

@@ -1,7 +1,7 @@
 //! The working agents behind the names.
 
 use super::{BUILTIN, Roster};
-use crate::{Environment, ServiceError, document::Diagnostic};
+use crate::{Environment, ServiceError, document::Diagnostic, telemetry::Telemetry};
 use orchestrator_agents::{
     builtin::BuiltinAgent,
     command::{CommandAgent, Environment as Passed},
@@ -18,14 +18,15 @@ type Working = (AgentSpec, Arc<dyn Agent>);
 
 impl Roster {
     /// Working agents for `names`, each with its specification. What nobody needs is not set up;
-    /// `router` makes the way to models.
+    /// `router` makes the way to models. Programs see what passes of the environment, and what
+    /// `telemetry` tells them.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
     pub(crate) fn make<'a>(
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
-        environment: &Environment,
+        (environment, telemetry): (&Environment, Option<&Telemetry>),
         router: impl FnOnce() -> Result<Router, ServiceError>,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
@@ -44,7 +45,11 @@ impl Roster {
                 COMMAND_AGENT => {
                     let variables = environment.variables.iter();
                     let offered = variables.map(|(name, value)| (name.into(), value.into()));
-                    Arc::new(CommandAgent::new(Passed::from_vars(offered, &[])))
+                    let mut programs = CommandAgent::new(Passed::from_vars(offered, &[]));
+                    if let Some(telemetry) = telemetry.cloned() {
+                        programs = programs.telling(move |of| telemetry.variables(of));
+                    }
+                    Arc::new(programs)
                 }
                 _ => {
                     if let Some(router) = router.take() {

@@ -15,6 +15,7 @@ use crate::{
     owner::Owner,
     project::Project,
     roster::Roster,
+    telemetry::Telemetry,
     templates::Catalogue,
     views::ConfigView,
 };
@@ -49,6 +50,7 @@ struct Inner {
     opened: OnceLock<Opened>,
     vault: OnceLock<Option<FileVault>>,
     joins: Joins,
+    telemetry: OnceLock<Telemetry>,
 }
 
 impl fmt::Debug for OrchestratorService {
@@ -75,6 +77,7 @@ impl OrchestratorService {
             opened: OnceLock::new(),
             vault: OnceLock::new(),
             joins: Joins::default(),
+            telemetry: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner), replayed: None })
     }
@@ -221,21 +224,14 @@ impl OrchestratorService {
         config::set(&self.config_files(), scope, key, value)
     }
 
-    /// Where traces go, if anywhere: the setting `telemetry.otlp-endpoint`, or else the variable
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
-    ///
-    /// # Errors
-    /// Invalid settings.
-    pub fn otlp_endpoint(&self) -> Result<Option<String>, ServiceError> {
-        let config = self.settings()?;
-        if let Some(endpoint) = &config.settings().telemetry.otlp_endpoint {
-            crate::roster::judge_endpoint(config, endpoint)
-                .map_err(|found| crate::config::invalid(vec![*found]))?;
-            return Ok(Some(endpoint.clone()));
-        }
-        const USUAL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-        let usual = config.variable(USUAL).filter(|_| config.is_users_own(USUAL));
-        Ok(usual.map(str::to_owned))
+    /// What observes the runs that are driven here.
+    pub(crate) fn telemetry_if_any(&self) -> Option<&Telemetry> {
+        self.inner.telemetry.get()
+    }
+
+    pub(crate) fn set_telemetry(&self, telemetry: Telemetry) {
+        // One that is there has seen what went before, and stays.
+        let _ = self.inner.telemetry.set(telemetry);
     }
 
     /// The instant that `text` names: a duration before now such as `7d`, or a date such as

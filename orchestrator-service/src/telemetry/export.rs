@@ -1,53 +1,75 @@
-//! The exporter: OTLP over HTTP with the one HTTP and TLS stack of this program.
+//! The exporters: OTLP over HTTP with the one HTTP and TLS stack of this program.
 
 use crate::ServiceError;
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{
+    MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
+};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::Verifier;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Where a collector takes traces (OTLP specification, "OTLP/HTTP Request").
-const TRACES: &str = "/v1/traces";
 
-/// An exporter to `endpoint`, and the runtime that its requests need: they are made from a thread
-/// of the SDK's own, also when the program's runtime has ended.
-pub(super) fn exporter(endpoint: &str) -> Result<(SpanExporter, Runtime), ServiceError> {
-    let failed = |error: &dyn std::fmt::Display| ServiceError::Telemetry(error.to_string());
+/// The runtime that requests to a collector need: they are made from threads of the SDK's own, also
+/// when the program's runtime has ended.
+pub(super) fn runtime() -> Result<Runtime, ServiceError> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("telemetry")
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error))
+}
+
+/// An exporter of spans to `endpoint`, which is the whole address.
+pub(super) fn spans(endpoint: &str, runtime: &Handle) -> Result<SpanExporter, ServiceError> {
+    SpanExporter::builder()
+        .with_http()
+        .with_http_client(client(endpoint, runtime)?)
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|error| failed(&error))
+}
+
+/// An exporter of metrics to `endpoint`, which is the whole address.
+pub(super) fn metrics(endpoint: &str, runtime: &Handle) -> Result<MetricExporter, ServiceError> {
+    MetricExporter::builder()
+        .with_http()
+        .with_http_client(client(endpoint, runtime)?)
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|error| failed(&error))
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ServiceError {
+    ServiceError::Telemetry(error.to_string())
+}
+
+fn client(endpoint: &str, runtime: &Handle) -> Result<Client, ServiceError> {
     let url: reqwest::Url = endpoint
         .parse()
         .map_err(|error| ServiceError::Telemetry(format!("`{endpoint}` is no address: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ServiceError::Telemetry(format!("`{endpoint}` is neither http nor https")));
     }
-    let whole = match url.path() {
-        path if path.ends_with(TRACES) => endpoint.to_owned(),
-        _ => format!("{}{TRACES}", endpoint.trim_end_matches('/')),
-    };
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("telemetry")
-        .enable_all()
-        .build()
-        .map_err(|error| failed(&error))?;
-    let client = Client { http: http(&url)?, runtime: runtime.handle().clone() };
-    let exporter = SpanExporter::builder()
-        .with_http()
-        .with_http_client(client)
-        .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(whole)
-        .with_timeout(TIMEOUT)
-        .build()
-        .map_err(|error| failed(&error))?;
-    Ok((exporter, runtime))
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let told = AtomicBool::new(false);
+    Ok(Client { http: http(&url)?, runtime: runtime.clone(), host, told })
 }
 
 fn http(url: &reqwest::Url) -> Result<reqwest::Client, ServiceError> {
-    let failed = |error: &dyn std::fmt::Display| ServiceError::Telemetry(error.to_string());
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -76,6 +98,9 @@ fn http(url: &reqwest::Url) -> Result<reqwest::Client, ServiceError> {
 struct Client {
     http: reqwest::Client,
     runtime: Handle,
+    host: String,
+    /// Whether it was said already that nothing arrives.
+    told: AtomicBool,
 }
 
 #[async_trait]
@@ -89,6 +114,14 @@ impl HttpClient for Client {
             *response.status_mut() = status;
             Ok::<_, reqwest::Error>(response)
         };
-        Ok(self.runtime.spawn(work).await??)
+        // The address may hold a password.
+        let sent = self.runtime.spawn(work).await?.map_err(reqwest::Error::without_url);
+        if let Err(error) = &sent
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            let (host, error) = (&self.host, error.to_string());
+            tracing::warn!(%host, %error, "the collector does not take telemetry");
+        }
+        Ok(sent?)
     }
 }

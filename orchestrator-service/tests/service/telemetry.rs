@@ -1,7 +1,10 @@
 //! Traces reach a collector on this machine, and only when one is set.
 
 use crate::place::Place;
-use orchestrator_service::telemetry::{self as subject, TelemetryConfig};
+use orchestrator_service::{
+    KnownSecrets,
+    telemetry::{self as subject, TelemetryConfig},
+};
 use std::{
     io::{Read, Write},
     net::TcpListener,
@@ -59,18 +62,24 @@ async fn spans_of_a_run_reach_the_collector() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let collector = collect(listener);
-    let config = TelemetryConfig { verbosity: 0, otlp_endpoint: Some(endpoint) };
+    let mut config = TelemetryConfig::default();
+    config.traces = Some(format!("{endpoint}/v1/traces"));
     let log = Log::default();
-    let (dispatch, guard) = subject::build(&config, log.writer()).unwrap();
+    let (dispatch, guard) =
+        subject::build(&config, &KnownSecrets::default(), log.writer()).unwrap();
     let scope = tracing::dispatcher::set_default(&dispatch);
-    assert_eq!(Place::new().run(SMALL).await.status, "succeeded");
+    let place = Place::new();
+    let service = place.service();
+    service.observed_by(guard.telemetry().unwrap());
+    let execution = service.execute(place.request(SMALL)).await.unwrap();
+    assert_eq!(execution.wait().await.unwrap().status, "succeeded");
     drop(scope);
     tokio::task::spawn_blocking(move || drop(guard)).await.unwrap();
     let (head, body) = collector.join().unwrap();
     assert!(head.starts_with("post /v1/traces "), "{head}");
     assert!(head.contains("application/x-protobuf"), "{head}");
     let has = |text: &str| body.windows(text.len()).any(|window| window == text.as_bytes());
-    for text in ["orchestrator", "run", "attempt", "build", "small"] {
+    for text in ["orchestrator", "invoke_workflow small", "invoke_agent command", "build"] {
         assert!(has(text), "{text}");
     }
     assert!(log.0.lock().unwrap().is_empty(), "verbosity 0 says nothing");
@@ -79,8 +88,10 @@ async fn spans_of_a_run_reach_the_collector() {
 #[test]
 fn an_endpoint_that_is_none_is_refused() {
     for bad in ["not an address", "ftp://127.0.0.1"] {
-        let config = TelemetryConfig { verbosity: 0, otlp_endpoint: Some(bad.into()) };
-        let error = subject::build(&config, std::io::sink).unwrap_err();
+        let mut config = TelemetryConfig::default();
+        config.traces = Some(bad.into());
+        let known = KnownSecrets::default();
+        let error = subject::build(&config, &known, std::io::sink).unwrap_err();
         assert_eq!(error.code(), "ORC-0705");
     }
 }
@@ -89,8 +100,10 @@ fn an_endpoint_that_is_none_is_refused() {
 async fn the_log_says_more_the_more_is_asked() {
     let said = async |verbosity: u8| {
         let log = Log::default();
-        let config = TelemetryConfig { verbosity, otlp_endpoint: None };
-        let (dispatch, _guard) = subject::build(&config, log.writer()).unwrap();
+        let mut config = TelemetryConfig::default();
+        config.verbosity = verbosity;
+        let (dispatch, _guard) =
+            subject::build(&config, &KnownSecrets::default(), log.writer()).unwrap();
         tracing::dispatcher::with_default(&dispatch, || {
             tracing::info!(target: "orchestrator_core::x", "happens");
             tracing::debug!(target: "orchestrator_core::x", "details");
@@ -108,7 +121,10 @@ async fn the_log_says_more_the_more_is_asked() {
 #[test]
 fn the_endpoint_comes_from_the_settings_or_the_usual_variable() {
     let check = |place: Place, expected: Option<&str>| {
-        assert_eq!(place.service().otlp_endpoint().unwrap().as_deref(), expected);
+        let telemetry = place.service().telemetry(false).unwrap();
+        for (found, path) in [(telemetry.traces, "traces"), (telemetry.metrics, "metrics")] {
+            assert_eq!(found, expected.map(|base| format!("{base}/v1/{path}")));
+        }
     };
     check(Place::new(), None);
     check(Place::new().with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), Some("http://a"));
@@ -118,6 +134,6 @@ fn the_endpoint_comes_from_the_settings_or_the_usual_variable() {
     };
     check(place("http://127.0.0.1:4318"), Some("http://127.0.0.1:4318"));
     check(Place::new().file(".env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://c.test\n"), None);
-    let error = place("http://c.test").service().otlp_endpoint().unwrap_err();
+    let error = place("http://c.test").service().telemetry(false).unwrap_err();
     assert_eq!(error.code(), "ORC-0520");
 }
