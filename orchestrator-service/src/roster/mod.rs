@@ -1,6 +1,7 @@
 //! Who can be given work: the agents of the settings, those that keys make possible, and the
 //! built-in analysts that are always there.
 
+mod accounts;
 mod bind;
 mod limits;
 mod make;
@@ -250,31 +251,6 @@ impl Roster {
                 wrong("model", "ORC-0518", message, Some(hint))
             }
         }
-    }
-
-    /// The accounts that an agent of `provider` calls: all of it, or the one of that name.
-    pub(crate) fn accounts_of(&self, provider: &str) -> Vec<(&str, &Provider)> {
-        let is_of = |account: &str| {
-            let below = account.strip_prefix(provider);
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        self.providers().filter(|(account, _)| is_of(account)).collect()
-    }
-
-    /// What is called `provider`: of several accounts the first that can be used, or else the first.
-    fn provider(&self, provider: &str) -> Option<&Provider> {
-        let accounts = self.accounts_of(provider);
-        let usable = accounts.iter().find(|(_, account)| account.config.is_ok());
-        usable.or(accounts.first()).map(|(_, account)| *account)
-    }
-
-    /// What agents can run on.
-    fn names(&self) -> BTreeSet<String> {
-        let provider = |account: &String| match account.split_once('.') {
-            Some((provider, _)) => provider.to_owned(),
-            None => account.clone(),
-        };
-        self.providers.keys().map(provider).collect()
     }
 
     /// The provider of agents that name none: the only one, or the first that was found.
