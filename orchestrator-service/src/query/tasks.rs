@@ -131,7 +131,10 @@ impl OrchestratorService {
             turns: last.map_or(0, |last| last.turns),
             cached: last.and_then(|last| last.cached.clone()),
             output: opened.output(&row).await?,
-            calls: self.calls(opened, &run.id, &row.name).await?,
+            calls: match items.iter().any(|attempt| attempt.turns > 0) {
+                true => self.calls(opened, &run.id, &row.name).await?,
+                false => Vec::new(),
+            },
             items,
         })
     }
