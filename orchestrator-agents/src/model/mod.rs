@@ -7,8 +7,8 @@
 
 mod ask;
 mod books;
-mod output;
-mod prompt;
+pub(crate) mod output;
+pub(crate) mod prompt;
 mod watch;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod gateway;
 mod harness;
 mod history;
 mod models;
+mod programs;
 mod schemas;
 mod secrets;
 mod streams;

@@ -82,6 +82,7 @@ pub(super) async fn handle(
         status: answer.status().as_u16(),
         code: refused.code(),
         reason: refused.reason(),
+        limit: refused.into_limit(),
     });
     Ok(answer.map(|bytes| Answer::Whole(Some(bytes))))
 }
@@ -94,7 +95,7 @@ impl Shared {
         body: &mut Incoming,
         payer: &mut Option<Payer>,
     ) -> Result<Response<Answer>, Refused> {
-        let grant = self.grant(parts).await?;
+        let (token, grant) = self.grant(parts).await?;
         *payer = Some(grant.payer.clone());
         check_run(&grant, &parts.headers)?;
         let upstream = self.upstream(route.api, &grant)?;
@@ -123,25 +124,31 @@ impl Shared {
         let config = &self.config;
         let worst = worst(asking, (&upstream, model), &config.prices, &config.limits);
         let rules = grant.rules.clone();
-        let held = self.admission.admit(of.clone(), worst, rules).await;
+        let observer = &config.observer;
+        let held = self.admission.admit(of.clone(), worst, rules, observer).await;
         let hold = held.map_err(|error| match error {
             BudgetError::Refused(limit) => Refused::Limit(limit),
             BudgetError::Ledger(error) => Refused::Ledger(error),
         })?;
         let context = self.context(&upstream, of, worst, asked.is_priced_otherwise());
         let call = Call::new(hold, Meter::new(format), context);
+        // It may have waited. Whoever ends a token and then counts its calls finds either this one
+        // or none: it is told of before the token is looked up again.
+        if self.config.grants.find(&token).await.is_none() {
+            return Err(Refused::UnknownToken);
+        }
         self.pass(&upstream, route, parts, body, (call, format)).await
     }
 
     /// The grant of the request's token.
-    async fn grant(&self, parts: &Parts) -> Result<Arc<Grant>, Refused> {
+    async fn grant(&self, parts: &Parts) -> Result<(TokenHash, Arc<Grant>), Refused> {
         let token = credential::token(&parts.headers, parts.uri.query());
         let hash = TokenHash::of(token.ok_or(Refused::NoToken)?);
         let grant = self.config.grants.find(&hash).await.ok_or(Refused::UnknownToken)?;
         if grant.expires <= self.config.clock.now() {
             return Err(Refused::Expired);
         }
-        Ok(grant)
+        Ok((hash, grant))
     }
 
     /// The first account of the grant that speaks `api`.

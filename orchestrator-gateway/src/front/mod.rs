@@ -50,6 +50,7 @@
 mod admit;
 mod answer;
 mod asked;
+mod attempts;
 mod bound;
 mod call;
 mod config;
@@ -64,6 +65,7 @@ mod serve;
 mod token;
 mod upstream;
 
+pub use attempts::{Attempts, Pass, Passed};
 pub use config::{FrontConfig, FrontLimits, Reach};
 pub use grant::{Grant, Grants};
 pub use observe::{FrontEvent, FrontObserver, SettledAs};

@@ -114,9 +114,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "agents.*.provider",
         Takes::Text,
-        "what it runs on: an entry of [providers], or `builtin`",
+        "what it runs on: an entry of [providers], `builtin`, or `command` for a program",
     ),
     setting("agents.*.model", Takes::Text, "the model"),
+    setting("agents.*.command", Takes::List, "the program that it is, and its arguments"),
+    setting("agents.*.models", Takes::List, "the models that its program may call"),
+    setting("agents.*.accounts", Takes::List, "the providers that its program may call"),
     setting("agents.*.instructions", Takes::Text, "what it is told before each task"),
     setting("agents.*.max-tokens", Takes::Count(1, COUNT), "the most tokens of one answer"),
     setting(

@@ -70,6 +70,9 @@ pub(crate) struct AgentSettings {
     pub(crate) max_parallel: Option<u32>,
     pub(crate) fall_back: Vec<String>,
     pub(crate) mode: Option<String>,
+    pub(crate) command: Vec<String>,
+    pub(crate) models: Vec<String>,
+    pub(crate) accounts: Vec<String>,
     pub(crate) permissions: BTreeMap<String, Vec<String>>,
     pub(crate) budget: ShareSettings,
 }

@@ -9,6 +9,7 @@ use crate::{
     document::Diagnostic,
     owner::Holder,
     platform,
+    programs::LedgerReckoner,
     query::{Driver, Standing, WAITING},
     service::Opened,
     views::{ArtifactView, ControlView, Controlled, FailureView, ResultView, RunView, TaskView},
@@ -129,7 +130,10 @@ impl OrchestratorService {
         watch: &Watch,
     ) -> Result<Engine, ServiceError> {
         platform::judge(std::env::consts::OS)?;
-        let keys = self.keys_of(agents).await?;
+        let keys = match self.roster()?.runs_programs(agents) {
+            true => self.every_key().await?,
+            false => self.keys_of(agents).await?,
+        };
         self.learn_secrets(!keys.is_empty()).await;
         // A child of a dead process is taken over with its parent, not when its lease runs out.
         let me = self.owner().clone();
@@ -139,9 +143,12 @@ impl OrchestratorService {
             .blobs(opened.blobs())
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
+            .reckoner(Arc::new(LedgerReckoner(opened.clone())))
             .limits(self.roster()?.limits(self.settings()?.settings()));
         let budget = self.budget(opened).await?;
-        for (spec, agent) in self.roster()?.make(agents, self.environment(), &keys, &budget)? {
+        let access = || self.access(opened, &keys);
+        let made = self.roster()?.make(agents, self.environment(), &keys, &budget, access)?;
+        for (spec, agent) in made {
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
         Ok(builder.build())

@@ -30,6 +30,10 @@ pub(super) const UNKNOWN: Estimate =
 /// What one attempt would cost, as far as the text that is known now tells.
 pub(super) fn of(roster: &Roster, member: &Member, task: &TaskSpec, inputs: &Value) -> Estimate {
     let TaskKind::Agent { prompt, .. } = &task.kind else { return NOTHING };
+    if member.program.is_some() {
+        // What a program does is its own affair, within the budget.
+        return UNKNOWN;
+    }
     if !member.calls_model() {
         return NOTHING;
     }

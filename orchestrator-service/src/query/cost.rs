@@ -33,10 +33,10 @@ impl OrchestratorService {
         };
         let totals = read(group(query.by)).await?;
         // A run can be in several groups, so runs are counted on their own.
-        let runs = read(SpendGroup::Run).await?.len();
+        let runs: u64 = read(SpendGroup::Run).await?.iter().map(|run| run.runs).sum();
         let mut sum = SpendTotal {
             key: "total".into(),
-            runs: u64::try_from(runs).unwrap_or(u64::MAX),
+            runs,
             requests: 0,
             usage: Usage::default(),
             cost: Cost::default(),

@@ -1,17 +1,29 @@
 //! The working agents behind the names.
 
-use super::{BUILTIN, Roster};
-use crate::{Environment, ServiceError, document::Diagnostic};
+use super::{BUILTIN, Program, Roster};
+use crate::{
+    Environment, ServiceError,
+    document::Diagnostic,
+    programs::{Access, MeteredProgram},
+};
 use orchestrator_agents::{
     builtin::BuiltinAgent,
     command::{CommandAgent, Environment as Passed},
     model::ModelAgent,
 };
-use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
+use orchestrator_core::{
+    agent::AgentSpec,
+    id::{AgentName, ProviderName},
+    port::Agent,
+    task::COMMAND_AGENT,
+};
 use orchestrator_gateway::{
     Client, Gateway, ProviderConfig, SecretString, budget::Budget, prices::PriceTable,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
@@ -19,7 +31,7 @@ type Working = (AgentSpec, Arc<dyn Agent>);
 impl Roster {
     /// Working agents for `names`, each with its specification, whose calls are made under `budget`.
     /// What nobody needs is not set up. `keys` are those that the credential store holds, by
-    /// provider.
+    /// provider; `access` makes the way of programs to models.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -29,6 +41,7 @@ impl Roster {
         environment: &Environment,
         keys: &BTreeMap<String, SecretString>,
         budget: &Budget,
+        access: impl Fn() -> Result<Arc<Access>, ServiceError>,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
@@ -45,7 +58,11 @@ impl Roster {
                 COMMAND_AGENT => {
                     let variables = environment.variables.iter();
                     let offered = variables.map(|(name, value)| (name.into(), value.into()));
-                    Arc::new(CommandAgent::new(Passed::from_vars(offered, &[])))
+                    let environment = Passed::from_vars(offered, &[]);
+                    match &member.program {
+                        None => Arc::new(CommandAgent::new(environment)),
+                        Some(program) => metered(program, environment, access()?),
+                    }
                 }
                 _ => {
                     let agent = match models.take() {
@@ -61,6 +78,12 @@ impl Roster {
             made.push((member.spec.clone(), agent));
         }
         Ok(made)
+    }
+
+    /// Whether one of `agents` is a program that may call any model.
+    pub(crate) fn runs_programs(&self, agents: &BTreeSet<AgentName>) -> bool {
+        let found = agents.iter().filter_map(|name| self.get(name.as_str()).ok());
+        found.into_iter().any(|member| member.program.is_some())
     }
 
     /// What the provider accounts are that can be used, as [`Roster::gateway`] has them.
@@ -93,4 +116,14 @@ impl Roster {
             ServiceError::invalid("cannot use the providers", diagnostic)
         })
     }
+}
+
+/// An agent that is `program`.
+fn metered(program: &Program, environment: Passed, access: Arc<Access>) -> Arc<dyn Agent> {
+    let named = |account: &&ProviderName| {
+        program.accounts.is_empty() || program.accounts.iter().any(|it| it == account.as_str())
+    };
+    let accounts = access.accounts().iter().filter(named).cloned().collect();
+    let Program { command, models, .. } = program.clone();
+    Arc::new(MeteredProgram { command, environment, access, accounts, models })
 }

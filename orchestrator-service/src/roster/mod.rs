@@ -57,6 +57,31 @@ pub(crate) struct Member {
     pub(crate) spec: AgentSpec,
     pub(crate) source: Source,
     pub(crate) unusable: Option<Diagnostic>,
+    /// What it runs, when it is a program that answers prompts.
+    pub(crate) program: Option<Program>,
+}
+
+/// A program that is an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// The program and its arguments; never empty in an agent that can be used.
+    pub(crate) command: Vec<String>,
+    /// The models that it may call, with `*` for any text.
+    pub(crate) models: Vec<String>,
+    /// The accounts that it may call; all of them when none is named.
+    pub(crate) accounts: Vec<String>,
+}
+
+impl Program {
+    fn of(settings: &AgentSettings) -> Self {
+        let models = match (&settings.models[..], &settings.model) {
+            ([], Some(model)) => vec![model.clone()],
+            ([], None) => vec!["*".to_owned()],
+            (models, _) => models.to_vec(),
+        };
+        let accounts = settings.accounts.clone();
+        Self { command: settings.command.clone(), models, accounts }
+    }
 }
 
 impl Member {
@@ -95,7 +120,7 @@ impl Roster {
     fn add(&mut self, name: &str, role: Role, provider: &str, source: Source) {
         if let (Ok(name), Ok(provider)) = (AgentName::new(name), ProviderName::new(provider)) {
             let spec = AgentSpec::new(name.clone(), role, provider);
-            self.members.insert(name, Member { spec, source, unusable: None });
+            self.members.insert(name, Member { spec, source, unusable: None, program: None });
         }
     }
 
@@ -116,7 +141,8 @@ impl Roster {
         spec.fall_back =
             settings.fall_back.iter().filter_map(|other| AgentName::new(other).ok()).collect();
         let unusable = self.judge(name, settings, provider, &mut spec, config);
-        self.members.insert(agent, Member { spec, source: Source::Config, unusable });
+        let program = (provider == Some(COMMAND_AGENT)).then(|| Program::of(settings));
+        self.members.insert(agent, Member { spec, source: Source::Config, unusable, program });
     }
 
     /// Completes the specification, or says why the agent cannot work.
@@ -164,6 +190,33 @@ impl Roster {
                 return wrong("fall-back", "ORC-0511", message, did_you_mean(other, names));
             }
         }
+        if provider == COMMAND_AGENT {
+            if settings.command.first().is_none_or(String::is_empty) {
+                let message = format!("agent `{name}` runs a program, and no `command` names it");
+                let hint = format!("agents.{name}.command = [\"PROGRAM\", \"ARGUMENT\"]");
+                return wrong("provider", "ORC-0518", message, Some(hint));
+            }
+            let unknown =
+                settings.accounts.iter().find(|account| !self.providers.contains_key(*account));
+            return unknown.and_then(|account| {
+                let message =
+                    format!("agent `{name}` may call `{account}`, which is no provider here");
+                let names = self.providers.keys().map(String::as_str);
+                wrong("accounts", "ORC-0515", message, did_you_mean(account, names))
+            });
+        }
+        let for_programs = [
+            ("command", settings.command.is_empty()),
+            ("models", settings.models.is_empty()),
+            ("accounts", settings.accounts.is_empty()),
+        ];
+        if let Some((key, _)) = for_programs.into_iter().find(|(_, is_empty)| !is_empty) {
+            let message = format!(
+                "agent `{name}` has `{key}`, which is for programs, and runs on `{provider}`"
+            );
+            let hint = format!("remove `{key}`, or set agents.{name}.provider to `command`");
+            return wrong(key, "ORC-0518", message, Some(hint));
+        }
         if provider == BUILTIN {
             if matches!(spec.role, Role::Own(_)) {
                 let message =
@@ -173,17 +226,10 @@ impl Roster {
             }
             return None;
         }
-        if CODING.contains(&provider) || provider == COMMAND_AGENT {
-            let message = if provider == COMMAND_AGENT {
-                "an agent on `command` is not offered yet".to_owned()
-            } else {
-                format!("agents on `{provider}` are not offered yet")
-            };
-            let hint = if provider == COMMAND_AGENT {
-                "write the program into the task: `command: [PROGRAM, ARGUMENT]`"
-            } else {
-                "use a model provider such as `anthropic`, or a `command` task"
-            };
+        if CODING.contains(&provider) {
+            let message = format!("agents on `{provider}` are not offered yet");
+            let hint = "use a model provider such as `anthropic`, or a program of your own: \
+                        `provider = \"command\"`";
             return wrong("provider", "ORC-0514", message, Some(hint.into()));
         }
         match self.providers.get(provider) {
@@ -249,7 +295,8 @@ impl Roster {
             });
             if !taken {
                 spec.model = model.clone();
-                self.members.insert(spec.name.clone(), Member { spec, source, unusable: None });
+                let member = Member { spec, source, unusable: None, program: None };
+                self.members.insert(member.spec.name.clone(), member);
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     config::{self, Config, ConfigFiles},
     credentials::KnownSecrets,
     owner::Owner,
+    programs::Access,
     project::Project,
     roster::Roster,
     templates::Catalogue,
@@ -22,7 +23,7 @@ use orchestrator_store::vault::FileVault;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// Everything that a front-end can ask for, about one project.
@@ -44,6 +45,7 @@ struct Inner {
     roster: OnceLock<Roster>,
     opened: OnceLock<Opened>,
     vault: OnceLock<Option<FileVault>>,
+    access: Mutex<Option<Arc<Access>>>,
 }
 
 impl fmt::Debug for OrchestratorService {
@@ -69,6 +71,7 @@ impl OrchestratorService {
             roster: OnceLock::new(),
             opened: OnceLock::new(),
             vault: OnceLock::new(),
+            access: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -98,6 +101,18 @@ impl OrchestratorService {
     /// The user's credential store, where there is a place for one.
     pub(crate) fn vault_if_any(&self) -> Option<&FileVault> {
         self.inner.vault.get_or_init(|| self.make_vault()).as_ref()
+    }
+
+    /// The access of programs to models, made by `make` when there is none yet.
+    pub(crate) fn shared_access(
+        &self,
+        make: impl FnOnce() -> Result<Access, ServiceError>,
+    ) -> Result<Arc<Access>, ServiceError> {
+        let mut access = self.inner.access.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*access {
+            Some(access) => Ok(access.clone()),
+            None => Ok(access.insert(Arc::new(make()?)).clone()),
+        }
     }
 
     pub(crate) fn owner(&self) -> &Owner {

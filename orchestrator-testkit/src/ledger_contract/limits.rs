@@ -46,7 +46,7 @@ pub(super) async fn the_budgets_of_the_run_and_of_those_above_hold(subject: Subj
     assert_eq!(refuses(ledger, of_run(5, 1, "child")).await, of("root"));
     assert_eq!(refuses(ledger, of_run(6, 1_000_000, "free")).await, None);
     assert_eq!(refuses(ledger, of_run(7, 1_000_000, "unknown")).await, None);
-    ledger.settle(&hold(2), Settlement::Metered(cost(10))).await.expect("settle");
+    ledger.settle(&hold(2), Settlement::metered(cost(10))).await.expect("settle");
     let sums_of = async |id| in_all(ledger, &Scope::Run(run_id(id))).await;
     assert_eq!(sums_of("grandchild").await, (sums(10, 1), Sums::default()));
     assert_eq!(sums_of("child").await, (sums(10, 1), Sums::default()));
@@ -69,7 +69,7 @@ pub(super) async fn each_window_counts_its_own_time(subject: Subject) {
         let request = Reserve { now, expires, ..under(&rules, reserve(number, usd)) };
         let refused = refuses(ledger, request).await.is_some();
         if !refused {
-            ledger.settle(&hold(number), Settlement::Metered(cost(usd))).await.expect("settle");
+            ledger.settle(&hold(number), Settlement::metered(cost(usd))).await.expect("settle");
         }
         !refused
     };
@@ -99,7 +99,7 @@ pub(super) async fn each_window_counts_its_own_time(subject: Subject) {
 pub(super) async fn a_limit_that_is_set_later_counts_what_was_before(subject: Subject) {
     let ledger = &*subject.ledger;
     ledger.reserve(Arc::new(reserve(1, 90))).await.expect("no limit yet");
-    ledger.settle(&hold(1), Settlement::Metered(cost(90))).await.expect("settle");
+    ledger.settle(&hold(1), Settlement::metered(cost(90))).await.expect("settle");
     ledger.reserve(Arc::new(reserve(2, 5))).await.expect("no limit yet");
     let rules = [rule(ScopeKind::Account, Window::Day, 100)];
     assert!(refuses(ledger, under(&rules, reserve(3, 6))).await.is_some(), "90 and 5 are gone");
@@ -152,7 +152,7 @@ pub(super) async fn calls_outlive_their_run_and_its_sums_do_not(subject: Subject
     let (store, ledger) = (&*subject.store, &*subject.ledger);
     let mut driver = run(store, "a", None, Some(1_000)).await;
     ledger.reserve(Arc::new(of_run(1, 100, "a"))).await.expect("reserve");
-    ledger.settle(&hold(1), Settlement::Metered(cost(40))).await.expect("settle");
+    ledger.settle(&hold(1), Settlement::metered(cost(40))).await.expect("settle");
     driver.end(store, RunStatus::Succeeded).await;
     let run = Scope::Run(driver.run.clone());
     // The run is old, the call is not.
