@@ -9,7 +9,11 @@ use crate::{
     usage::Usage,
 };
 use async_trait::async_trait;
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 /// What has been spent and what is held, by scope and period.
 #[derive(Debug, Default)]
@@ -17,6 +21,7 @@ pub(super) struct Books {
     sums: BTreeMap<(Scope, Timestamp), Entry>,
     calls: BTreeMap<HoldId, Call>,
     owners: BTreeMap<OwnerId, Timestamp>,
+    restarts: BTreeSet<(Scope, Timestamp)>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -119,7 +124,9 @@ impl Kept {
     fn standings(&self, payer: &Payer, rules: &[Rule], now: Timestamp) -> Vec<Standing> {
         let limits = limits_of(rules, payer, &self.chain(payer.run.as_ref()));
         let standing = |limit: crate::ledger::Limit| {
-            let (used, held) = self.books.sums(&limit.scope, limit.window.since(now));
+            let restarts = self.books.restarts.iter().filter(|(of, _)| *of == limit.scope);
+            let from = limit.counts_from(now, restarts.map(|(_, at)| *at));
+            let (used, held) = self.books.sums(&limit.scope, from);
             Standing { limit, used, held }
         };
         limits.into_iter().map(standing).collect()
@@ -181,6 +188,11 @@ impl Ledger for MemoryStore {
 
     async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError> {
         Ok(self.kept().books.owners.keys().cloned().collect())
+    }
+
+    async fn restart_window(&self, scope: &Scope, at: Timestamp) -> Result<(), LedgerError> {
+        self.kept().books.restarts.insert((scope.clone(), at));
+        Ok(())
     }
 
     async fn standings(

@@ -206,6 +206,14 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError::Store`].
     async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError>;
 
+    /// Has the windows of hours of `scope` begin anew at `at`, which may be to come: what was spent
+    /// before counts no more in them from then on, but for the hour of `at`, which counts as a whole.
+    /// Said by whoever keeps the real window, such as a provider that tells when it resets.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    async fn restart_window(&self, scope: &Scope, at: Timestamp) -> Result<(), LedgerError>;
+
     /// How the limits stand that a call for `payer` would meet.
     ///
     /// # Errors

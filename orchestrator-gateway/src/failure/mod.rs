@@ -34,6 +34,21 @@ pub(crate) fn from_answer(
     failure
 }
 
+/// When the quota renews that an answer of `status` says is used up; `None` for any other answer and
+/// when it does not say so.
+pub(crate) fn quota_resets(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let body = ErrorBody::read(body);
+    match classify(status, &body) {
+        ErrorClass::QuotaExhausted => reset::after_limit(headers, &body, now),
+        _ => None,
+    }
+}
+
 /// The failure that an error in the middle of a stream, or in an answer of status 200, means.
 pub(crate) fn from_stream(
     endpoint: &Endpoint,

@@ -7,6 +7,7 @@ use orchestrator_core::{
     id::OwnerId,
     ledger::{Amounts, Payer, Rule},
     port::{Clock, HoldId, Ledger, Settlement},
+    time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
@@ -43,6 +44,11 @@ impl Admission {
         let held = self.budget.reserve_under(&rules, &payer, worst, self.wait, &mut |_| {}).await?;
         let (id, observer) = (held.id().clone(), observer.clone());
         Ok(Hold { id, payer, observer, held: Some((held, Settlement::Released)) })
+    }
+
+    /// Has the windows of the payer's account begin anew at `at`, if `rules` limit one.
+    pub(super) async fn restart_window(&self, payer: &Payer, rules: &[Rule], at: Timestamp) {
+        self.budget.restart_window(payer, rules, at).await;
     }
 
     /// Waits until every settlement is in the ledger.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     budget::BudgetError,
+    failure,
     meter::{Format, Meter},
     transport::{Outgoing, PassError, pass},
 };
@@ -23,7 +24,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, header as names, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use orchestrator_core::ledger::{Amounts, Payer};
+use orchestrator_core::ledger::{Amounts, Payer, Rule};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tracing::{Instrument, field::Empty};
@@ -131,13 +132,15 @@ impl Shared {
             BudgetError::Ledger(error) => Refused::Ledger(error),
         })?;
         let context = self.context(&upstream, of, worst, asked.is_priced_otherwise());
+        let payer = context.payer.clone();
         let call = Call::new(hold, Meter::new(format), context);
         // It may have waited. Whoever ends a token and then counts its calls finds either this one
         // or none: it is told of before the token is looked up again.
         if self.config.grants.find(&token).await.is_none() {
             return Err(Refused::UnknownToken);
         }
-        self.pass(&upstream, route, parts, body, (call, format)).await
+        let of = (&payer, &grant.rules[..]);
+        self.pass(&upstream, route, parts, body, (call, format), of).await
     }
 
     /// The grant of the request's token.
@@ -200,6 +203,7 @@ impl Shared {
         parts: &Parts,
         body: Bytes,
         (mut call, format): (Call, Format),
+        (payer, rules): (&Payer, &[Rule]),
     ) -> Result<Response<Answer>, Refused> {
         call.sent();
         let sending = pass(&self.config.client, outgoing(upstream, route, parts, body));
@@ -218,7 +222,15 @@ impl Shared {
         if encoding.is_some_and(|encoding| encoding != "identity") {
             call.is_blind(Meter::blind(format));
         }
-        hand_back(upstream, response, Some(call)).await
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let answer = hand_back(upstream, response, Some(call)).await?;
+        if let Answer::Whole(Some(whole)) = answer.body()
+            && let now = self.config.clock.now()
+            && let Some(at) = failure::quota_resets(status, &headers, whole, now)
+        {
+            self.admission.restart_window(payer, rules, at).await;
+        }
+        Ok(answer)
     }
 
     /// Passes a request on that costs nothing.

@@ -7,5 +7,7 @@ mod entry;
 mod table;
 mod worst;
 
-pub use entry::{CacheWrites, LongPrompt, PeakHours, PriceEntry, Rates};
+pub use entry::{
+    BatchPrice, BatchTerms, CacheWrites, Cached, LongPrompt, PeakHours, PriceEntry, Rates,
+};
 pub use table::{PriceError, PriceTable};

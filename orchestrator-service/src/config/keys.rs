@@ -18,6 +18,8 @@ pub(crate) enum Takes {
     Money,
     Duration,
     List,
+    /// `true` or `false`.
+    Flag,
     /// A place where a key is expected, which is never written out.
     NoSecret,
 }
@@ -100,6 +102,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Count(1, TOKENS),
         "the most calls of the account within a window",
     ),
+    setting(
+        "providers.*.budget.warn-only",
+        Takes::Flag,
+        "whether the limits of the account only warn; false unless set",
+    ),
     setting("providers.*.timeouts.answer", Takes::Duration, "how long until an answer begins"),
     setting(
         "providers.*.timeouts.idle",
@@ -167,6 +174,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Count(1, TOKENS),
         "the most calls of the agent within a window",
     ),
+    setting(
+        "agents.*.budget.warn-only",
+        Takes::Flag,
+        "whether the limits of the agent only warn; false unless set",
+    ),
     setting("budget.usd-per-task", Takes::Money, "the most that a task may cost"),
     setting("budget.usd-per-run", Takes::Money, "the most that a run may cost"),
     setting("budget.usd-per-day", Takes::Money, "the most that a day's runs may cost"),
@@ -178,6 +190,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "budget.tokens-per-month",
         Takes::Count(1, TOKENS),
         "the most tokens of a month's runs",
+    ),
+    setting(
+        "budget.warn-only",
+        Takes::Flag,
+        "whether the limits of [budget] only warn; false unless set",
+    ),
+    setting("tenant.budget.usd-per-day", Takes::Money, "the most that your work may cost in a day"),
+    setting(
+        "tenant.budget.usd-per-month",
+        Takes::Money,
+        "the most that your work may cost in a month",
+    ),
+    setting(
+        "tenant.budget.tokens-per-day",
+        Takes::Count(1, TOKENS),
+        "the most tokens of your work in a day",
+    ),
+    setting(
+        "tenant.budget.tokens-per-month",
+        Takes::Count(1, TOKENS),
+        "the most tokens of your work in a month",
+    ),
+    setting(
+        "tenant.budget.warn-only",
+        Takes::Flag,
+        "whether the limits of your work only warn; false unless set",
     ),
     Setting {
         key: "defaults.max-parallel",
@@ -204,6 +242,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("prices.*.output", Takes::Money, "USD per million output tokens"),
     setting("prices.*.cache-read", Takes::Money, "USD per million tokens read from a cache"),
     setting("prices.*.cache-write", Takes::Money, "USD per million tokens written to a cache"),
+    setting("prices.*.batch-input", Takes::Money, "USD per million input tokens of a batch"),
+    setting("prices.*.batch-output", Takes::Money, "USD per million output tokens of a batch"),
     setting("prices.*.provider", Takes::Text, "the provider that the price is of, when not of all"),
     setting(
         "telemetry.otlp-endpoint",
@@ -306,6 +346,11 @@ impl Takes {
                 Ok(items.collect::<Vec<_>>().into())
             }
             (Self::List, _) => Err("must be a list of texts".into()),
+            (Self::Flag, Value::Bool(_)) => Ok(value.clone()),
+            (Self::Flag, Value::String(text)) if ["true", "false"].contains(&text.trim()) => {
+                Ok(Value::Bool(text.trim() == "true"))
+            }
+            (Self::Flag, _) => Err("must be true or false".into()),
             (Self::NoSecret, _) => {
                 Err("must say where the key is, never hold it: { env = \"NAME_OF_A_VARIABLE\" }"
                     .into())

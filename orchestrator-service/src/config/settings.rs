@@ -11,6 +11,7 @@ pub(crate) struct Settings {
     pub(crate) providers: BTreeMap<String, ProviderSettings>,
     pub(crate) agents: BTreeMap<String, AgentSettings>,
     pub(crate) budget: BudgetSettings,
+    pub(crate) tenant: TenantSettings,
     pub(crate) defaults: DefaultSettings,
     pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
@@ -97,6 +98,25 @@ pub(crate) struct BudgetSettings {
     pub(crate) tokens_per_run: Option<u64>,
     pub(crate) tokens_per_day: Option<u64>,
     pub(crate) tokens_per_month: Option<u64>,
+    pub(crate) warn_only: bool,
+}
+
+/// `[tenant]`: what holds for all of the user's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct TenantSettings {
+    pub(crate) budget: TenantBudgetSettings,
+}
+
+/// `tenant.budget`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct TenantBudgetSettings {
+    pub(crate) usd_per_day: Option<MicroUsd>,
+    pub(crate) usd_per_month: Option<MicroUsd>,
+    pub(crate) tokens_per_day: Option<u64>,
+    pub(crate) tokens_per_month: Option<u64>,
+    pub(crate) warn_only: bool,
 }
 
 /// `budget` of an agent or a provider.
@@ -110,6 +130,7 @@ pub(crate) struct ShareSettings {
     pub(crate) window_hours: Option<u16>,
     pub(crate) tokens_per_window: Option<u64>,
     pub(crate) requests_per_window: Option<u64>,
+    pub(crate) warn_only: bool,
 }
 
 /// `[defaults]`.
@@ -129,6 +150,8 @@ pub(crate) struct PriceSettings {
     pub(crate) output: Option<MicroUsd>,
     pub(crate) cache_read: Option<MicroUsd>,
     pub(crate) cache_write: Option<MicroUsd>,
+    pub(crate) batch_input: Option<MicroUsd>,
+    pub(crate) batch_output: Option<MicroUsd>,
     pub(crate) provider: Option<String>,
 }
 

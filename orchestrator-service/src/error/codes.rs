@@ -63,6 +63,7 @@ pub const SERVICE_CODES: &[(&str, &str)] = &[
     ("ORC-0547", "the gateway gets no answer of a provider"),
     ("ORC-0548", "others could reach the gateway"),
     ("ORC-0549", "the gateway's address cannot be had"),
+    ("ORC-0580", "a limit of yours stands in a project's settings"),
     ("ORC-0601", "no run has that id"),
     ("ORC-0602", "the start of an id fits several runs"),
     ("ORC-0603", "there are no runs yet"),

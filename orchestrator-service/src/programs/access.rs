@@ -1,9 +1,12 @@
 //! The front of this process, started when the first program needs it.
 
-use crate::{OrchestratorService, ServiceError, document::Diagnostic, service::Opened};
+use crate::{
+    OrchestratorService, ServiceError, budget::LiveRules, document::Diagnostic, service::Opened,
+};
 use orchestrator_core::{engine::SystemClock, id::ProviderName, ledger::Rule};
 use orchestrator_gateway::{
     SecretString,
+    budget::RuleBook,
     front::{Attempts, Front, FrontConfig, FrontError, Tokens, Upstream},
 };
 use std::{collections::BTreeMap, future::pending, net::Ipv4Addr, sync::Arc};
@@ -14,7 +17,7 @@ pub(crate) struct Access {
     config: FrontConfig,
     attempts: Arc<Attempts>,
     accounts: Vec<ProviderName>,
-    rules: Arc<[Rule]>,
+    rules: Arc<LiveRules>,
     running: Mutex<Option<Running>>,
 }
 
@@ -53,7 +56,7 @@ impl OrchestratorService {
                 accounts.push(provider.name);
                 config = config.with_upstream(upstream);
             }
-            let rules = crate::budget::rules(self.settings()?.settings()).into();
+            let rules = self.rules()?;
             Ok(Access { config, attempts, accounts, rules, running: Mutex::default() })
         })
     }
@@ -67,7 +70,7 @@ impl Access {
 
     /// The limits of the settings.
     pub(crate) fn rules(&self) -> Arc<[Rule]> {
-        self.rules.clone()
+        self.rules.rules()
     }
 
     /// The attempts that may call.

@@ -115,6 +115,7 @@ fn budget(at: &Standing, now: Timestamp) -> BudgetView {
         held: amount(at.reserved()),
         percent: at.percent(),
         renews: at.limit.window.renews(now).map(|at| at.to_string()),
+        refuses: at.limit.is_hard,
     }
 }
 

@@ -22,7 +22,7 @@ use orchestrator_core::{
     task::COMMAND_AGENT,
     workflow::did_you_mean,
 };
-use orchestrator_gateway::prices::{PriceEntry, PriceTable, Rates};
+use orchestrator_gateway::prices::{BatchPrice, BatchTerms, PriceEntry, PriceTable, Rates};
 use provider::{Kept, Provider};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -376,6 +376,11 @@ fn prices(config: &Config) -> PriceTable {
             },
             long: None,
             peak: None,
+            batch: price.batch_input.zip(price.batch_output).map(|(input, output)| BatchPrice {
+                terms: BatchTerms::Own { input, output },
+                source: Some("settings".into()),
+                as_of: None,
+            }),
             source: Some("settings".into()),
             as_of: None,
         })

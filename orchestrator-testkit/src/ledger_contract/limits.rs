@@ -6,7 +6,7 @@ use super::fixture::{
 use crate::store_contract::{Driver, run_id};
 use orchestrator_core::{
     id::{AgentName, ProviderName},
-    ledger::{Scope, ScopeKind, Sums, Window},
+    ledger::{Payer, Scope, ScopeKind, Sums, Window},
     money::MicroUsd,
     port::{Ledger, LedgerError, Reserve, Settlement, Store},
     run::RunStatus,
@@ -94,6 +94,46 @@ pub(super) async fn each_window_counts_its_own_time(subject: Subject) {
     assert!(!ask(Window::Month, 122, 24, 1).await, "of the same month");
     assert!(ask(Window::Month, 1, 24 * 18, 1).await, "the next month");
     assert!(!ask(Window::Total, 123, 24 * 18, 1).await, "for ever");
+}
+
+pub(super) async fn a_window_of_hours_begins_anew_when_it_is_said_to(subject: Subject) {
+    let ledger = &*subject.ledger;
+    let account = |request: &Reserve| {
+        let Payer { tenant, project, account, .. } = request.payer.clone();
+        Scope::Account(tenant, project, account)
+    };
+    let mut number = 0;
+    let mut ask = async |window: Window, minutes: u64, usd: u64| {
+        number += 1;
+        let now = Timestamp(NOW.0 + minutes * 60_000);
+        let expires = Timestamp(now.0 + 60_000);
+        let rules = [rule(ScopeKind::Account, window, 100)];
+        let request = Reserve { now, expires, ..under(&rules, reserve(number, usd)) };
+        let refused = refuses(ledger, request).await.is_some();
+        if !refused {
+            ledger.settle(&hold(number), Settlement::metered(cost(usd))).await.expect("settle");
+        }
+        !refused
+    };
+    // NOW is half past ten. The provider's window ends at a quarter past twelve.
+    let week = Window::Hours(168);
+    assert!(ask(week, 0, 90).await);
+    assert!(!ask(week, 1, 20).await);
+    let scope = account(&reserve(1, 0));
+    for _ in 0..2 {
+        let ends = Timestamp(NOW.0 + 105 * 60_000);
+        ledger.restart_window(&scope, ends).await.expect("it may be said again");
+    }
+    assert!(!ask(week, 104, 20).await, "not before its time");
+    assert!(ask(week, 104, 10).await, "and within the hour of the restart");
+    assert!(!ask(week, 106, 91).await, "which counts as a whole");
+    assert!(ask(week, 106, 90).await, "but nothing before it");
+    assert!(!ask(Window::Day, 106, 1).await, "days are days");
+    let other = [rule(ScopeKind::Project, week, 100)];
+    let mut request = under(&other, reserve(99, 1));
+    request.now = Timestamp(NOW.0 + 106 * 60_000);
+    request.expires = Timestamp(request.now.0 + 60_000);
+    assert!(refuses(ledger, request).await.is_some(), "nor is it another scope's");
 }
 
 pub(super) async fn a_limit_that_is_set_later_counts_what_was_before(subject: Subject) {

@@ -44,6 +44,7 @@ where
     holds::calls_are_listed_by_run_and_in_pages(make().await).await;
     limits::the_budgets_of_the_run_and_of_those_above_hold(make().await).await;
     limits::each_window_counts_its_own_time(make().await).await;
+    limits::a_window_of_hours_begins_anew_when_it_is_said_to(make().await).await;
     limits::a_limit_that_is_set_later_counts_what_was_before(make().await).await;
     limits::each_scope_counts_its_own_calls(make().await).await;
     limits::calls_outlive_their_run_and_its_sums_do_not(make().await).await;
