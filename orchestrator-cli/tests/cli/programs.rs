@@ -235,6 +235,28 @@ fn a_program_answers_in_the_form_that_is_asked_for() {
 }
 
 #[test]
+fn one_program_is_enough_for_every_template() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let project = Project::new();
+    let script = format!(
+        "{FUNCTIONS}\ntold=$(cat)\nask \"$ANTHROPIC_API_KEY\" {MODEL}\n\
+         echo '{{\"approved\": true, \"feedback\": \"\"}}'"
+    );
+    project.write("caller.sh", &script);
+    let config = format!(
+        "[providers.lab]\nkind = \"anthropic\"\nbase-url = \"{}\"\n\n\
+         [agents.caller]\nrole = \"dev\"\nprovider = \"command\"\ncommand = [\"bash\", \"caller.sh\"]\n",
+        server.url()
+    );
+    project.write(".orchestrator/config.toml", &config);
+    let ran = project.run(&["execute", "add a flag", "--json"]).expect(0);
+    let asked = server.requests().len() as u64;
+    assert!(asked >= 2, "who does it and who reviews it");
+    assert_eq!(ran.last()["input_tokens"], 1_000 * asked);
+}
+
+#[test]
 fn an_agent_that_cannot_run_its_program_says_why() {
     let server = ModelServer::start().expect("a server");
     let project = models::project(&server, "anthropic", MODEL);

@@ -104,7 +104,7 @@ impl OrchestratorService {
                 let mut planned = self.planned(task, agents, inputs, known)?;
                 if let (TaskKind::Agent { .. }, Some(first)) = (&task.kind, agents.first()) {
                     let member = self.roster()?.get(first.as_str())?;
-                    calls_models |= member.calls_model() || member.program.is_some();
+                    calls_models |= member.answers_prompts();
                 }
                 // A list may be empty or long, a condition false, a cached result at hand.
                 let maybe = task.when.is_some() || task.for_each.is_some() || task.cache.is_some();

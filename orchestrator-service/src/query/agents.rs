@@ -49,7 +49,7 @@ impl OrchestratorService {
         Ok(AgentDetails {
             schema: "orchestrator.agent/v1",
             agent: agent_view(member),
-            instructions: if member.calls_model() || member.program.is_some() {
+            instructions: if member.answers_prompts() {
                 member.spec.instructions().to_owned()
             } else {
                 String::new()

@@ -4,10 +4,13 @@
 mod bind;
 mod limits;
 mod make;
+mod prices;
+mod program;
 mod provider;
 mod trust;
 
 pub(crate) use bind::Bound;
+pub(crate) use program::Program;
 pub(crate) use provider::{USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
 
@@ -22,7 +25,7 @@ use orchestrator_core::{
     task::COMMAND_AGENT,
     workflow::did_you_mean,
 };
-use orchestrator_gateway::prices::{BatchPrice, BatchTerms, PriceEntry, PriceTable, Rates};
+use orchestrator_gateway::prices::{PriceEntry, PriceTable};
 use provider::{Kept, Provider};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,30 +64,12 @@ pub(crate) struct Member {
     pub(crate) program: Option<Program>,
 }
 
-/// A program that is an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Program {
-    /// The program and its arguments; never empty in an agent that can be used.
-    pub(crate) command: Vec<String>,
-    /// The models that it may call, with `*` for any text.
-    pub(crate) models: Vec<String>,
-    /// The accounts that it may call; all of them when none is named.
-    pub(crate) accounts: Vec<String>,
-}
-
-impl Program {
-    fn of(settings: &AgentSettings) -> Self {
-        let models = match (&settings.models[..], &settings.model) {
-            ([], Some(model)) => vec![model.clone()],
-            ([], None) => vec!["*".to_owned()],
-            (models, _) => models.to_vec(),
-        };
-        let accounts = settings.accounts.clone();
-        Self { command: settings.command.clone(), models, accounts }
-    }
-}
-
 impl Member {
+    /// Whether it does what a prompt says: a model does its work, or a program that calls some.
+    pub(crate) fn answers_prompts(&self) -> bool {
+        self.calls_model() || self.program.is_some()
+    }
+
     /// Whether a model does its work.
     pub(crate) fn calls_model(&self) -> bool {
         !matches!(self.spec.provider.as_str(), BUILTIN | COMMAND_AGENT)
@@ -105,7 +90,7 @@ impl Roster {
     /// An agent that cannot work is a member with the reason: only work that needs it is refused.
     pub(crate) fn new(config: &Config, kept: Kept<'_>) -> Self {
         let providers = provider::read(config, kept);
-        let mut roster = Self { members: BTreeMap::new(), providers, prices: prices(config) };
+        let mut roster = Self { members: BTreeMap::new(), providers, prices: prices::of(config) };
         for role in Role::KNOWN {
             roster.add(&format!("builtin-{role}"), role, BUILTIN, Source::BuiltIn);
         }
@@ -266,15 +251,18 @@ impl Roster {
         }
     }
 
-    /// One agent for each known role that has none: on the provider and model of the first agent
-    /// of the settings that calls a model, or else on the usual provider.
+    /// One agent for each known role that has none: like the first agent of the settings that calls a
+    /// model, or else is a program, or else on the usual provider.
     fn add_defaults(&mut self) {
-        let chosen = self.members.values().find(|member| {
-            member.source == Source::Config && member.calls_model() && member.unusable.is_none()
-        });
-        let (provider, model, source) = match chosen {
+        let of_config =
+            |member: &&Member| member.source == Source::Config && member.unusable.is_none();
+        let able = || self.members.values().filter(of_config);
+        let chosen = able().find(|member| member.calls_model());
+        let chosen = chosen.or_else(|| able().find(|member| member.program.is_some()));
+        let (provider, model, source, program) = match chosen {
             Some(member) => {
-                (member.spec.provider.clone(), member.spec.model.clone(), Source::Config)
+                let Member { spec, program, .. } = member;
+                (spec.provider.clone(), spec.model.clone(), Source::Config, program.clone())
             }
             None => {
                 let Some(name) = self.usual_provider() else { return };
@@ -285,7 +273,7 @@ impl Roster {
                 };
                 let Ok(name) = ProviderName::new(&name) else { return };
                 let source = if found_by.is_some() { Source::Environment } else { Source::Config };
-                (name, Some((*model).to_owned()), source)
+                (name, Some((*model).to_owned()), source, None)
             }
         };
         for mut spec in AgentSpec::defaults(&provider) {
@@ -295,7 +283,8 @@ impl Roster {
             });
             if !taken {
                 spec.model = model.clone();
-                let member = Member { spec, source, unusable: None, program: None };
+                let program = program.clone();
+                let member = Member { spec, source, unusable: None, program };
                 self.members.insert(member.spec.name.clone(), member);
             }
         }
@@ -319,9 +308,9 @@ impl Roster {
         })
     }
 
-    /// Whether somebody can work who calls a model.
+    /// Whether somebody can work who does what a prompt says.
     pub(crate) fn has_model(&self) -> bool {
-        self.members.values().any(|member| member.calls_model() && member.unusable.is_none())
+        self.members.values().any(|member| member.answers_prompts() && member.unusable.is_none())
     }
 
     /// Why no model is at hand, when something that was set up does not work.
@@ -359,33 +348,6 @@ impl Roster {
     pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Provider)> {
         self.providers.iter().map(|(name, provider)| (name.as_str(), provider))
     }
-}
-
-fn prices(config: &Config) -> PriceTable {
-    let entries = config.settings().prices.iter().filter_map(|(model, price)| {
-        Some(PriceEntry {
-            model: model.clone(),
-            aliases: Vec::new(),
-            provider: price.provider.as_deref().and_then(|name| ProviderName::new(name).ok()),
-            rates: Rates {
-                input: price.input?,
-                output: price.output?,
-                cache_read: price.cache_read,
-                cache_write: price.cache_write,
-                cache_write_1h: None,
-            },
-            long: None,
-            peak: None,
-            batch: price.batch_input.zip(price.batch_output).map(|(input, output)| BatchPrice {
-                terms: BatchTerms::Own { input, output },
-                source: Some("settings".into()),
-                as_of: None,
-            }),
-            source: Some("settings".into()),
-            as_of: None,
-        })
-    });
-    PriceTable::built_in().with_entries(entries)
 }
 
 #[cfg(test)]
