@@ -65,11 +65,25 @@ impl Detach {
         write().map_err(|error| Failure::file(file, &error))
     }
 
-    /// Whether a drive goes on when nobody but people is waited for: where there is a terminal, and
-    /// so perhaps a person.
-    pub(crate) fn waits_for_people(&self, console: &Console) -> bool {
-        self.announce.is_none() && console.err.terminal && !console.json
+    /// What a drive waits for when nothing else can go on.
+    pub(crate) fn patience(&self, console: &Console) -> Patience {
+        match self.announce {
+            Some(_) => Patience::Renewal,
+            None if console.err.terminal && !console.json => Patience::People,
+            None => Patience::Nobody,
+        }
     }
+}
+
+/// What a drive waits for when nothing goes on without somebody's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// For people: there is a terminal, and so perhaps a person.
+    People,
+    /// For budgets that are renewed: nobody waits for the end of what is in the background.
+    Renewal,
+    /// For nothing: a script waits for the exit code.
+    Nobody,
 }
 
 /// Starts the command that was typed again, in the background, and says which run it drives.

@@ -12,7 +12,7 @@ use crate::{
     time::Timestamp,
     usage::Spend,
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What is asked of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +134,17 @@ pub enum Command {
     Recover {
         /// The epoch of the new driver's lease.
         lease: Epoch,
+        /// What is known of the spending of attempts that are lost, beyond what they recorded
+        /// themselves, by their tasks: see [`Reckoner`](crate::port::Reckoner).
+        spent: BTreeMap<TaskName, Vec<Spend>>,
     },
+}
+
+impl Command {
+    /// Takes a run up after its driver has died, when nothing more is known of what was spent.
+    pub fn recover(lease: Epoch) -> Self {
+        Self::Recover { lease, spent: BTreeMap::new() }
+    }
 }
 
 /// Tasks that a task which manages adds to its run.

@@ -235,6 +235,12 @@ impl Gateway {
             account.provider.complete(request, now, &mut told).await
         };
         account.outcome(&mut leave, &request.model, &result, now());
+        if let (Some(budget), Err(broken)) = (&self.budget, &result)
+            && broken.failure.class == ErrorClass::QuotaExhausted
+            && let Some(at) = broken.failure.retry_at
+        {
+            budget.restart_window(payer, &[], at).await;
+        }
         if let Some(hold) = held {
             let end =
                 self.settlement(account, payer, &request.model, &result, started, hold.worst());

@@ -377,6 +377,9 @@ impl Ledger for Failing {
     async fn expire(&self, dead: Option<&OwnerId>, now: Timestamp) -> Result<u64, LedgerError> {
         self.ledger.expire(dead, now).await
     }
+    async fn restart_window(&self, scope: &Scope, at: Timestamp) -> Result<(), LedgerError> {
+        self.ledger.restart_window(scope, at).await
+    }
     async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError> {
         self.ledger.owners().await
     }
@@ -485,4 +488,53 @@ async fn a_budget_warns_before_it_is_spent() {
         )
     };
     assert_eq!(warned, [(5, told("$0.0175", 50)), (8, told("$0.028", 80))]);
+}
+
+#[tokio::test]
+async fn a_window_begins_anew_when_the_providers_own_does() {
+    let week = Rule::hard(ScopeKind::Account, Window::Hours(168), Unit::Tokens, 5_000);
+    let spent_after = async |rig: &Rig, hours: u64| {
+        let at = Timestamp(NOW.0 + hours * 3_600_000);
+        let payer = Payer::new(provider("messages"), "");
+        let rules = [week.clone()];
+        rig.ledger.standings(&payer, &rules, at).await.unwrap()[0].spent()
+    };
+    for (kind, message, is_quota) in [
+        ("rate_limit_error", "you have used up your usage limit", true),
+        ("rate_limit_error", "too many requests in a minute", false),
+    ] {
+        let rig = Rig::under(std::slice::from_ref(&week));
+        rig.server.next(Reply::text("hi").usage(USED));
+        // The provider's window ends in two hours.
+        rig.server.next(Reply::error(429, kind, message).header("retry-after", "7200"));
+        rig.ask("messages", &bounded("messages")).await.0.unwrap();
+        let failure = rig.ask("messages", &bounded("messages")).await.0.unwrap_err();
+        let class = if is_quota { ErrorClass::QuotaExhausted } else { ErrorClass::RateLimited };
+        assert_eq!(failure.class, class);
+        assert_eq!(spent_after(&rig, 1).await, 1_100, "{message}");
+        assert_eq!(spent_after(&rig, 2).await, if is_quota { 0 } else { 1_100 }, "{message}");
+    }
+}
+
+/// Rules that somebody changes.
+struct Changing(std::sync::Mutex<Arc<[Rule]>>);
+
+impl orchestrator_gateway::budget::RuleBook for Changing {
+    fn rules(&self) -> Arc<[Rule]> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn limits_that_change_hold_from_the_next_call_on() {
+    let rules = Arc::new(Changing(std::sync::Mutex::new(Arc::new(in_all(100)))));
+    let ledger = Arc::new(MemoryStore::default());
+    let budget = Budget::by(ledger, rules.clone(), owner(), Arc::new(Fixed));
+    let (payer, worst) = (Payer::new(provider("chat"), "m"), Amounts::call(Some(MicroUsd(200)), 1));
+    assert!(budget.reserve(&payer, worst).await.is_err());
+    *rules.0.lock().unwrap() = Arc::new(in_all(300));
+    let held = budget.reserve(&payer, worst).await.unwrap();
+    *rules.0.lock().unwrap() = Arc::new(in_all(250));
+    assert!(budget.reserve(&payer, worst).await.is_err());
+    held.settle(Settlement::Released).await;
 }

@@ -29,7 +29,7 @@ pub(crate) enum Between {
         was_torn: bool,
     },
     /// Nothing passes: answers come from here.
-    Player(Player),
+    Player(Arc<Player>),
 }
 
 /// A recording in the place of all models, and who can be given work then.
@@ -117,7 +117,7 @@ impl OrchestratorService {
         let places = Arc::new(Tasks { opened: opened.clone(), found: Mutex::default() });
         if let Some(replayed) = self.replayed() {
             let player = Player::new(replayed.cassette.clone(), known).with_places(places);
-            return Ok(Between::Player(player));
+            return Ok(Between::Player(Arc::new(player)));
         }
         let Some(CassetteUse::Record { file, id }) = cassette else { return Ok(Between::Nothing) };
         let (recorder, was_torn) = match stage {

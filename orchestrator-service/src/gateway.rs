@@ -156,7 +156,6 @@ impl OrchestratorService {
             Between::Nothing => {}
             Between::Recorder { recorder, .. } => config = config.recording(recorder),
             Between::Player(player) => {
-                let player = Arc::new(player);
                 config = config.replaying(player.clone());
                 replays = Some(player);
             }

@@ -43,6 +43,7 @@ mod execute;
 mod gateway;
 mod owner;
 mod platform;
+mod programs;
 mod project;
 mod query;
 mod roster;
@@ -64,6 +65,7 @@ pub use execute::{
     Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, Tape, What,
 };
 pub use gateway::{GatewayRequest, ModelGateway, Passed};
+pub use programs::gateway_variables;
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
 pub use setup::{InitOptions, Inquiry, NO_PROVIDER, ProviderChoice, SetupChoices};

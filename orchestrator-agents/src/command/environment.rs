@@ -36,6 +36,13 @@ impl Environment {
         Self { variables }
     }
 
+    /// The same with one more variable, in place of one of that name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
     /// The value of `name`, when it is passed on.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)

@@ -1,8 +1,9 @@
 //! Programs as agents: one is run with its arguments, watched, and stopped with all it started.
 //!
 //! No shell stands between: the first item of the command is the program, the others are its
-//! arguments as they are. It runs in the project's directory, reads nothing from its standard
-//! input, and sees of the environment only what [`Environment`] lets through.
+//! arguments as they are. It runs in the project's directory and sees of the environment only what
+//! [`Environment`] lets through. [`CommandAgent`] runs the programs of `command` tasks, which read
+//! nothing; [`ProgramAgent`] is one program that reads a prompt and prints its answer.
 //!
 //! | how it ended | what that becomes |
 //! |---|---|
@@ -39,26 +40,25 @@ mod group;
 mod guard;
 mod outcome;
 mod process;
+mod prompted;
+mod run;
 mod stray;
 
 pub use environment::Environment;
+pub use prompted::ProgramAgent;
 
 use async_trait::async_trait;
 use capture::Capture;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
-    port::{Agent, Answer, Artifact, Assignment, AttemptHost, LogLine, LogStream, Progress, Work},
+    port::{Agent, Answer, Assignment, AttemptHost, LogLine, LogStream, Work},
 };
-use outcome::Ending;
-use process::Process;
+use run::Runner;
 use serde_json::Value;
-use std::{ffi::OsString, fmt, process::Command, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How long its output is still read after it has ended: what left its group may hold the pipe.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs the programs of `command` tasks.
 #[derive(Clone)]
@@ -100,22 +100,6 @@ impl CommandAgent {
         self.told = Some(Arc::new(tell));
         self
     }
-
-    fn command(&self, program: &str, arguments: &[String], assignment: &Assignment) -> Command {
-        let (run, task, attempt) = (&assignment.run, &assignment.task, assignment.attempt);
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .current_dir(&assignment.project)
-            .env_clear()
-            .envs(self.environment.iter())
-            .envs(self.told.iter().flat_map(|tell| tell(assignment)))
-            .env("ORCHESTRATOR_RUN", run.as_str())
-            .env("ORCHESTRATOR_TASK", task.as_str())
-            .env("ORCHESTRATOR_ATTEMPT", attempt.to_string())
-            .env("ORCHESTRATOR_IDEMPOTENCY_KEY", format!("{run}.{task}.{attempt}"));
-        command
-    }
 }
 
 #[async_trait]
@@ -129,84 +113,15 @@ impl Agent for CommandAgent {
             let message = "cannot run a prompt as a program; give the task a `command`";
             return Err(Failure::new(ErrorClass::InvalidRequest, message));
         };
-        let Some((program, arguments)) = words.split_first() else {
-            let message = "cannot run an empty command; give it a program and its arguments";
-            return Err(Failure::new(ErrorClass::InvalidRequest, message));
-        };
-        let path = self.environment.get("PATH").map(OsString::from).unwrap_or_default();
-        let command = self.command(program, arguments, assignment);
-        let mut process = Process::start(command)
-            .await
-            .map_err(|error| outcome::not_started(program, &assignment.project, &path, &error))?;
-        host.progress(Progress { doing: format!("running {program}"), ..Progress::default() });
-
-        let mut stdout = Capture::new(LogStream::Stdout);
-        let mut stderr = Capture::new(LogStream::Stderr);
-        let (from_stdout, from_stderr) = process.take_output();
-        let ending = {
-            let reading = async {
-                tokio::join!(stdout.read(from_stdout, host), stderr.read(from_stderr, host))
-            };
-            let supervising = self.supervise(&mut process, assignment.timeout, host);
-            tokio::pin!(reading, supervising);
-            let mut open = true;
-            let ending = loop {
-                tokio::select! {
-                    ending = &mut supervising => break ending,
-                    _ = &mut reading, if open => open = false,
-                }
-            };
-            if open && tokio::time::timeout(DRAIN, reading).await.is_err() {
-                note(host, format!("{program} has ended, but something holds its output open"));
-            }
-            ending
-        };
-        for capture in [&mut stdout, &mut stderr] {
-            capture.finish(host).await;
+        let mut environment = self.environment.clone();
+        for (name, value) in self.told.iter().flat_map(|tell| tell(assignment)) {
+            environment = environment.with(name, value);
         }
-        outcome::judge(program, &path, ending, &stdout, &stderr)?;
-        let output = output_of(program, assignment.output_schema.is_some(), &mut stdout).await?;
-        let mut answer = Answer { output, ..Answer::default() };
-        for (name, capture) in [("stdout.txt", &mut stdout), ("stderr.txt", &mut stderr)] {
-            if capture.is_cut() {
-                match capture.whole().await {
-                    Ok(bytes) => {
-                        answer = answer.with_artifact(Artifact {
-                            name: name.into(),
-                            media_type: "text/plain".into(),
-                            bytes,
-                        })
-                    }
-                    Err(error) => note(host, format!("cannot keep the whole {name}: {error}")),
-                }
-            }
-        }
-        Ok(answer)
-    }
-}
-
-impl CommandAgent {
-    /// Waits for the end, and brings it about when it is time.
-    async fn supervise(
-        &self,
-        process: &mut Process,
-        limit: Option<Duration>,
-        host: &dyn AttemptHost,
-    ) -> Ending {
-        let past_limit = async {
-            match limit {
-                Some(limit) => tokio::time::sleep(limit).await,
-                None => std::future::pending().await,
-            }
-        };
-        let ending = tokio::select! {
-            biased;
-            status = process.ended() => return Ending::Ended(status),
-            () = host.cancelled() => Ending::Stopped,
-            () = past_limit => Ending::TimedOut(limit.unwrap_or_default()),
-        };
-        process.stop(self.grace).await;
-        ending
+        let runner = Runner { environment: &environment, grace: self.grace };
+        let mut ran = runner.run(words, None, assignment, host).await?;
+        let output =
+            output_of(&ran.program, assignment.output_schema.is_some(), &mut ran.stdout).await?;
+        Ok(ran.keep(Answer { output, ..Answer::default() }, host).await)
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::{
     io::AsyncReadExt,
-    process::{ChildStderr, ChildStdout},
+    process::{ChildStderr, ChildStdin, ChildStdout},
     sync::oneshot,
 };
 
@@ -31,8 +31,18 @@ pub(super) struct Process {
     group: Arc<Group>,
     ended: oneshot::Receiver<io::Result<ExitStatus>>,
     output: Option<(ChildStdout, ChildStderr)>,
+    input: Option<ChildStdin>,
     /// Ends when the watcher does.
     pulse: Option<ChildStdout>,
+}
+
+/// What a program finds at its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Its end.
+    Nothing,
+    /// What [`Process::take_input`] is given.
+    Input,
 }
 
 /// Why a program does not run.
@@ -48,13 +58,19 @@ pub(super) enum NotStarted {
 struct Started {
     stdout: std::process::ChildStdout,
     stderr: std::process::ChildStderr,
+    stdin: Option<std::process::ChildStdin>,
     pulse: Option<std::process::ChildStdout>,
 }
 
 impl Process {
-    /// Starts the program in a watched group of its own, with pipes for what it prints.
-    pub(super) async fn start(mut command: Command) -> Result<Self, NotStarted> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    /// Starts the program in a watched group of its own, with pipes for what it prints and, if it is
+    /// to be told something, for what it reads.
+    pub(super) async fn start(mut command: Command, reads: Reads) -> Result<Self, NotStarted> {
+        command.stdin(match reads {
+            Reads::Nothing => Stdio::null(),
+            Reads::Input => Stdio::piped(),
+        });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mark = stray::mark();
         command.env(stray::VARIABLE, &mark);
         let group = Arc::new(Group::new(stray::entry(&mark)));
@@ -69,11 +85,13 @@ impl Process {
         let gone =
             |_| NotStarted::Program(io::Error::other("the thread that starts it has stopped"));
         // From here on, dropping this value ends what has been started.
-        let mut process = Self { group, ended: has_ended, output: None, pulse: None };
-        let Started { stdout, stderr, pulse } = has_started.await.map_err(gone)??;
+        let (output, input) = (None, None);
+        let mut process = Self { group, ended: has_ended, output, input, pulse: None };
+        let Started { stdout, stderr, stdin, pulse } = has_started.await.map_err(gone)??;
         let stdout = ChildStdout::from_std(stdout).map_err(NotStarted::Program)?;
         let stderr = ChildStderr::from_std(stderr).map_err(NotStarted::Program)?;
         process.output = Some((stdout, stderr));
+        process.input = stdin.map(ChildStdin::from_std).transpose().map_err(NotStarted::Program)?;
         process.pulse = pulse.and_then(|pulse| ChildStdout::from_std(pulse).ok());
         Ok(process)
     }
@@ -81,6 +99,11 @@ impl Process {
     /// What the program prints: standard output and standard error, once.
     pub(super) fn take_output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         self.output.take().unzip()
+    }
+
+    /// Where the program reads from, once; nothing when it is told nothing.
+    pub(super) fn take_input(&mut self) -> Option<ChildStdin> {
+        self.input.take()
     }
 
     /// Resolves when the program has ended, its group is gone and it is reaped. Until then it sees
@@ -153,7 +176,10 @@ fn own(
     let pulse = guard.take_pulse();
     group.fill(guard, program);
     let is_wanted = match (child.stdout.take(), child.stderr.take()) {
-        (Some(stdout), Some(stderr)) => started.send(Ok(Started { stdout, stderr, pulse })).is_ok(),
+        (Some(stdout), Some(stderr)) => {
+            let stdin = child.stdin.take();
+            started.send(Ok(Started { stdout, stderr, stdin, pulse })).is_ok()
+        }
         // Both were asked for, so both are there.
         _ => false,
     };

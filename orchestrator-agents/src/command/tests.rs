@@ -2,6 +2,7 @@ use super::*;
 use orchestrator_core::{
     agent::{AgentSpec, Role},
     id::{AgentName, ProviderName, RunId, TaskName},
+    port::Progress,
     time::Timestamp,
 };
 use serde_json::json;

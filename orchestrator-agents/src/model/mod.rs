@@ -8,8 +8,8 @@
 
 mod ask;
 mod books;
-mod output;
-mod prompt;
+pub(crate) mod output;
+pub(crate) mod prompt;
 mod route;
 mod watch;
 

@@ -11,7 +11,7 @@ const MAX_VIOLATIONS: usize = 20;
 const MAX_PLACES: usize = 64;
 
 /// A schema, ready to check answers.
-pub(super) struct OutputSchema {
+pub(crate) struct OutputSchema {
     validator: Validator,
 }
 
@@ -20,7 +20,7 @@ impl OutputSchema {
     ///
     /// # Errors
     /// Why it is not a JSON Schema.
-    pub(super) fn new(schema: Arc<Value>) -> Result<Self, String> {
+    pub(crate) fn new(schema: Arc<Value>) -> Result<Self, String> {
         match jsonschema::validator_for(&schema) {
             Ok(validator) => Ok(Self { validator }),
             Err(error) => Err(format!(
@@ -34,7 +34,7 @@ impl OutputSchema {
     ///
     /// # Errors
     /// What is wrong with the likeliest candidate.
-    pub(super) fn read(&self, text: &str) -> Result<Value, Vec<String>> {
+    pub(crate) fn read(&self, text: &str) -> Result<Value, Vec<String>> {
         let mut first: Option<Vec<String>> = None;
         for candidate in candidates(text) {
             let violations = self.violations(&candidate);

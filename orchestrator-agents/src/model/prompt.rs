@@ -4,8 +4,8 @@ use orchestrator_core::port::Assignment;
 use orchestrator_gateway::Request;
 use std::fmt::Write;
 
-/// The first question of the conversation.
-pub(super) fn request(assignment: &Assignment, model: &str) -> Request {
+/// What is asked for, with why earlier answers were not accepted and what the answer must fit.
+pub(crate) fn text(assignment: &Assignment) -> String {
     let mut prompt = assignment.prompt().to_owned();
     if !assignment.feedback.is_empty() {
         prompt.push_str("\n\nEarlier answers to this task were not accepted:\n");
@@ -22,7 +22,13 @@ pub(super) fn request(assignment: &Assignment, model: &str) -> Request {
              \n```json\n{schema:#}\n```"
         );
     }
-    let mut request = Request::new(model, prompt).with_system(assignment.agent.instructions());
+    prompt
+}
+
+/// The first question of the conversation.
+pub(super) fn request(assignment: &Assignment, model: &str) -> Request {
+    let mut request =
+        Request::new(model, text(assignment)).with_system(assignment.agent.instructions());
     request.max_tokens = assignment.agent.max_tokens;
     request.output_schema.clone_from(&assignment.output_schema);
     request
@@ -45,7 +51,7 @@ pub(super) fn repair(violations: &[String], cut_off: bool) -> String {
 }
 
 /// The start of `text` on one line, for messages.
-pub(super) fn brief(text: &str) -> String {
+pub(crate) fn brief(text: &str) -> String {
     const MOST: usize = 500;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MOST) {

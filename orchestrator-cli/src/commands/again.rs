@@ -30,7 +30,7 @@ where
         let execution = begin(service).await?;
         console.say(&format!("run {}", execution.run()));
         detach.announce(execution.run().as_str())?;
-        let waits = detach.waits_for_people(console);
-        progress::drive(console, service, interrupts, execution, None, waits).await
+        let patience = detach.patience(console);
+        progress::drive(console, service, interrupts, execution, None, patience).await
     })
 }

@@ -70,8 +70,8 @@ pub(super) async fn go_on(
         Resumed::Driving(execution) => {
             detach.announce(execution.run().as_str())?;
             let before = service.run(execution.run().as_str()).await?;
-            let waits = detach.waits_for_people(console);
-            progress::drive(console, service, interrupts, *execution, Some(&before), waits).await
+            let patience = detach.patience(console);
+            progress::drive(console, service, interrupts, *execution, Some(&before), patience).await
         }
     }
 }

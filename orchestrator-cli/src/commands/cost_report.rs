@@ -139,8 +139,11 @@ fn talk(console: &Console, report: &views::CostReport) {
             Unit::Usd => ("$", String::new()),
             unit => ("", format!(" {unit}")),
         };
-        let views::BudgetView { of, spent, limit, window, percent, .. } = budget;
-        console.say(&format!("{of}: {sign}{spent} of {sign}{limit}{unit} {window} ({percent}%)"));
+        let views::BudgetView { of, spent, limit, window, percent, refuses, .. } = budget;
+        let warns = if *refuses { "" } else { ", only warns" };
+        console.say(&format!(
+            "{of}: {sign}{spent} of {sign}{limit}{unit} {window} ({percent}%{warns})"
+        ));
     }
 }
 

@@ -145,8 +145,8 @@ impl Execute {
             let interrupts = Interrupts::listen()?;
             let execution = service.execute(request).await?;
             detach.announce(execution.run().as_str())?;
-            let waits = detach.waits_for_people(console);
-            progress::drive(console, &service, interrupts, execution, None, waits).await
+            let patience = detach.patience(console);
+            progress::drive(console, &service, interrupts, execution, None, patience).await
         })
     }
 

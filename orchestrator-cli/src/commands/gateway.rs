@@ -5,7 +5,7 @@ use crate::{
 };
 use clap::Args;
 use orchestrator_core::money::MicroUsd;
-use orchestrator_service::{GatewayRequest, Tape};
+use orchestrator_service::{GatewayRequest, Tape, gateway_variables};
 use serde_json::json;
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -82,13 +82,6 @@ impl Gateway {
 
 /// What a shell sets so that the usual programs call through the gateway.
 fn variables(url: &str, token: &str) -> String {
-    let places = [
-        ("ANTHROPIC", format!("{url}/anthropic"), "ANTHROPIC_API_KEY"),
-        ("OPENAI", format!("{url}/openai/v1"), "OPENAI_API_KEY"),
-        ("GOOGLE_GEMINI", format!("{url}/gemini"), "GEMINI_API_KEY"),
-    ];
-    let lines = places.iter().map(|(name, place, key)| {
-        format!("export {name}_BASE_URL={place}\nexport {key}={token}\n")
-    });
-    lines.collect()
+    let lines = gateway_variables(url, token);
+    lines.iter().map(|(name, value)| format!("export {name}={value}\n")).collect()
 }

@@ -95,6 +95,11 @@ pub(crate) fn unshown(questions: usize) -> Option<String> {
     Some(format!("{more} more wait for a person: orchestrator list-tasks --status waiting"))
 }
 
+/// Whether what is asked goes on by itself, when a budget is renewed.
+pub(super) fn is_renewed(asked: &AskedView) -> bool {
+    asked.ask.kind == "budget" && asked.ask.expires.is_some()
+}
+
 /// What people are asked, and how they answer.
 pub(super) fn questions(asks: &[AskedView]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -102,8 +107,12 @@ pub(super) fn questions(asks: &[AskedView]) -> Vec<String> {
         let AskedView { id, run, ask, .. } = asked;
         let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
         let message = text::harmless(&ask.message, true);
-        lines.push(format!("{id} waits for a person{until}: {message}"));
+        let whom = if is_renewed(asked) { "the budget" } else { "a person" };
+        lines.push(format!("{id} waits for {whom}{until}: {message}"));
         lines.push(match ask.kind {
+            "budget" if is_renewed(asked) => format!(
+                "  orchestrator approve {id}   with a higher limit, or orchestrator reject {id}"
+            ),
             "question" => format!("  orchestrator answer {id} TEXT"),
             "budget" => format!(
                 "  orchestrator resume {run} --budget USD   with more, or orchestrator reject {id}"

@@ -10,6 +10,7 @@ mod screen;
 mod tree;
 
 use crate::{
+    detach::Patience,
     exit::Exit,
     interrupt::Interrupts,
     output::{Console, paint::Paint, terminal},
@@ -60,7 +61,7 @@ struct Show<'a> {
 ///
 /// `interrupts` have been listened for since before the run was started, so that none is lost;
 /// `before` is the run as it stood, when it is taken up again. When nobody but people is waited for,
-/// it is said what they are asked; without `waits`, the run is put down then.
+/// it is said what they are asked; without `patience` for them, the run is put down then.
 ///
 /// # Errors
 /// What kept the engine from driving it.
@@ -70,14 +71,14 @@ pub(crate) async fn drive(
     mut interrupts: Interrupts,
     mut execution: Execution,
     before: Option<&RunDetails>,
-    waits: bool,
+    patience: Patience,
 ) -> Result<Exit, Failure> {
     execution.note().into_iter().for_each(|note| console.say(note));
     let control = execution.control();
     let mut show = Show::new(console, execution.run(), before);
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut asked = false;
+    let (mut asked, mut put_down) = (false, false);
     let mut people = People { look: Some(tokio::time::Instant::now() + QUIET), told: Vec::new() };
     loop {
         tokio::select! {
@@ -104,9 +105,15 @@ pub(crate) async fn drive(
                 people.look = None;
                 let asks = execution.asked().await?;
                 if !asks.is_empty() && asks != people.told {
+                    let waits = match patience {
+                        Patience::People => true,
+                        Patience::Renewal => asks.iter().any(closing::is_renewed),
+                        Patience::Nobody => false,
+                    };
                     show.ask(&asks, waits);
                     people.told = asks;
                     if !waits {
+                        put_down = true;
                         control.interrupt();
                     }
                 }
@@ -120,7 +127,7 @@ pub(crate) async fn drive(
     show.close();
     match result {
         Ok(mut result) => {
-            if !waits && !asked && !people.told.is_empty() {
+            if put_down && !asked {
                 // It was put down only because nobody is here to answer; one that has ended has
                 // started another that waits.
                 if result.status == "interrupted" {

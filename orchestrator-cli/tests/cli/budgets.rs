@@ -1,6 +1,9 @@
 //! Budgets as a person meets them: what stops, what is told, and how it goes on.
 
-use crate::{harness::Project, models, schemas};
+use crate::{
+    harness::{Project, eventually},
+    models, schemas,
+};
 use orchestrator_core::usage::{TokenCount, Usage};
 use orchestrator_testkit::model_server::{ModelServer, Reply};
 use serde_json::{Value, json};
@@ -100,6 +103,110 @@ fn a_budget_of_the_day_is_one_of_all_runs() {
     // A run of its own budget is under the day's all the same.
     project.run(&["execute", "--workflow", "chain", "--budget", "5"]).expect(5);
     expect_spent(&project, "0.0135");
+}
+
+/// Proves that `why` says of the task `c` that it waits for the day's budget, and does not offer what
+/// would not help.
+fn expect_to_wait(project: &Project, run: &str) {
+    let why = project.json(&["why", &format!("{run}.c")]);
+    schemas::check(&why);
+    let because = &why["items"][0]["because"];
+    assert_eq!(because["kind"], "budget", "{why}");
+    let until = because["until"].as_str().expect("a time");
+    assert!(until.ends_with("T00:00:00.000Z"), "{until}");
+    let actions: Vec<&str> =
+        why["actions"].as_array().expect("actions").iter().filter_map(Value::as_str).collect();
+    assert!(actions.iter().any(|action| action.starts_with("orchestrator approve")), "{why}");
+    assert!(!actions.iter().any(|action| action.contains("--budget")), "{why}");
+    let text = why["items"][0]["text"].as_str().expect("text");
+    assert!(
+        text.starts_with("it waits for the budget until") && text.contains("goes on by itself"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_task_waits_until_the_days_budget_is_renewed_or_raised() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let project = project(&server, CHAIN, "[budget]\nusd-per-day = 0.0125\n");
+    let ran = project.run(&["execute", "--workflow", "chain"]).expect(5);
+    assert!(ran.stderr.contains("c waits for the budget (until"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("with a higher limit"), "{}", ran.stderr);
+    let run = project.json(&["list-runs"])["items"][0].clone();
+    assert_eq!(run["status"], "waiting");
+    let run = run["id"].as_str().expect("an id").to_owned();
+    expect_to_wait(&project, &run);
+    // Before its time it only waits.
+    project.run(&["resume", &run]).expect(5);
+    assert_eq!(asked(&server), 2);
+
+    // In the background it goes on waiting, where nothing but the clock or a person would end that.
+    project.ok(&["resume", &run, "--detach"]);
+    let log = format!(".orchestrator/state/background/{run}.log");
+    eventually("its words", || project.read(&log).contains("waits for the budget").then_some(()));
+    assert!(project.json(&["run-details", &run])["driver"].is_string(), "it drives on");
+    assert_eq!(asked(&server), 2);
+    // It reads the higher limit by itself.
+    project.ok(&["config", "set", "budget.usd-per-day", "0.5"]);
+    project.ok(&["approve", &format!("{run}.c")]);
+    let done = || project.json(&["run-details", &run])["status"] == "succeeded";
+    eventually("the end", || done().then_some(()));
+    assert_eq!(asked(&server), 3);
+    expect_spent(&project, "0.0135");
+}
+
+#[test]
+fn another_budget_of_the_run_lets_go_on_what_waits_for_a_renewal() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let project = project(&server, CHAIN, "[budget]\nusd-per-day = 0.0125\n");
+    project.run(&["execute", "--workflow", "chain"]).expect(5);
+    project.ok(&["config", "set", "budget.usd-per-day", "0.5"]);
+    project.ok(&["resume", "latest", "--budget", "1"]);
+    assert_eq!(asked(&server), 3);
+}
+
+#[test]
+fn limits_that_only_warn_refuse_nothing() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let settings = "[budget]\nusd-per-run = 0.005\nusd-per-day = 0.005\nwarn-only = true\n";
+    let project = project(&server, CHAIN, settings);
+    let ran = project.run(&["execute", "--workflow", "chain", "--json"]).expect(0);
+    assert_eq!(ran.last()["cost_usd"], "0.0135");
+    for part in
+        ["80% of a budget are spent: project `default`", "100% of a budget are spent: run `"]
+    {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    let report = project.json(&["cost-report"]);
+    schemas::check(&report);
+    assert_eq!(
+        (&report["budgets"][0]["refuses"], &report["budgets"][0]["percent"]),
+        (&json!(false), &json!(270))
+    );
+    assert!(project.ok(&["cost-report"]).stderr.contains("(270%, only warns)"));
+    // What is asked for on the command line always holds.
+    project.run(&["execute", "--workflow", "chain", "--budget", "0.0085"]).expect(5);
+}
+
+#[test]
+fn all_of_the_users_work_has_a_limit_that_no_project_can_set() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let project = project(&server, CHAIN, "");
+    project.ok(&["config", "set", "--user", "tenant.budget.usd-per-day", "0.0125"]);
+    let ran = project.run(&["execute", "--workflow", "chain"]).expect(5);
+    assert!(ran.stderr.contains("tenant `default` may spend $0.0125 a day"), "{}", ran.stderr);
+    assert_eq!(project.json(&["cost-report"])["budgets"][0]["of"], "tenant `default`");
+    let config = project.read(".orchestrator/config.toml");
+    project.write(
+        ".orchestrator/config.toml",
+        &format!("{config}\n[tenant.budget]\nusd-per-day = 9\n"),
+    );
+    let ran = project.run(&["execute", "--workflow", "chain"]).expect(2);
+    assert!(ran.stderr.contains("ORC-0580") && ran.stderr.contains("--user"), "{}", ran.stderr);
 }
 
 #[test]

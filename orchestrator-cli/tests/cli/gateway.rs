@@ -85,6 +85,26 @@ fn other_programs_call_through_the_gateway_until_its_budget_is_spent() {
     assert!(ended.stderr.contains("1 call passed, $0.0045"), "{}", ended.stderr);
     let ledger = project.json(&["cost-report"])["ledger"].clone();
     assert_eq!((&ledger["settled_usd"], &ledger["held_calls"]), (&json!("0.0045"), &json!(0)));
+    // They are in the rows as well, beside what runs spend and not with it.
+    let flow = "name: flow\ntasks:\n  a: { agent: dev, prompt: x }\n";
+    project.write(".orchestrator/workflows/flow.yaml", flow);
+    project.ok(&["execute", "--workflow", "flow"]);
+    for (group, keys) in
+        [("agent", &["(gateway)", "dev"][..]), ("model", &[MODEL]), ("provider", &["scripted"])]
+    {
+        let report = project.json(&["cost-report", "--by", group]);
+        schemas::check(&report);
+        let items = report["items"].as_array().expect("items");
+        let found: Vec<&str> = items.iter().filter_map(|row| row["key"].as_str()).collect();
+        assert_eq!(found, keys, "{group}");
+        let total = &report["total"];
+        assert_eq!((&total["cost_usd"], &total["requests"]), (&json!("0.009"), &json!(2)));
+        assert_eq!((&total["input_tokens"], &total["runs"]), (&json!(2_000), &json!(1)));
+    }
+    let days = project.json(&["cost-report", "--by", "day"])["items"].clone();
+    let sum: u64 =
+        days.as_array().expect("days").iter().filter_map(|day| day["requests"].as_u64()).sum();
+    assert_eq!(sum, 2, "{days}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod gateway;
 mod harness;
 mod history;
 mod models;
+mod programs;
 mod routing;
 mod schemas;
 mod secrets;

@@ -9,7 +9,7 @@ use crate::{
     id::{AgentName, InvalidId, OwnerId, ProviderName},
     memory::{MemoryBlobs, MemoryStore},
     policy::BreakerPolicy,
-    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Store},
+    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Reckoner, Store},
     schedule::{LimitPolicy, Limits},
 };
 use std::{
@@ -34,6 +34,7 @@ pub struct EngineBuilder {
     limits: LimitPolicy,
     breaker: BreakerPolicy,
     mail_every: Option<Duration>,
+    reckoner: Option<Arc<dyn Reckoner>>,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -121,6 +122,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Who knows what attempts have spent whose driver died. Default: nobody; then what they did not
+    /// record themselves is not counted in their runs.
+    #[must_use]
+    pub fn reckoner(mut self, reckoner: Arc<dyn Reckoner>) -> Self {
+        self.reckoner = Some(reckoner);
+        self
+    }
+
     /// One more agent; one of the same name is replaced.
     #[must_use]
     pub fn agent(mut self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Self {
@@ -165,6 +174,7 @@ impl EngineBuilder {
             agents: self.agents,
             is_dead: self.is_dead.unwrap_or_else(|| Box::new(|_| false)),
             specs,
+            reckoner: self.reckoner,
             interrupted: watch::Sender::new(false),
             gate: SharedGate::new(Limits::new(limits, self.breaker)),
             runs: Registry::default(),

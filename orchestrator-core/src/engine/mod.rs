@@ -42,7 +42,7 @@ use crate::{
     agent::AgentSpec,
     event::Recorded,
     id::{AgentName, OwnerId, RunId},
-    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Store},
+    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Reckoner, Store},
 };
 use std::{
     collections::BTreeMap,
@@ -89,6 +89,7 @@ pub(crate) struct Shared {
     is_dead: Judge,
     /// The specifications of the agents, to choose from.
     specs: BTreeMap<AgentName, AgentSpec>,
+    reckoner: Option<Arc<dyn Reckoner>>,
     /// True once the engine was told to put its work down.
     interrupted: watch::Sender<bool>,
     gate: gate::SharedGate,

@@ -218,11 +218,18 @@ impl Shared {
                 return Err(EngineError::MissingAgent { run: id.clone(), agent: name.clone() });
             }
         }
+        let mut spent = BTreeMap::new();
+        if let Some(reckoner) = &self.reckoner {
+            for attempt in run.attempts_under_way() {
+                let lines = reckoner.spent(id, &attempt).await?;
+                spent.insert(attempt.task, lines);
+            }
+        }
         let expected = run.seq();
         let moment = Moment { now: self.clock.now(), draw: self.ids.draw() };
         let events = {
             let mut pass = self.gate.pass(moment.now);
-            run.handle(Command::Recover { lease: epoch }, moment, &mut pass)
+            run.handle(Command::Recover { lease: epoch, spent }, moment, &mut pass)
                 .map_err(|rejected| EngineError::Internal(rejected.to_string()))?
         };
         let rows = run.take_rows();

@@ -96,11 +96,18 @@ pub fn decide(standings: &[Standing], worst: &Amounts, now: Timestamp) -> Result
             }
             Some(needs) => (needs, RefusalKind::Busy),
         };
-        let renews = at.limit.window.renews(now).filter(|_| at.spent() > 0);
+        // What exceeds the limit by itself never fits, however much of it is free.
+        let fits_once = at.spent() > 0 && needs <= at.limit.most;
+        let renews = at.limit.window.renews(now).filter(|_| fits_once);
         Some(Refusal { standing: at.clone(), needs, kind, renews })
     });
-    // Of equals the first: the nearest run's budget comes before the settings' rules.
-    let gravest = refusals.reduce(|a, b| if b.kind > a.kind { b } else { a });
+    // What is renewed late, or never, is graver than what is renewed soon. Of equals the first: the
+    // nearest run's budget comes before the settings' rules.
+    let weight = |refusal: &Refusal| match refusal.kind {
+        RefusalKind::Over => (refusal.kind, refusal.renews.unwrap_or(Timestamp(u64::MAX))),
+        RefusalKind::Busy | RefusalKind::UnknownPrice => (refusal.kind, Timestamp(0)),
+    };
+    let gravest = refusals.reduce(|a, b| if weight(&b) > weight(&a) { b } else { a });
     gravest.map_or(Ok(()), |refusal| Err(Box::new(refusal)))
 }
 

@@ -81,6 +81,25 @@ pub struct Limit {
     pub is_hard: bool,
 }
 
+impl Limit {
+    /// From when on spending counts for a call at `now`. `restarts` are the times at which the
+    /// windows of hours of the scope begin anew, in any order.
+    pub fn counts_from(
+        &self,
+        now: Timestamp,
+        restarts: impl IntoIterator<Item = Timestamp>,
+    ) -> Timestamp {
+        let start = self.window.since(now);
+        match self.window {
+            Window::Hours(_) => {
+                let past = restarts.into_iter().filter(|at| *at <= now);
+                past.max().map_or(start, |at| at.max(start))
+            }
+            Window::Total | Window::Day | Window::Month => start,
+        }
+    }
+}
+
 impl fmt::Display for Limit {
     /// Such as ``run `r_1` may spend $0.5 in all``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -126,6 +126,30 @@ fn a_call_that_does_not_fit_is_told_why() {
 }
 
 #[test]
+fn the_gravest_refusal_is_the_one_that_is_renewed_last() {
+    let check = |windows: &[Window], needs, expected: Option<u64>| {
+        let limits = windows.iter().map(|window| {
+            let mut at = standing(Unit::Tokens, 50, 45, 0, true);
+            at.limit.window = *window;
+            at
+        });
+        let limits: Vec<Standing> = limits.collect();
+        let refusal = decide(&limits, &Amounts::call(None, needs), NOW).unwrap_err();
+        let hours = refusal.renews.map(|at| at.since(NOW).as_secs().div_ceil(3_600));
+        assert_eq!(hours, expected, "{windows:?} {needs}");
+    };
+    let (day, month, hours) = (Window::Day, Window::Month, Window::Hours(5));
+    let [to_hour, to_day, to_month] =
+        [hours, day, month].map(|window| window.renews(NOW).map(|at| at.since(NOW).as_secs()));
+    let rounded = |seconds: Option<u64>| seconds.map(|seconds| seconds.div_ceil(3_600));
+    check(&[hours], 10, rounded(to_hour));
+    check(&[day, hours], 10, rounded(to_day));
+    check(&[day, month, hours], 10, rounded(to_month));
+    check(&[day, Window::Total, month], 10, None);
+    check(&[day], 51, None);
+}
+
+#[test]
 fn what_is_left_and_spent_is_told() {
     let check = |most, used, held, left, percent| {
         let at = standing(Unit::Usd, most, used, held, true);

@@ -4,8 +4,8 @@ use super::{MemoryStore, kept::KeptTask, stored::Stored};
 use crate::{
     id::{AgentName, RunId, TaskId, TaskName, WorkflowName},
     port::{
-        AttemptRow, CachedResult, Catalog, Cleaned, Listing, Page, RunFilter, RunRow, SpendGroup,
-        SpendRow, SpendTotal, StoreError, TaskFilter, TaskRow,
+        AttemptRow, CachedResult, CallRecord, Catalog, Cleaned, Listing, OUTSIDE, Page, RunFilter,
+        RunRow, SpendGroup, SpendRow, SpendTotal, StoreError, TaskFilter, TaskRow,
     },
     time::Timestamp,
 };
@@ -95,6 +95,21 @@ fn group_key(group: SpendGroup, stored: &Stored, line: &SpendRow) -> String {
         SpendGroup::Project => stored.row.project.to_string(),
         SpendGroup::Day => line.at.to_string().chars().take(10).collect(),
         SpendGroup::Run => line.run.to_string(),
+    }
+}
+
+/// The same for a call that is of no task.
+fn outside_key(group: SpendGroup, call: &CallRecord) -> String {
+    let payer = &call.payer;
+    let outside = || OUTSIDE.to_owned();
+    match group {
+        SpendGroup::Agent => payer.agent.as_ref().map_or_else(outside, ToString::to_string),
+        SpendGroup::Model => payer.model.clone(),
+        SpendGroup::Provider => payer.account.to_string(),
+        SpendGroup::Task => outside(),
+        SpendGroup::Project => payer.project.to_string(),
+        SpendGroup::Day => call.at.to_string().chars().take(10).collect(),
+        SpendGroup::Run => payer.run.as_ref().map_or_else(outside, ToString::to_string),
     }
 }
 
@@ -209,6 +224,22 @@ impl Catalog for MemoryStore {
                     Some(cost) => total.cost.known += cost,
                     None => total.cost.unpriced_requests += u64::from(line.requests),
                 }
+            }
+        }
+        for call in kept.books.outside().filter(|_| run.is_none()) {
+            if since.is_some_and(|since| call.at < since) {
+                continue;
+            }
+            let key = outside_key(group, call);
+            let (total, _) = sums.entry(key.clone()).or_insert_with(|| {
+                let (usage, cost) = Default::default();
+                (SpendTotal { key, runs: 0, requests: 0, usage, cost }, BTreeSet::new())
+            });
+            total.requests += call.spent.requests;
+            total.usage += call.usage;
+            match call.spent.usd {
+                Some(cost) => total.cost.known += cost,
+                None => total.cost.unpriced_requests += call.spent.requests,
             }
         }
         let mut totals: Vec<SpendTotal> = sums.into_values().map(|(total, _)| total).collect();

@@ -6,9 +6,14 @@ use crate::{
     ledger::{Amounts, Payer, Rule, RunBudget, Scope, Standing, Sums, decide, limits_of},
     port::{CallRecord, CallState, HoldId, Ledger, LedgerError, Reserve, Settlement},
     time::Timestamp,
+    usage::Usage,
 };
 use async_trait::async_trait;
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 /// What has been spent and what is held, by scope and period.
 #[derive(Debug, Default)]
@@ -16,6 +21,7 @@ pub(super) struct Books {
     sums: BTreeMap<(Scope, Timestamp), Entry>,
     calls: BTreeMap<HoldId, Call>,
     owners: BTreeMap<OwnerId, Timestamp>,
+    restarts: BTreeSet<(Scope, Timestamp)>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -40,7 +46,7 @@ impl Books {
     }
 
     /// Moves what a call has in the sums from its present state to `state`.
-    fn turn(&mut self, hold: &HoldId, state: CallState, spent: Amounts) {
+    fn turn(&mut self, hold: &HoldId, state: CallState, spent: Amounts, usage: Usage) {
         let Some(call) = self.calls.get_mut(hold) else { return };
         let record = &mut call.record;
         let share = |record: &CallRecord| match record.state {
@@ -48,7 +54,7 @@ impl Books {
             _ => Entry { used: record.spent.sums(), ..Entry::default() },
         };
         let before = share(record);
-        (record.state, record.spent) = (state, spent);
+        (record.state, record.spent, record.usage) = (state, spent, usage);
         let after = share(record);
         for scope in &call.scopes {
             let entry = self.sums.entry((scope.clone(), scope.period(record.at))).or_default();
@@ -70,7 +76,7 @@ impl Books {
         });
         let held: Vec<_> = held.map(|(hold, call)| (hold.clone(), call.record.worst)).collect();
         for (hold, worst) in &held {
-            self.turn(hold, CallState::Assumed, *worst);
+            self.turn(hold, CallState::Assumed, *worst, Usage::default());
         }
         held.len() as u64
     }
@@ -83,6 +89,14 @@ impl Books {
             Scope::Run(of) | Scope::Task(of, _) => of != run,
             _ => true,
         });
+    }
+
+    /// Calls that are of no task, and have cost something or may have.
+    pub(super) fn outside(&self) -> impl Iterator<Item = &CallRecord> {
+        let ended =
+            |record: &&CallRecord| matches!(record.state, CallState::Settled | CallState::Assumed);
+        let calls = self.calls.values().map(|call| &call.record);
+        calls.filter(|record| record.payer.task.is_none()).filter(ended)
     }
 
     /// Forgets calls that were reserved before `before` and have ended.
@@ -110,7 +124,9 @@ impl Kept {
     fn standings(&self, payer: &Payer, rules: &[Rule], now: Timestamp) -> Vec<Standing> {
         let limits = limits_of(rules, payer, &self.chain(payer.run.as_ref()));
         let standing = |limit: crate::ledger::Limit| {
-            let (used, held) = self.books.sums(&limit.scope, limit.window.since(now));
+            let restarts = self.books.restarts.iter().filter(|(of, _)| *of == limit.scope);
+            let from = limit.counts_from(now, restarts.map(|(_, at)| *at));
+            let (used, held) = self.books.sums(&limit.scope, from);
             Standing { limit, used, held }
         };
         limits.into_iter().map(standing).collect()
@@ -143,6 +159,7 @@ impl Ledger for MemoryStore {
             state: CallState::Held,
             worst: request.worst,
             spent: Amounts::NONE,
+            usage: Usage::default(),
         };
         kept.books.calls.insert(hold.clone(), Call { record, scopes });
         Ok(standings)
@@ -155,7 +172,7 @@ impl Ledger for MemoryStore {
         };
         let record = &call.record;
         if let Some((state, spent)) = end.follows(record.state, record.worst) {
-            kept.books.turn(hold, state, spent);
+            kept.books.turn(hold, state, spent, end.usage());
         }
         Ok(())
     }
@@ -171,6 +188,11 @@ impl Ledger for MemoryStore {
 
     async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError> {
         Ok(self.kept().books.owners.keys().cloned().collect())
+    }
+
+    async fn restart_window(&self, scope: &Scope, at: Timestamp) -> Result<(), LedgerError> {
+        self.kept().books.restarts.insert((scope.clone(), at));
+        Ok(())
     }
 
     async fn standings(

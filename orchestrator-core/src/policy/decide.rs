@@ -67,6 +67,8 @@ pub enum Decision {
     FailOver,
     /// Ask a person, in these words; they say what approving does.
     Ask(String),
+    /// Ask a person, in these words, and try again by itself at that time when nobody has answered.
+    AskUntil(String, Timestamp),
     /// Give up.
     GiveUp,
 }
@@ -81,14 +83,15 @@ pub enum Decision {
 /// | – with no reset told | as `overloaded` | next agent, give up |
 /// | `quota_exhausted` | next agent; else again at the reset, or after 15 min to 6 h | – |
 /// | `billing` | next agent | ask |
-/// | `auth`, `no_progress`, `over_budget` | ask | – |
+/// | `auth`, `no_progress` | ask | – |
+/// | `over_budget` | ask; again when the budget is renewed, if it is | – |
 /// | `context_overflow` | compact once with each agent, within `max-attempts` | next agent, give up |
 /// | `bad_output` | repair, [`MAX_REPAIRS`] with each agent, within `max-attempts` | give up |
 /// | `tool_failed`, `check_failed` | repair, within `max-attempts` | give up |
 /// | `crashed` | again at once, [`MAX_INTERRUPTIONS`] in all | ask |
 /// | `invalid_request`, `refused`, `incompatible`, `unsafe`, `internal`, `cancelled` | give up | – |
 ///
-/// Waits for resets are bounded by [`MAX_PARKS`] and [`MAX_WAIT`], everything together by
+/// Waits for resets and renewals are bounded by [`MAX_PARKS`] and [`MAX_WAIT`], everything together by
 /// [`MAX_ATTEMPTS_IN_TOTAL`]. With `retry: never-repeat` a person is asked when nobody knows what
 /// the attempt has done (`transient`, `timed_out`, `crashed`); any other failure is final.
 pub fn decide(case: &Case<'_>) -> Decision {
@@ -146,6 +149,12 @@ pub fn decide(case: &Case<'_>) -> Decision {
             _ => Decision::Repair(now),
         },
         Remedy::Restart if tally.interruptions() < MAX_INTERRUPTIONS => Decision::Again(now),
+        Remedy::Ask if class == ErrorClass::OverBudget && behaviour.has(Change::Renewals) => {
+            match failure.retry_at {
+                Some(at) if tally.total() < MAX_PARKS => until_renewed(failure, told(at)),
+                Some(_) | None => ask(failure),
+            }
+        }
         Remedy::Restart | Remedy::Ask => ask(failure),
         Remedy::Retry | Remedy::RetrySlowly | Remedy::Park | Remedy::Compact => {
             or_else(Decision::GiveUp)
@@ -174,6 +183,15 @@ fn ask(failure: &Failure) -> Decision {
     Decision::Ask(format!(
         "{failure}; {mend}, then approve to try again with the same agent, or reject to fail the task"
     ))
+}
+
+/// What a person may do who does not want to wait until the budget is renewed.
+fn until_renewed(failure: &Failure, at: Timestamp) -> Decision {
+    let words = format!(
+        "{failure}; it goes on by itself at {at}; to go on now, raise the limit and approve, or \
+         reject to fail the task"
+    );
+    Decision::AskUntil(words, at)
 }
 
 #[cfg(test)]
@@ -296,6 +314,28 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_that_is_renewed_is_asked_about_until_then() {
+        let renewed = Timestamp(NOW.0 + 600 * MINUTE);
+        let failure = Failure::new(ErrorClass::OverBudget, "used up").retry_at(renewed);
+        let before = |count| after(&[(ErrorClass::OverBudget, count)]);
+        let policy = RetryPolicy::default();
+        for (count, others) in [(0, 0), (0, 1), (MAX_PARKS - 1, 0)] {
+            let tally = before(count);
+            let Decision::AskUntil(words, at) = decide(&case(&policy, &failure, &tally, others, 0))
+            else {
+                panic!("{count} {others}");
+            };
+            assert_eq!(at, renewed);
+            assert!(words.contains("goes on by itself at") && words.contains("approve"), "{words}");
+        }
+        let tally = before(MAX_PARKS);
+        let case = case(&policy, &failure, &tally, 0, 0);
+        assert!(matches!(decide(&case), Decision::Ask(_)), "not for ever");
+        let earlier = Case { behaviour: Behaviour(2), tally: &before(0), ..case };
+        assert!(matches!(decide(&earlier), Decision::Ask(_)), "an older run goes on as it began");
+    }
+
+    #[test]
     fn what_put_an_attempt_off_does_not_use_up_its_tries() {
         let before = [ErrorClass::Crashed, ErrorClass::QuotaExhausted, ErrorClass::OverBudget];
         let before = before.map(|class| (class, 5));
@@ -378,8 +418,12 @@ mod tests {
                         prop_assert!(agent < agents);
                         tally.switched();
                     }
-                    // Whatever is asked, approving it is a person's doing.
+                    // Whatever is asked, approving it is a person's doing, or a renewal's.
                     Decision::Ask(_) => {}
+                    Decision::AskUntil(_, at) => {
+                        prop_assert!(at >= NOW && at <= NOW.after(MAX_WAIT));
+                        tally.revised();
+                    }
                     Decision::GiveUp => break,
                 }
                 if revised {
@@ -406,7 +450,7 @@ mod tests {
                 let decision = decide(&case(&policy, &failure, &tally, others, draw));
                 tally.note(class);
                 match decision {
-                    Decision::Ask(_) | Decision::GiveUp => break,
+                    Decision::Ask(_) | Decision::AskUntil(..) | Decision::GiveUp => break,
                     Decision::FailOver => {
                         agent += 1;
                         tally.switched();

@@ -71,6 +71,10 @@ pub struct Listing<T> {
     pub next: Option<String>,
 }
 
+/// The key of calls that no run made, where what they are summed up by is a run's: not a name that
+/// anything else can have.
+pub const OUTSIDE: &str = "(gateway)";
+
 /// By what spending is summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -169,6 +173,10 @@ pub trait Catalog: Send + Sync {
     ) -> Result<Vec<AttemptRow>, StoreError>;
 
     /// Spending summed up, the largest cost first; by day in the order of the days.
+    ///
+    /// It is what runs have recorded and, unless only `run` is asked about, the calls of the ledger
+    /// that have ended and are of no task: those that other programs have made through a gateway.
+    /// What such calls lack stands under [`OUTSIDE`], and they count as no run.
     ///
     /// # Errors
     /// Any failure of the storage.

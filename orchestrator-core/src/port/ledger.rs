@@ -5,6 +5,7 @@ use crate::{
     id::{OwnerId, RunId},
     ledger::{Amounts, Payer, Refusal, Rule, Scope, Standing, Sums},
     time::Timestamp,
+    usage::Usage,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,12 @@ pub struct Reserve {
 #[non_exhaustive]
 pub enum Settlement {
     /// It spent this.
-    Metered(Amounts),
+    Metered {
+        /// What counts against limits.
+        spent: Amounts,
+        /// What the tokens of it were.
+        usage: Usage,
+    },
     /// It was made, and nobody knows what it spent: all that was held counts.
     Assumed,
     /// It was not made, or was refused at no cost.
@@ -57,11 +63,24 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// It spent `spent`, of which nothing more is known.
+    pub fn metered(spent: Amounts) -> Self {
+        Self::Metered { spent, usage: Usage::default() }
+    }
+
+    /// What is known of the tokens that were used.
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Metered { usage, .. } => *usage,
+            Self::Assumed | Self::Released => Usage::default(),
+        }
+    }
+
     /// What a call becomes by this that stands at `state` and has held `worst`: its new state and
     /// what it has spent; `None` when it stays what it is.
     pub fn follows(self, state: CallState, worst: Amounts) -> Option<(CallState, Amounts)> {
         match (state, self) {
-            (CallState::Held | CallState::Assumed, Self::Metered(spent)) => {
+            (CallState::Held | CallState::Assumed, Self::Metered { spent, .. }) => {
                 Some((CallState::Settled, spent))
             }
             (CallState::Held | CallState::Assumed, Self::Released) => {
@@ -126,6 +145,9 @@ pub struct CallRecord {
     pub worst: Amounts,
     /// What it spent by the ledger: nothing while it is held or when it was released.
     pub spent: Amounts,
+    /// What the tokens of a settled call were, when its settlement said so.
+    #[serde(default)]
+    pub usage: Usage,
 }
 
 /// A reservation that was not made.
@@ -183,6 +205,14 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`LedgerError::Store`].
     async fn owners(&self) -> Result<Vec<OwnerId>, LedgerError>;
+
+    /// Has the windows of hours of `scope` begin anew at `at`, which may be to come: what was spent
+    /// before counts no more in them from then on, but for the hour of `at`, which counts as a whole.
+    /// Said by whoever keeps the real window, such as a provider that tells when it resets.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    async fn restart_window(&self, scope: &Scope, at: Timestamp) -> Result<(), LedgerError>;
 
     /// How the limits stand that a call for `payer` would meet.
     ///

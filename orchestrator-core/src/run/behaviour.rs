@@ -27,17 +27,21 @@ pub enum Change {
     /// asking a person, repairing an output, compacting a prompt. Before, all of these ended the
     /// task.
     Remedies,
+    /// A budget whose window has an end is asked about until then, and tried again by itself. Before,
+    /// a person was asked however soon it was renewed.
+    Renewals,
 }
 
 impl Behaviour {
     /// The rules of this version of the program.
-    pub const CURRENT: Self = Self(2);
+    pub const CURRENT: Self = Self(3);
 
     /// Whether these rules contain `change`.
     pub fn has(self, change: Change) -> bool {
         self.0
             >= match change {
                 Change::Remedies => 2,
+                Change::Renewals => 3,
             }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     agent::AgentSpec,
     expr,
     id::{AgentName, ProviderName, TaskName},
+    port::LostAttempt,
     schedule::ReadyQueue,
     task::{TaskKind, TaskSpec, WORKFLOW_AGENT},
 };
@@ -86,6 +87,24 @@ impl Run {
     /// The agent of that name, as it was when the run began.
     pub fn agent_spec(&self, name: &AgentName) -> Option<&AgentSpec> {
         self.created.agents.iter().chain(&self.more_agents).find(|spec| spec.name == *name)
+    }
+
+    /// The attempts under way that an agent makes, none of them a child run.
+    pub fn attempts_under_way(&self) -> Vec<LostAttempt> {
+        let own = |state: &TaskState| {
+            let current = state.current.as_deref().filter(|current| current.child.is_none())?;
+            Some((current.attempt, current.agent.clone()))
+        };
+        let all = self.tasks.iter().enumerate();
+        let under_way = all.filter_map(|(place, state)| Some((place, own(state)?)));
+        under_way
+            .map(|(place, (attempt, agent))| LostAttempt {
+                task: self.name(place),
+                attempt,
+                provider: self.provider_of(&agent),
+                agent,
+            })
+            .collect()
     }
 
     /// What the agent of that name runs on; itself where that is not known.

@@ -96,7 +96,7 @@ impl Hold {
     pub async fn settle(mut self, end: Settlement) -> Vec<Alert> {
         self.state = State::Ended;
         let spent = match end {
-            Settlement::Metered(spent) => spent,
+            Settlement::Metered { spent, .. } => spent,
             Settlement::Assumed => self.worst,
             _ => Amounts::NONE,
         };

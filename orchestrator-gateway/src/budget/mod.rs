@@ -17,8 +17,9 @@ use lease::Lease;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::OwnerId,
-    ledger::{Amounts, Payer, Refusal, RefusalKind, Rule, Standing},
+    ledger::{Amounts, Payer, Refusal, RefusalKind, Rule, Scope, ScopeKind, Standing, Window},
     port::{Clock, HoldId, Ledger, LedgerError, Reserve, StoreError},
+    time::Timestamp,
 };
 use std::{
     sync::{
@@ -44,9 +45,22 @@ pub struct Budget {
     inner: Arc<Inner>,
 }
 
+/// Where rules come from. They are asked for before each call, so that it must be cheap.
+pub trait RuleBook: Send + Sync {
+    /// The rules that hold now.
+    fn rules(&self) -> Arc<[Rule]>;
+}
+
+/// Rules that stay what they are.
+impl RuleBook for Arc<[Rule]> {
+    fn rules(&self) -> Arc<[Rule]> {
+        self.clone()
+    }
+}
+
 struct Inner {
     ledger: Arc<dyn Ledger>,
-    rules: Arc<[Rule]>,
+    rules: Arc<dyn RuleBook>,
     owner: OwnerId,
     clock: Arc<dyn Clock>,
     last: AtomicU64,
@@ -62,7 +76,7 @@ impl std::fmt::Debug for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Budget")
             .field("owner", &self.inner.owner)
-            .field("rules", &self.inner.rules)
+            .field("rules", &self.inner.rules.rules())
             .finish_non_exhaustive()
     }
 }
@@ -111,9 +125,19 @@ impl Budget {
         owner: OwnerId,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let rules: Arc<[Rule]> = rules.into();
+        Self::by(ledger, Arc::new(rules), owner, clock)
+    }
+
+    /// The same with rules that may change.
+    pub fn by(
+        ledger: Arc<dyn Ledger>,
+        rules: Arc<dyn RuleBook>,
+        owner: OwnerId,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (last, open) = (AtomicU64::new(0), AtomicU64::new(0));
         let (freed, lease, alerts) = (Notify::new(), Lease::default(), Alerts::default());
-        let rules = rules.into();
         let inner = Inner { ledger, rules, owner, clock, last, open, freed, lease, alerts };
         Self { inner: Arc::new(inner) }
     }
@@ -124,7 +148,7 @@ impl Budget {
     /// [`BudgetError::Ledger`].
     pub async fn standings(&self, payer: &Payer) -> Result<Vec<Standing>, BudgetError> {
         let now = self.inner.clock.now();
-        let found = self.inner.ledger.standings(payer, &self.inner.rules, now).await;
+        let found = self.inner.ledger.standings(payer, &self.inner.rules.rules(), now).await;
         found.map_err(|error| match error {
             LedgerError::Store(error) => BudgetError::Ledger(error),
             other => BudgetError::Ledger(unexpected(&other)),
@@ -137,7 +161,7 @@ impl Budget {
     /// [`BudgetError::Refused`], also while calls under way hold too much;
     /// [`BudgetError::Ledger`] when the ledger does not answer three times in a row.
     pub async fn reserve(&self, payer: &Payer, worst: Amounts) -> Result<Hold, BudgetError> {
-        self.ask(&self.inner.rules, payer, worst).await
+        self.ask(&self.inner.rules.rules(), payer, worst).await
     }
 
     async fn ask(
@@ -195,7 +219,7 @@ impl Budget {
         worst: Amounts,
         waits: &mut (dyn FnMut(&Refusal) + Send),
     ) -> Result<Hold, BudgetError> {
-        self.wait(&self.inner.rules, payer, worst, PATIENCE, waits).await
+        self.wait(&self.inner.rules.rules(), payer, worst, PATIENCE, waits).await
     }
 
     /// The same under `more` rules besides, waiting for `patience` at most.
@@ -210,13 +234,34 @@ impl Budget {
         patience: Duration,
         waits: &mut (dyn FnMut(&Refusal) + Send),
     ) -> Result<Hold, BudgetError> {
-        let own = &self.inner.rules;
+        let own = self.inner.rules.rules();
         let rules = match (own.is_empty(), more.is_empty()) {
             (true, _) => more.clone(),
             (_, true) => own.clone(),
             _ => own.iter().chain(more.iter()).cloned().collect(),
         };
         self.wait(&rules, payer, worst, patience, waits).await
+    }
+
+    /// Has the windows of hours of the account begin anew at `at`, since its provider says that its
+    /// own does. Nothing is done where neither these budgets nor `more` limit such a window.
+    pub(crate) async fn restart_window(&self, payer: &Payer, more: &[Rule], at: Timestamp) {
+        let inner = &self.inner;
+        let scope =
+            Scope::Account(payer.tenant.clone(), payer.project.clone(), payer.account.clone());
+        let rules = inner.rules.rules();
+        let limits_it = |rule: &Rule| {
+            rule.of == ScopeKind::Account
+                && matches!(rule.window, Window::Hours(_))
+                && rule.name.as_deref().is_none_or(|name| name == payer.account.as_str())
+        };
+        if !rules.iter().chain(more).any(limits_it) {
+            return;
+        }
+        if let Err(error) = inner.ledger.restart_window(&scope, at).await {
+            // The window counts a little longer than the provider's: nobody spends too much.
+            tracing::warn!(account = %payer.account, %error, "the end of a window is not recorded");
+        }
     }
 
     /// Waits until every reservation has ended, and the ledger has it.

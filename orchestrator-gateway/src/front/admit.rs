@@ -1,11 +1,13 @@
 //! Reservations of the front: what stands between a call and the ledger. Nothing else of the front
 //! knows budgets.
 
+use super::{FrontEvent, FrontObserver};
 use crate::budget::{self, Budget, BudgetError};
 use orchestrator_core::{
     id::OwnerId,
     ledger::{Amounts, Payer, Rule},
     port::{Clock, HoldId, Ledger, Settlement},
+    time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
@@ -37,10 +39,16 @@ impl Admission {
         payer: Payer,
         worst: Amounts,
         rules: Arc<[Rule]>,
+        observer: &Arc<dyn FrontObserver>,
     ) -> Result<Hold, BudgetError> {
         let held = self.budget.reserve_under(&rules, &payer, worst, self.wait, &mut |_| {}).await?;
-        let id = held.id().clone();
-        Ok(Hold { id, held: Some((held, Settlement::Released)) })
+        let (id, observer) = (held.id().clone(), observer.clone());
+        Ok(Hold { id, payer, observer, held: Some((held, Settlement::Released)) })
+    }
+
+    /// Has the windows of the payer's account begin anew at `at`, if `rules` limit one.
+    pub(super) async fn restart_window(&self, payer: &Payer, rules: &[Rule], at: Timestamp) {
+        self.budget.restart_window(payer, rules, at).await;
     }
 
     /// Waits until every settlement is in the ledger.
@@ -52,6 +60,8 @@ impl Admission {
 /// What a call holds. It is settled when it is dropped: released, unless told otherwise.
 pub(super) struct Hold {
     id: HoldId,
+    payer: Payer,
+    observer: Arc<dyn FrontObserver>,
     held: Option<(budget::Hold, Settlement)>,
 }
 
@@ -76,10 +86,14 @@ impl Drop for Hold {
         let Some((held, end)) = self.held.take() else { return };
         // Without a runtime the process ends, and with its lease what it held is assumed.
         let Ok(runtime) = Handle::try_current() else { return };
+        let (call, payer) = (self.id.clone(), self.payer.clone());
+        let observer = self.observer.clone();
         runtime.spawn(async move {
-            for alert in held.settle(end).await {
+            let alerts = held.settle(end).await;
+            for alert in &alerts {
                 tracing::warn!(%alert, "budget");
             }
+            observer.told(FrontEvent::Booked { call, payer, alerts });
         });
     }
 }

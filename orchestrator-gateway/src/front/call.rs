@@ -153,7 +153,8 @@ impl Drop for Call {
                 // What has no price counts as what was held, never as nothing.
                 let usd = self.cost(reading).or(self.of.worst.usd);
                 let spent = Amounts::call(usd, reading.usage.total().0);
-                (SettledAs::Metered, Settlement::Metered(spent), usd)
+                let usage = reading.usage;
+                (SettledAs::Metered, Settlement::Metered { spent, usage }, usd)
             }
             Stage::Sent => (SettledAs::Assumed, Settlement::Assumed, self.of.worst.usd),
         };

@@ -2,7 +2,7 @@
 //! one refuses it at no cost.
 
 use super::{
-    Grant,
+    Grant, TokenHash,
     answer::Answer,
     asked::Asked,
     bound::worst,
@@ -34,6 +34,7 @@ use tracing::Instrument;
 pub(super) struct Asking<'a> {
     pub(super) route: &'a Route,
     pub(super) parts: &'a Parts,
+    pub(super) token: TokenHash,
     pub(super) grant: &'a Grant,
     pub(super) format: Format,
     pub(super) asked: &'a Asked,
@@ -110,11 +111,12 @@ impl Shared {
             Ok(leave) => leave,
             Err(tried) => return tried,
         };
-        let Asking { route, parts, grant, format, asked, model, body } = asking;
+        let Asking { route, parts, token, grant, format, asked, model, body } = asking;
         let config = &self.config;
         let from = (*format, *asked, &body[..], &parts.headers);
         let worst = worst(from, (upstream, model), &config.prices, &config.limits);
-        let held = self.admission.admit(of.clone(), worst, grant.rules.clone()).await;
+        let rules = grant.rules.clone();
+        let held = self.admission.admit(of.clone(), worst, rules, &config.observer).await;
         let hold = match held {
             Ok(hold) => hold,
             Err(error) => {
@@ -123,8 +125,13 @@ impl Shared {
             }
         };
         let tap = self.tap(&of, parts, body).await;
-        let context = self.context(upstream, of, worst, asked.is_priced_otherwise());
+        let context = self.context(upstream, of.clone(), worst, asked.is_priced_otherwise());
         let mut call = Call::new((leave, hold), Meter::new(*format), context);
+        // It may have waited. Whoever ends a token and then counts its calls finds either this one
+        // or none: it is told of before the token is looked up again.
+        if config.grants.find(token).await.is_none() {
+            return Refused::UnknownToken.into();
+        }
         call.sent();
         let sending = pass(&config.client, outgoing(upstream, route, parts, body.clone()));
         let response = match sending.instrument(call.span().clone()).await {
@@ -148,6 +155,9 @@ impl Shared {
         }
         match hand_back(upstream, response, Some(call), tap, &config.clock).await {
             Ok(handed) => {
+                if let Some(at) = handed.renews {
+                    self.admission.restart_window(&of, &grant.rules, at).await;
+                }
                 let moves = handed.refused.filter(|class| may_move(*class));
                 Tried { answer: Ok(handed), moves }
             }

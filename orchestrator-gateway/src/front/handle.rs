@@ -31,6 +31,7 @@ use orchestrator_core::{
     id::ProviderName,
     ledger::{Amounts, Payer},
     port::Clock,
+    time::Timestamp,
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -108,6 +109,7 @@ pub(super) async fn handle(
         status: answer.status().as_u16(),
         code: refused.code(),
         reason: refused.reason(),
+        limit: refused.into_limit(),
     });
     Ok(answer.map(|bytes| Answer::Whole(Some(bytes))))
 }
@@ -136,7 +138,7 @@ impl Shared {
         body: &mut Incoming,
         payer: &mut Option<Payer>,
     ) -> Result<Response<Answer>, Refused> {
-        let grant = self.grant(parts).await?;
+        let (token, grant) = self.grant(parts).await?;
         *payer = Some(grant.payer.clone());
         check_run(&grant, &parts.headers)?;
         let upstreams = match &self.config.tape {
@@ -175,7 +177,7 @@ impl Shared {
             return passed;
         };
         let (grant, asked) = (&*grant, &asked);
-        let asking = Asking { route, parts, grant, format, asked, model, body };
+        let asking = Asking { route, parts, token, grant, format, asked, model, body };
         self.call(upstreams, &asking, payer).await
     }
 
@@ -207,14 +209,14 @@ impl Shared {
     }
 
     /// The grant of the request's token.
-    async fn grant(&self, parts: &Parts) -> Result<Arc<Grant>, Refused> {
+    async fn grant(&self, parts: &Parts) -> Result<(TokenHash, Arc<Grant>), Refused> {
         let token = credential::token(&parts.headers, parts.uri.query());
         let hash = TokenHash::of(token.ok_or(Refused::NoToken)?);
         let grant = self.config.grants.find(&hash).await.ok_or(Refused::UnknownToken)?;
         if grant.expires <= self.config.clock.now() {
             return Err(Refused::Expired);
         }
-        Ok(grant)
+        Ok((hash, grant))
     }
 
     /// The accounts of the grant for `api`: the first that speaks it, with the others of the same
@@ -305,6 +307,8 @@ pub(super) struct Handed {
     pub(super) answer: Response<Answer>,
     /// The class of the error that it is.
     pub(super) refused: Option<ErrorClass>,
+    /// When the quota renews that it says is used up.
+    pub(super) renews: Option<Timestamp>,
     /// What has yet to be written of an error, which is not when another account does better.
     tap: Option<Tap>,
 }
@@ -333,7 +337,7 @@ pub(super) async fn hand_back(
     if let Some(tap) = &mut tap {
         tap.answered(head.status, &headers);
     }
-    let mut refused = None;
+    let (mut refused, mut renews) = (None, None);
     let body = if head.status.is_success() {
         let passing = Passing::new(body, call, tap.take(), idle, clock.clone());
         Answer::Passing(Box::new(passing))
@@ -348,6 +352,7 @@ pub(super) async fn hand_back(
             let (class, retry_at) = judge(head.status.as_u16(), &head.headers, &error, now);
             call.refused(class, retry_at, now);
             refused = Some(class);
+            renews = retry_at.filter(|_| class == ErrorClass::QuotaExhausted);
         }
         let holds = |key: &str| memchr::memmem::find(&whole, key.as_bytes()).is_some();
         if upstream.key().is_some_and(holds) {
@@ -361,7 +366,7 @@ pub(super) async fn hand_back(
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = headers;
-    Ok(Handed { answer, refused, tap })
+    Ok(Handed { answer, refused, renews, tap })
 }
 
 pub(super) fn outgoing(upstream: &Upstream, route: &Route, parts: &Parts, body: Bytes) -> Outgoing {

@@ -50,6 +50,7 @@
 mod admit;
 mod answer;
 mod asked;
+mod attempts;
 mod bound;
 mod call;
 mod calling;
@@ -68,6 +69,7 @@ mod token;
 mod upstream;
 mod weight;
 
+pub use attempts::{Attempts, Pass, Passed};
 pub use config::{FrontConfig, FrontLimits, Reach};
 pub use grant::{Grant, Grants};
 pub use observe::{FrontEvent, FrontObserver, SettledAs};

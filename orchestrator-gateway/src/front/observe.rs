@@ -1,7 +1,8 @@
 //! What the front tells of its calls.
 
+use crate::budget::Alert;
 use orchestrator_core::{
-    ledger::{Amounts, Payer},
+    ledger::{Amounts, Payer, Refusal},
     port::HoldId,
     usage::Spend,
 };
@@ -42,6 +43,8 @@ pub enum FrontEvent {
         code: &'static str,
         /// Why, as the client was told.
         reason: String,
+        /// The limit that refused it, if one did.
+        limit: Option<Box<Refusal>>,
     },
     /// A request that costs nothing was passed on.
     Passed {
@@ -64,6 +67,15 @@ pub enum FrontEvent {
         spend: Spend,
         /// How it ended.
         end: SettledAs,
+    },
+    /// The ledger has the end of a call.
+    Booked {
+        /// Its reservation.
+        call: HoldId,
+        /// Who pays.
+        payer: Payer,
+        /// Parts of limits that were reached by it.
+        alerts: Vec<Alert>,
     },
 }
 

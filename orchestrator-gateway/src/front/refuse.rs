@@ -80,6 +80,29 @@ impl Refused {
         }
     }
 
+    /// The limit, if it was one.
+    pub(super) fn into_limit(self) -> Option<Box<Limit>> {
+        match self {
+            Self::Limit(limit) => Some(limit),
+            Self::NoRoute
+            | Self::NoToken
+            | Self::UnknownToken
+            | Self::Expired
+            | Self::NotGranted(_)
+            | Self::TooLarge(_)
+            | Self::Encoded
+            | Self::BadBody(_)
+            | Self::Ledger(_)
+            | Self::Unreachable(_)
+            | Self::Silent(_)
+            | Self::Throttled(..)
+            | Self::Resting(..)
+            | Self::NotRecorded(_)
+            | Self::Unwritten(_)
+            | Self::Leak => None,
+        }
+    }
+
     /// Why, and what to do.
     pub(super) fn reason(&self) -> String {
         match self {

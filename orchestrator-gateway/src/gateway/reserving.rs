@@ -116,7 +116,8 @@ impl Gateway {
             // A server may count a longer prompt than any that has a price. What has none counts as
             // what was held, never as nothing.
             let cost = self.price(account, &payer.account, model, usage, started).or(worst.usd);
-            Settlement::Metered(Amounts::call(cost, usage.total().0))
+            let spent = Amounts::call(cost, usage.total().0);
+            Settlement::Metered { spent, usage: *usage }
         };
         match result {
             Ok(Response { usage: Some(usage), .. }) => metered(usage),

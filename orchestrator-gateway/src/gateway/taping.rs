@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use crate::cassette::{Player, Recorder};
+use std::sync::Arc;
 
 /// What stands beside the accounts, or in their place.
 #[derive(Debug)]
@@ -9,7 +10,7 @@ pub(super) enum Tape {
     /// Every exchange is written down.
     Recorder(Recorder),
     /// Answers come from here, and no account is called.
-    Player(Player),
+    Player(Arc<Player>),
 }
 
 impl Gateway {
@@ -25,8 +26,8 @@ impl Gateway {
     /// breaker or budget is asked, and nothing is spent. Usage and costs are told as they were
     /// recorded.
     #[must_use]
-    pub fn replaying(mut self, player: Player) -> Self {
-        self.tape = Some(Tape::Player(player));
+    pub fn replaying(mut self, player: impl Into<Arc<Player>>) -> Self {
+        self.tape = Some(Tape::Player(player.into()));
         self
     }
 }

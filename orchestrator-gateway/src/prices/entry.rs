@@ -155,6 +155,81 @@ impl PeakHours {
     }
 }
 
+/// What a request costs that is a part of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BatchPrice {
+    /// The rates.
+    #[serde(flatten)]
+    pub terms: BatchTerms,
+    /// Where that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The day for which that page states it, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
+}
+
+/// How the rates of a batch follow from the usual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", untagged)]
+pub enum BatchTerms {
+    /// They are a part of them.
+    Share {
+        /// What of the usual rates of input and output is charged, in percent.
+        percent: u8,
+        /// What is charged for what a cache holds.
+        cached: Cached,
+    },
+    /// They are rates of their own, whatever is cached.
+    Own {
+        /// Input, US dollars per million tokens.
+        #[serde(deserialize_with = "dollars")]
+        input: MicroUsd,
+        /// Output, US dollars per million tokens.
+        #[serde(deserialize_with = "dollars")]
+        output: MicroUsd,
+    },
+}
+
+/// What a batch pays for input that a cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cached {
+    /// The same part of the rates of the cache as of the others.
+    Share,
+    /// What other input of the batch costs: nothing is known of a discount.
+    Fresh,
+}
+
+impl BatchTerms {
+    /// The rates of a batch where `usual` hold otherwise.
+    fn of(&self, usual: &Rates) -> Rates {
+        let (percent, cached) = match *self {
+            Self::Share { percent, cached } => (percent, cached),
+            Self::Own { input, output } => {
+                let (cache_read, cache_write, cache_write_1h) = (None, None, Some(input));
+                return Rates { input, cache_read, cache_write, cache_write_1h, output };
+            }
+        };
+        // Rounded up, so that no rate is understated.
+        let share =
+            |rate: MicroUsd| MicroUsd(rate.0.saturating_mul(u64::from(percent)).div_ceil(100));
+        let input = share(usual.input);
+        let of_cache = |rate: Option<MicroUsd>| match cached {
+            Cached::Share => rate.map(share),
+            Cached::Fresh => None,
+        };
+        Rates {
+            input,
+            cache_read: of_cache(usual.cache_read),
+            cache_write: of_cache(usual.cache_write),
+            cache_write_1h: of_cache(Some(usual.hour_write())),
+            output: share(usual.output),
+        }
+    }
+}
+
 /// The price of one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -177,6 +252,9 @@ pub struct PriceEntry {
     /// What holds at certain hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<PeakHours>,
+    /// What holds for a request that is a part of a batch, at any hour. Default: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchPrice>,
     /// Where the price was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -210,6 +288,31 @@ impl PriceEntry {
         at: Timestamp,
     ) -> Option<MicroUsd> {
         Some(self.rates_for(usage, at)?.cost_with(usage, hour_writes))
+    }
+
+    /// What a request with `usage` costs that is a part of a batch; `None` when that is not known, be
+    /// it that the model has no price for batches or that the prompt is longer than those for which
+    /// rates are known.
+    ///
+    /// ```
+    /// use orchestrator_core::{id::ProviderName, usage::{TokenCount, Usage}};
+    /// use orchestrator_gateway::prices::PriceTable;
+    ///
+    /// let prices = PriceTable::built_in();
+    /// let entry = prices.find(&ProviderName::new("anthropic")?, "claude-sonnet-4-5");
+    /// let usage = Usage { input: TokenCount(100_000), ..Usage::default() };
+    /// let cost = entry.and_then(|entry| entry.batch_cost(&usage));
+    /// assert_eq!(cost.map(|cost| cost.to_string()).as_deref(), Some("0.15"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batch_cost(&self, usage: &Usage) -> Option<MicroUsd> {
+        let batch = self.batch.as_ref()?;
+        let prompt = usage.input + usage.cache_read + usage.cache_write;
+        let usual = match &self.long {
+            Some(long) if prompt.0 > long.above_input_tokens => long.rates.as_ref()?,
+            _ => &self.rates,
+        };
+        Some(batch.terms.of(usual).cost(usage))
     }
 
     /// The most that a request of up to `input` and `output` tokens can cost, at any hour and

@@ -8,6 +8,8 @@ mod facts;
 mod table;
 mod worst;
 
-pub use entry::{CacheWrites, LongPrompt, PeakHours, PriceEntry, Rates};
+pub use entry::{
+    BatchPrice, BatchTerms, CacheWrites, Cached, LongPrompt, PeakHours, PriceEntry, Rates,
+};
 pub use facts::{ModelFacts, ModelTable};
 pub use table::{PriceError, PriceTable};

@@ -1,6 +1,6 @@
 //! The price table: which entry holds for a model.
 
-use super::PriceEntry;
+use super::{BatchPrice, PriceEntry};
 use orchestrator_core::id::ProviderName;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -24,6 +24,18 @@ pub enum PriceError {
 struct File {
     #[serde(default)]
     model: Vec<PriceEntry>,
+    #[serde(default)]
+    batch: Vec<Batch>,
+}
+
+/// What batches of many models cost.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Batch {
+    /// How the names of these models begin.
+    prefixes: Vec<String>,
+    #[serde(flatten)]
+    price: BatchPrice,
 }
 
 /// Prices by model, the user's before the built-in ones. Cheap to clone.
@@ -111,7 +123,15 @@ impl PriceTable {
 fn parse(toml: &str) -> Result<Vec<Arc<PriceEntry>>, PriceError> {
     let file: File =
         toml::from_str(toml).map_err(|error| PriceError::Invalid(error.message().to_owned()))?;
-    Ok(file.model.into_iter().map(Arc::new).collect())
+    let of = |model: &str| {
+        let fits = |batch: &&Batch| batch.prefixes.iter().any(|start| model.starts_with(start));
+        file.batch.iter().find(fits).map(|batch| batch.price.clone())
+    };
+    let entries = file.model.into_iter().map(|mut entry| {
+        entry.batch = entry.batch.or_else(|| of(&entry.model));
+        Arc::new(entry)
+    });
+    Ok(entries.collect())
 }
 
 fn best<'a>(
@@ -191,6 +211,47 @@ mod tests {
             }
         }
         assert!(names.len() > 30);
+    }
+
+    #[test]
+    fn batches_cost_what_their_providers_say() {
+        let table = PriceTable { own: Vec::new(), built_in: parse(BUILT_IN).unwrap() };
+        for entry in table.entries() {
+            let Some(batch) = &entry.batch else {
+                assert!(entry.model.starts_with("deepseek"), "{} has none", entry.model);
+                continue;
+            };
+            assert!(batch.source.as_deref().is_some_and(|s| s.starts_with("https://")));
+            assert!(batch.as_of.as_deref().is_some_and(|date| date.len() == 10), "{entry:?}");
+        }
+        let own = r#"
+            [[model]]
+            model = "house"
+            input = 4
+            cache-read = 1
+            output = 8
+            batch = { input = 1, output = 3 }
+        "#;
+        let table = PriceTable::built_in().with_overrides(own).unwrap();
+        let check = |model: &str, usage: Usage, dollars: Option<&str>| {
+            let entry = table.find(&provider(), model).unwrap_or_else(|| panic!("{model}"));
+            let cost = entry.batch_cost(&usage).map(|cost| cost.to_string());
+            assert_eq!(cost.as_deref(), dollars, "{model}");
+        };
+        let million = 1_000_000;
+        check("claude-sonnet-4-5", usage(100_000, 0, 0, 100_000), Some("0.9"));
+        check("claude-sonnet-4-5", usage(0, million, million, 0), None);
+        check("claude-opus-5-5", usage(0, million, million, 0), Some("2.6"));
+        check("claude-haiku-5-5", usage(200_000, 0, 0, 0), Some("0.05"));
+        check("gpt-4o", usage(million, 0, million, million), Some("7.5"));
+        check("gemini-3.5-flash", usage(100_000, 0, 100_000, 100_000), Some("0.6"));
+        check("deepseek-v4-pro", usage(1, 0, 0, 1), None);
+        check("house", usage(million, 0, million, million), Some("5"));
+        check("house", usage(0, million, 0, 0), Some("1"));
+        for bad in ["{ percent = 50 }", "{ input = 1 }", "{ percent = 300, cached = \"share\" }"] {
+            let text = format!("[[model]]\nmodel = \"x\"\ninput = 1\noutput = 1\nbatch = {bad}\n");
+            assert!(PriceTable::empty().with_overrides(&text).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@ use crate::{
     rig::{Rig, budget, grant},
     upstream::{Step, stream, whole},
 };
-use orchestrator_core::port::CallState;
+use orchestrator_core::{
+    ledger::{Rule, ScopeKind, Unit, Window},
+    port::CallState,
+};
 use orchestrator_gateway::front::{FrontEvent, FrontLimits};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -149,4 +152,23 @@ async fn usage_beyond_what_was_held_is_recorded_as_it_is() {
     rig.settled().await;
     assert_eq!(rig.post_with(&token, MESSAGES, WHOLE[0].1).await.status, 402);
     assert_eq!(rig.stop().await.used.usd, 9_000_170);
+}
+
+#[tokio::test]
+async fn a_providers_reset_ends_the_window_of_its_account() {
+    let rig = Rig::new().await;
+    let (path, body, _) = WHOLE[0];
+    let week = Rule::hard(ScopeKind::Account, Window::Hours(168), Unit::Requests, 9);
+    let rules: Arc<[Rule]> = Arc::new([week]);
+    let token = rig.token(grant().with_rules(rules.clone()));
+    rig.upstream.next(whole("200 OK", "", WHOLE[0].2.as_bytes()));
+    assert_eq!(rig.post_with(&token, path, body).await.status, 200);
+    rig.settled().await;
+    assert_eq!(rig.spent(&rules, 2).await, 1);
+    let refusal =
+        br#"{"type":"error","error":{"type":"rate_limit_error","message":"usage limit reached"}}"#;
+    rig.upstream.next(whole("429 Too Many Requests", "retry-after: 7200\r\n", refusal));
+    assert_eq!(rig.post_with(&token, path, body).await.status, 429);
+    rig.settled().await;
+    assert_eq!((rig.spent(&rules, 1).await, rig.spent(&rules, 2).await), (1, 0));
 }

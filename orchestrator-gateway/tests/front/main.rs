@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
 
 mod answers;
+mod attempts;
 mod broken;
 mod budgets;
 mod client;

@@ -15,7 +15,7 @@ use orchestrator_core::{
 use orchestrator_gateway::{
     SecretString, Timeouts,
     front::{
-        Api, Front, FrontConfig, FrontEvent, FrontLimits, FrontObserver, Grant, Tokens,
+        Api, Attempts, Front, FrontConfig, FrontEvent, FrontLimits, FrontObserver, Grant, Tokens,
         Upstream as Account,
     },
     prices::PriceTable,
@@ -57,7 +57,18 @@ impl FrontObserver for Events {
     }
 }
 
+/// Both are told.
+struct Both(Arc<Events>, Arc<Attempts>);
+
+impl FrontObserver for Both {
+    fn told(&self, event: FrontEvent) {
+        self.0.told(event.clone());
+        self.1.told(event);
+    }
+}
+
 pub(crate) struct Rig {
+    pub(crate) attempts: Arc<Attempts>,
     pub(crate) upstream: Upstream,
     pub(crate) address: SocketAddr,
     pub(crate) tokens: Arc<Tokens>,
@@ -94,6 +105,14 @@ pub(crate) fn budget(micro_usd: u64) -> Vec<Rule> {
 }
 
 impl Rig {
+    /// What counts against the limit of the Anthropic account that is alone in `rules`, so many hours
+    /// from now.
+    pub(crate) async fn spent(&self, rules: &[Rule], hours: u64) -> u64 {
+        let at = Timestamp(NOW.0 + hours * 3_600_000);
+        let payer = Payer::new(name("anthropic"), "");
+        self.ledger.standings(&payer, rules, at).await.unwrap()[0].spent()
+    }
+
     pub(crate) async fn new() -> Self {
         Self::with(FrontLimits::default(), Timeouts::default()).await
     }
@@ -126,11 +145,12 @@ impl Rig {
     ) -> Self {
         let (ledger, tokens) = (Arc::new(MemoryStore::default()), Arc::new(Tokens::new()));
         let events = Arc::new(Events::default());
+        let attempts = Attempts::new(tokens.clone());
         let owner = OwnerId::new("test").unwrap();
         let prices = PriceTable::empty().with_overrides(PRICES).unwrap();
         let mut config = FrontConfig::new(owner, ledger.clone(), tokens.clone(), Arc::new(Frozen))
             .with_prices(prices)
-            .with_observer(events.clone())
+            .with_observer(Arc::new(Both(events.clone(), attempts.clone())))
             .with_limits(limits);
         for account in accounts {
             config = config.with_upstream(account);
@@ -141,7 +161,7 @@ impl Rig {
         let serving = tokio::spawn(front.serve(async move {
             let _ = stopped.await;
         }));
-        Self { upstream, address, tokens, ledger, events, stop, serving }
+        Self { attempts, upstream, address, tokens, ledger, events, stop, serving }
     }
 
     pub(crate) fn token(&self, grant: Grant) -> String {

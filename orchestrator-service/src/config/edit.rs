@@ -88,6 +88,7 @@ fn toml_value(value: &Value, number: bool) -> toml_edit::Value {
             _ => text.parse::<i64>().map_or_else(|_| text.as_str().into(), Into::into),
         },
         Value::String(text) => text.as_str().into(),
+        Value::Bool(flag) => (*flag).into(),
         other => other.to_string().into(),
     }
 }

@@ -19,6 +19,7 @@ pub(crate) enum Takes {
     Money,
     Duration,
     List,
+    /// `true` or `false`.
     Flag,
     /// A number of bytes, such as `10MB`.
     Size(u64, u64),
@@ -116,6 +117,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Count(1, TOKENS),
         "the most calls of the account within a window",
     ),
+    setting(
+        "providers.*.budget.warn-only",
+        Takes::Flag,
+        "whether the limits of the account only warn; false unless set",
+    ),
     setting("providers.*.timeouts.answer", Takes::Duration, "how long until an answer begins"),
     setting(
         "providers.*.timeouts.idle",
@@ -206,9 +212,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "agents.*.provider",
         Takes::Text,
-        "what it runs on: an entry of [providers], or `builtin`",
+        "what it runs on: an entry of [providers], `builtin`, or `command` for a program",
     ),
     setting("agents.*.model", Takes::Text, "the model, or a rule that names models"),
+    setting("agents.*.command", Takes::List, "the program that it is, and its arguments"),
+    setting("agents.*.models", Takes::List, "the models that its program may call"),
+    setting("agents.*.accounts", Takes::List, "the providers that its program may call"),
     setting("agents.*.instructions", Takes::Text, "what it is told before each task"),
     setting("agents.*.max-tokens", Takes::Count(1, COUNT), "the most tokens of one answer"),
     setting(
@@ -262,6 +271,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "the most calls of the agent within a window",
     ),
     setting(
+        "agents.*.budget.warn-only",
+        Takes::Flag,
+        "whether the limits of the agent only warn; false unless set",
+    ),
+    setting(
         "models.*.use",
         Takes::List,
         "the models of a rule as `PROVIDER/MODEL`, the first to be asked first",
@@ -277,6 +291,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "budget.tokens-per-month",
         Takes::Count(1, TOKENS),
         "the most tokens of a month's runs",
+    ),
+    setting(
+        "budget.warn-only",
+        Takes::Flag,
+        "whether the limits of [budget] only warn; false unless set",
+    ),
+    setting("tenant.budget.usd-per-day", Takes::Money, "the most that your work may cost in a day"),
+    setting(
+        "tenant.budget.usd-per-month",
+        Takes::Money,
+        "the most that your work may cost in a month",
+    ),
+    setting(
+        "tenant.budget.tokens-per-day",
+        Takes::Count(1, TOKENS),
+        "the most tokens of your work in a day",
+    ),
+    setting(
+        "tenant.budget.tokens-per-month",
+        Takes::Count(1, TOKENS),
+        "the most tokens of your work in a month",
+    ),
+    setting(
+        "tenant.budget.warn-only",
+        Takes::Flag,
+        "whether the limits of your work only warn; false unless set",
     ),
     Setting {
         key: "defaults.max-parallel",
@@ -303,6 +343,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("prices.*.output", Takes::Money, "USD per million output tokens"),
     setting("prices.*.cache-read", Takes::Money, "USD per million tokens read from a cache"),
     setting("prices.*.cache-write", Takes::Money, "USD per million tokens written to a cache"),
+    setting("prices.*.batch-input", Takes::Money, "USD per million input tokens of a batch"),
+    setting("prices.*.batch-output", Takes::Money, "USD per million output tokens of a batch"),
     setting("prices.*.provider", Takes::Text, "the provider that the price is of, when not of all"),
     setting(
         "telemetry.otlp-endpoint",

@@ -164,6 +164,29 @@ impl Config {
                 return Err(invalid(vec![found.suggest(Some(hint.into()))]));
             }
         }
+        for entry in merged.values() {
+            let [section, model, key] = &entry.path.0[..] else { continue };
+            let other = match (&**section, &**key) {
+                ("prices", "batch-input") => "batch-output",
+                ("prices", "batch-output") => "batch-input",
+                _ => continue,
+            };
+            let needed = ["prices", model, other].map(str::to_owned).to_vec();
+            if !merged.contains_key(&KeyPath(needed)) {
+                let model = KeyPath(entry.path.0[..2].to_vec());
+                let message = format!("`{model}` has `{key}` and no `{other}`");
+                return Err(invalid(vec![entry.origin.diagnostic("ORC-0104", message)]));
+            }
+        }
+        for entry in merged.values().filter(|entry| entry.path.0[0] == "tenant") {
+            // Whoever wrote a project does not say what all of the user's work may cost.
+            if matches!(entry.layer, Layer::Project | Layer::DotEnv) {
+                let message = format!("`{}` is a limit of yours, not of a project", entry.path);
+                let mend = format!("orchestrator config set --user {} VALUE", entry.path);
+                let found = entry.origin.diagnostic("ORC-0580", message);
+                return Err(invalid(vec![found.suggest(Some(mend))]));
+            }
+        }
         let mut document = Map::new();
         for (path, entry) in &merged {
             insert(&mut document, &path.0, entry.value.clone());

@@ -12,6 +12,7 @@ pub(crate) struct Settings {
     pub(crate) agents: BTreeMap<String, AgentSettings>,
     pub(crate) models: BTreeMap<String, RuleSettings>,
     pub(crate) budget: BudgetSettings,
+    pub(crate) tenant: TenantSettings,
     pub(crate) defaults: DefaultSettings,
     pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
@@ -101,6 +102,9 @@ pub(crate) struct AgentSettings {
     pub(crate) fall_back: Vec<String>,
     pub(crate) mode: Option<String>,
     pub(crate) join: Option<bool>,
+    pub(crate) command: Vec<String>,
+    pub(crate) models: Vec<String>,
+    pub(crate) accounts: Vec<String>,
     pub(crate) permissions: BTreeMap<String, Vec<String>>,
     pub(crate) budget: ShareSettings,
 }
@@ -132,6 +136,25 @@ pub(crate) struct BudgetSettings {
     pub(crate) tokens_per_run: Option<u64>,
     pub(crate) tokens_per_day: Option<u64>,
     pub(crate) tokens_per_month: Option<u64>,
+    pub(crate) warn_only: bool,
+}
+
+/// `[tenant]`: what holds for all of the user's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct TenantSettings {
+    pub(crate) budget: TenantBudgetSettings,
+}
+
+/// `tenant.budget`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct TenantBudgetSettings {
+    pub(crate) usd_per_day: Option<MicroUsd>,
+    pub(crate) usd_per_month: Option<MicroUsd>,
+    pub(crate) tokens_per_day: Option<u64>,
+    pub(crate) tokens_per_month: Option<u64>,
+    pub(crate) warn_only: bool,
 }
 
 /// `budget` of an agent or a provider.
@@ -145,6 +168,7 @@ pub(crate) struct ShareSettings {
     pub(crate) window_hours: Option<u16>,
     pub(crate) tokens_per_window: Option<u64>,
     pub(crate) requests_per_window: Option<u64>,
+    pub(crate) warn_only: bool,
 }
 
 impl ShareSettings {
@@ -158,6 +182,7 @@ impl ShareSettings {
             window_hours: self.window_hours.or(other.window_hours),
             tokens_per_window: self.tokens_per_window.or(other.tokens_per_window),
             requests_per_window: self.requests_per_window.or(other.requests_per_window),
+            warn_only: self.warn_only || other.warn_only,
         }
     }
 }
@@ -179,6 +204,8 @@ pub(crate) struct PriceSettings {
     pub(crate) output: Option<MicroUsd>,
     pub(crate) cache_read: Option<MicroUsd>,
     pub(crate) cache_write: Option<MicroUsd>,
+    pub(crate) batch_input: Option<MicroUsd>,
+    pub(crate) batch_output: Option<MicroUsd>,
     pub(crate) provider: Option<String>,
 }
 

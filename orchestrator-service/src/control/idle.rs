@@ -1,18 +1,23 @@
 //! Taking what is in the inbox of a run that nobody drives, without starting anything.
 
-use crate::{OrchestratorService, ServiceError, clock::now, service::Opened};
+use crate::{
+    OrchestratorService, ServiceError, clock::now, programs::LedgerReckoner, service::Opened,
+};
 use orchestrator_core::{
     command::{Command, Moment, Rejected},
     effect::Effect,
     engine::{LEASE_TTL, SystemIds},
     event::Content,
     id::{RunId, Sequence},
-    port::{Append, Ids, Lease, Signal, StoreError},
+    port::{Append, Ids, Lease, Reckoner, Signal, StoreError},
     run::{Run, RunStatus},
     schedule::Open,
 };
 use serde_json::Value;
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 impl OrchestratorService {
     /// Takes everything that is in the inbox of `run`: its lease is claimed, the wishes are recorded
@@ -86,7 +91,13 @@ impl OrchestratorService {
                     break;
                 }
                 recovered = true;
-                commands.push_back(Command::Recover { lease: lease.epoch });
+                self.settle_the_dead(opened).await?;
+                let (reckoner, mut spent) = (LedgerReckoner(opened.clone()), BTreeMap::new());
+                for attempt in run.attempts_under_way() {
+                    let lines = reckoner.spent(id, &attempt).await;
+                    spent.insert(attempt.task, lines.map_err(|error| opened.failed(error))?);
+                }
+                commands.push_back(Command::Recover { lease: lease.epoch, spent });
                 continue;
             };
             let expected = run.seq();

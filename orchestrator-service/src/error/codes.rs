@@ -78,6 +78,7 @@ pub const SERVICE_CODES: &[(&str, &str)] = &[
     ("ORC-0568", "a model rule cannot be used"),
     ("ORC-0571", "a project would write to a file that is not in it"),
     ("ORC-0572", "a project would show metrics to other machines"),
+    ("ORC-0580", "a limit of yours stands in a project's settings"),
     ("ORC-0601", "no run has that id"),
     ("ORC-0602", "the start of an id fits several runs"),
     ("ORC-0603", "there are no runs yet"),

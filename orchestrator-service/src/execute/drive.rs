@@ -10,6 +10,7 @@ use crate::{
     document::Diagnostic,
     owner::Holder,
     platform,
+    programs::LedgerReckoner,
     query::{Driver, Standing, WAITING},
     service::Opened,
     telemetry::Books,
@@ -171,6 +172,7 @@ impl OrchestratorService {
         platform::judge(std::env::consts::OS)?;
         let keys = match self.replayed() {
             Some(_) => BTreeMap::new(),
+            None if self.roster()?.runs_programs(agents) => self.every_key().await?,
             None => self.keys_of(agents).await?,
         };
         self.learn_secrets(!keys.is_empty()).await;
@@ -184,6 +186,7 @@ impl OrchestratorService {
             .blobs(opened.blobs())
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
+            .reckoner(Arc::new(LedgerReckoner(opened.clone())))
             .limits(self.roster()?.limits(self.settings()?.settings()));
         if let Some(telemetry) = telemetry {
             builder = builder.observer(Arc::new(telemetry.clone()));
@@ -193,12 +196,13 @@ impl OrchestratorService {
         let budget = self.budget(opened).await?;
         let between = self.between(opened, agents, cassette, stage)?;
         let note = between.note();
+        let access = || self.access(opened, &keys, &between);
         let router = || {
             let roster = self.roster()?;
             let live = || roster.gateway(roster.usable(&keys));
             // What is joined or was kept is no exchange, and would be missing in a cassette.
             let alone = |gateway| Router::new(Arc::new(gateway)).without_joins();
-            Ok(match between {
+            Ok(match &between {
                 Between::Nothing => {
                     let kept = GuardedResponses::new(opened.responses(), self.known().clone());
                     Router::new(Arc::new(live()?.with_budget(budget)))
@@ -206,13 +210,14 @@ impl OrchestratorService {
                         .with_responses(Arc::new(kept))
                 }
                 Between::Recorder { recorder, .. } => {
-                    alone(live()?.with_budget(budget).recording(recorder))
+                    alone(live()?.with_budget(budget).recording(recorder.clone()))
                 }
                 // No account can be called, and nothing is spent that a budget could stop.
-                Between::Player(player) => alone(roster.gateway([])?.replaying(player)),
+                Between::Player(player) => alone(roster.gateway([])?.replaying(player.clone())),
             })
         };
-        for (spec, agent) in self.roster()?.make(agents, (self.environment(), telemetry), router)? {
+        let surroundings = (self.environment(), telemetry);
+        for (spec, agent) in self.roster()?.make(agents, surroundings, router, access)? {
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
         Ok((builder.build(), note))

@@ -109,7 +109,8 @@ impl OrchestratorService {
                 let agents = agents.get(place).map(Vec::as_slice).unwrap_or_default();
                 let mut planned = self.planned(task, agents, inputs, known)?;
                 if let (TaskKind::Agent { .. }, Some(first)) = (&task.kind, agents.first()) {
-                    calls_models |= self.roster()?.get(first.as_str())?.calls_model();
+                    let member = self.roster()?.get(first.as_str())?;
+                    calls_models |= member.answers_prompts();
                 }
                 // A list may be empty or long, a condition false, a cached result at hand.
                 let maybe = task.when.is_some() || task.for_each.is_some() || task.cache.is_some();

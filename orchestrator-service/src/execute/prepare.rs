@@ -46,8 +46,9 @@ impl OrchestratorService {
         }
         let max_parallel =
             request.max_parallel.or(workflow.max_parallel).or(settings.defaults.max_parallel);
-        let budget: Option<MicroUsd> =
-            request.budget.or(workflow.budget).or(settings.budget.usd_per_run);
+        // One that only warns is a rule of the ledger, not the run's budget.
+        let usual = settings.budget.usd_per_run.filter(|_| !settings.budget.warn_only);
+        let budget: Option<MicroUsd> = request.budget.or(workflow.budget).or(usual);
         let mut start = StartRun::new(Arc::new(workflow));
         start.inputs = inputs;
         start.source = loaded.source;

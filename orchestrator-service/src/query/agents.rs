@@ -50,7 +50,7 @@ impl OrchestratorService {
         Ok(AgentDetails {
             schema: "orchestrator.agent/v1",
             agent: agent_view(member, roster),
-            instructions: if member.calls_model() {
+            instructions: if member.answers_prompts() {
                 member.spec.instructions().to_owned()
             } else {
                 String::new()

@@ -35,10 +35,10 @@ impl OrchestratorService {
         };
         let totals = read(group(query.by)).await?;
         // A run can be in several groups, so runs are counted on their own.
-        let runs = read(SpendGroup::Run).await?.len();
+        let runs: u64 = read(SpendGroup::Run).await?.iter().map(|run| run.runs).sum();
         let mut sum = SpendTotal {
             key: "total".into(),
-            runs: u64::try_from(runs).unwrap_or(u64::MAX),
+            runs,
             requests: 0,
             usage: Usage::default(),
             cost: Cost::default(),
@@ -118,6 +118,7 @@ fn budget(at: &Standing, now: Timestamp) -> BudgetView {
         held: amount(at.reserved()),
         percent: at.percent(),
         renews: at.limit.window.renews(now).map(|at| at.to_string()),
+        refuses: at.limit.is_hard,
     }
 }
 

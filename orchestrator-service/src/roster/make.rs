@@ -1,25 +1,38 @@
 //! The working agents behind the names.
 
-use super::{BUILTIN, Roster};
-use crate::{Environment, ServiceError, document::Diagnostic, telemetry::Telemetry};
+use super::{BUILTIN, Program, Roster};
+use crate::{
+    Environment, ServiceError,
+    document::Diagnostic,
+    programs::{Access, MeteredProgram},
+    telemetry::Telemetry,
+};
 use orchestrator_agents::{
     builtin::BuiltinAgent,
     command::{CommandAgent, Environment as Passed},
     model::ModelAgent,
 };
-use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
+use orchestrator_core::{
+    agent::AgentSpec,
+    id::{AgentName, ProviderName},
+    port::Agent,
+    task::COMMAND_AGENT,
+};
 use orchestrator_gateway::{
     Client, Gateway, ProviderConfig, SecretString, prices::PriceTable, route::Router,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// An agent that can be given work, with its specification.
 type Working = (AgentSpec, Arc<dyn Agent>);
 
 impl Roster {
     /// Working agents for `names`, each with its specification. What nobody needs is not set up;
-    /// `router` makes the way to models. Programs see what passes of the environment, and what
-    /// `telemetry` tells them.
+    /// `router` makes the way to models, and `access` that of programs. Programs see what passes of the
+    /// environment, and what `telemetry` tells them.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -28,6 +41,7 @@ impl Roster {
         names: impl IntoIterator<Item = &'a AgentName>,
         (environment, telemetry): (&Environment, Option<&Telemetry>),
         router: impl FnOnce() -> Result<Router, ServiceError>,
+        access: impl Fn() -> Result<Arc<Access>, ServiceError>,
     ) -> Result<Vec<Working>, ServiceError> {
         let mut made: Vec<Working> = Vec::new();
         let (mut analysts, mut models) = (None, None);
@@ -45,11 +59,16 @@ impl Roster {
                 COMMAND_AGENT => {
                     let variables = environment.variables.iter();
                     let offered = variables.map(|(name, value)| (name.into(), value.into()));
-                    let mut programs = CommandAgent::new(Passed::from_vars(offered, &[]));
-                    if let Some(telemetry) = telemetry.cloned() {
-                        programs = programs.telling(move |of| telemetry.variables(of));
+                    let environment = Passed::from_vars(offered, &[]);
+                    let telemetry = telemetry.cloned();
+                    match (&member.program, telemetry) {
+                        (Some(program), told) => metered(program, environment, access()?, told),
+                        (None, Some(telemetry)) => {
+                            let programs = CommandAgent::new(environment);
+                            Arc::new(programs.telling(move |of| telemetry.variables(of)))
+                        }
+                        (None, None) => Arc::new(CommandAgent::new(environment)),
                     }
-                    Arc::new(programs)
                 }
                 _ => {
                     if let Some(router) = router.take() {
@@ -62,6 +81,12 @@ impl Roster {
             made.push((member.spec.clone(), agent));
         }
         Ok(made)
+    }
+
+    /// Whether one of `agents` is a program that may call any model.
+    pub(crate) fn runs_programs(&self, agents: &BTreeSet<AgentName>) -> bool {
+        let found = agents.iter().filter_map(|name| self.get(name.as_str()).ok());
+        found.into_iter().any(|member| member.program.is_some())
     }
 
     /// The provider accounts that can be used. `keys` are those that the credential store holds; a
@@ -94,4 +119,19 @@ impl Roster {
             ServiceError::invalid("cannot use the providers", diagnostic)
         })
     }
+}
+
+/// An agent that is `program`.
+fn metered(
+    program: &Program,
+    environment: Passed,
+    access: Arc<Access>,
+    telemetry: Option<Telemetry>,
+) -> Arc<dyn Agent> {
+    let named = |account: &&ProviderName| {
+        program.accounts.is_empty() || program.accounts.iter().any(|it| it == account.as_str())
+    };
+    let accounts = access.accounts().iter().filter(named).cloned().collect();
+    let Program { command, models, .. } = program.clone();
+    Arc::new(MeteredProgram { command, environment, access, accounts, models, telemetry })
 }

@@ -6,11 +6,13 @@ mod bind;
 mod limits;
 mod make;
 mod prices;
+mod program;
 mod provider;
 mod rule;
 mod trust;
 
 pub(crate) use bind::Bound;
+pub(crate) use program::Program;
 pub(crate) use provider::{Provider, USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
 
@@ -64,9 +66,16 @@ pub(crate) struct Member {
     pub(crate) spec: AgentSpec,
     pub(crate) source: Source,
     pub(crate) unusable: Option<Diagnostic>,
+    /// What it runs, when it is a program that answers prompts.
+    pub(crate) program: Option<Program>,
 }
 
 impl Member {
+    /// Whether it does what a prompt says: a model does its work, or a program that calls some.
+    pub(crate) fn answers_prompts(&self) -> bool {
+        self.calls_model() || self.program.is_some()
+    }
+
     /// Whether a model does its work.
     pub(crate) fn calls_model(&self) -> bool {
         !matches!(self.spec.provider.as_str(), BUILTIN | COMMAND_AGENT)
@@ -99,6 +108,7 @@ impl Roster {
                 spec: spec.clone(),
                 source: Source::Config,
                 unusable: None,
+                program: None,
             });
         }
         roster
@@ -121,7 +131,7 @@ impl Roster {
     fn add(&mut self, name: &str, role: Role, provider: &str, source: Source) {
         if let (Ok(name), Ok(provider)) = (AgentName::new(name), ProviderName::new(provider)) {
             let spec = AgentSpec::new(name.clone(), role, provider);
-            self.members.insert(name, Member { spec, source, unusable: None });
+            self.members.insert(name, Member { spec, source, unusable: None, program: None });
         }
     }
 
@@ -132,7 +142,7 @@ impl Roster {
         let usual = self.usual_provider();
         let own = settings.provider.as_deref();
         // What runs on no provider of the settings has no models to choose from.
-        let chooses = own.is_none_or(|own| self.providers.contains_key(own));
+        let chooses = own.is_none_or(|own| self.provider(own).is_some());
         let named = settings
             .model
             .as_deref()
@@ -159,8 +169,9 @@ impl Roster {
             settings.fall_back.iter().filter_map(|other| AgentName::new(other).ok()).collect();
         let judged = self.judge(name, settings, provider, &mut spec, config);
         let unusable = wrong.or(judged);
+        let program = (provider == Some(COMMAND_AGENT)).then(|| Program::of(settings));
         spec.route = route;
-        self.members.insert(agent, Member { spec, source: Source::Config, unusable });
+        self.members.insert(agent, Member { spec, source: Source::Config, unusable, program });
     }
 
     /// Completes the specification, or says why the agent cannot work.
@@ -208,6 +219,33 @@ impl Roster {
                 return wrong("fall-back", "ORC-0511", message, did_you_mean(other, names));
             }
         }
+        if provider == COMMAND_AGENT {
+            if settings.command.first().is_none_or(String::is_empty) {
+                let message = format!("agent `{name}` runs a program, and no `command` names it");
+                let hint = format!("agents.{name}.command = [\"PROGRAM\", \"ARGUMENT\"]");
+                return wrong("provider", "ORC-0518", message, Some(hint));
+            }
+            let unknown =
+                settings.accounts.iter().find(|account| !self.providers.contains_key(*account));
+            return unknown.and_then(|account| {
+                let message =
+                    format!("agent `{name}` may call `{account}`, which is no provider here");
+                let names = self.providers.keys().map(String::as_str);
+                wrong("accounts", "ORC-0515", message, did_you_mean(account, names))
+            });
+        }
+        let for_programs = [
+            ("command", settings.command.is_empty()),
+            ("models", settings.models.is_empty()),
+            ("accounts", settings.accounts.is_empty()),
+        ];
+        if let Some((key, _)) = for_programs.into_iter().find(|(_, is_empty)| !is_empty) {
+            let message = format!(
+                "agent `{name}` has `{key}`, which is for programs, and runs on `{provider}`"
+            );
+            let hint = format!("remove `{key}`, or set agents.{name}.provider to `command`");
+            return wrong(key, "ORC-0518", message, Some(hint));
+        }
         if provider == BUILTIN {
             if matches!(spec.role, Role::Own(_)) {
                 let message =
@@ -217,17 +255,10 @@ impl Roster {
             }
             return None;
         }
-        if CODING.contains(&provider) || provider == COMMAND_AGENT {
-            let message = if provider == COMMAND_AGENT {
-                "an agent on `command` is not offered yet".to_owned()
-            } else {
-                format!("agents on `{provider}` are not offered yet")
-            };
-            let hint = if provider == COMMAND_AGENT {
-                "write the program into the task: `command: [PROGRAM, ARGUMENT]`"
-            } else {
-                "use a model provider such as `anthropic`, or a `command` task"
-            };
+        if CODING.contains(&provider) {
+            let message = format!("agents on `{provider}` are not offered yet");
+            let hint = "use a model provider such as `anthropic`, or a program of your own: \
+                        `provider = \"command\"`";
             return wrong("provider", "ORC-0514", message, Some(hint.into()));
         }
         match self.provider(provider) {
@@ -267,15 +298,19 @@ impl Roster {
         }
     }
 
-    /// One agent for each known role that has none: on the provider and model of the first agent
-    /// of the settings that calls a model, or else on the usual provider.
+    /// One agent for each known role that has none: like the first agent of the settings that calls a
+    /// model, or else is a program, or else on the usual provider.
     fn add_defaults(&mut self) {
-        let chosen = self.members.values().find(|member| {
-            member.source == Source::Config && member.calls_model() && member.unusable.is_none()
-        });
-        let (provider, model, route, source) = match chosen {
-            Some(Member { spec, .. }) => {
-                (spec.provider.clone(), spec.model.clone(), spec.route.clone(), Source::Config)
+        let of_config =
+            |member: &&Member| member.source == Source::Config && member.unusable.is_none();
+        let able = || self.members.values().filter(of_config);
+        let chosen = able().find(|member| member.calls_model());
+        let chosen = chosen.or_else(|| able().find(|member| member.program.is_some()));
+        let (provider, model, route, source, program) = match chosen {
+            Some(member) => {
+                let Member { spec, program, .. } = member;
+                let (provider, model) = (spec.provider.clone(), spec.model.clone());
+                (provider, model, spec.route.clone(), Source::Config, program.clone())
             }
             None => {
                 let Some(name) = self.usual_provider() else { return };
@@ -286,7 +321,7 @@ impl Roster {
                 };
                 let Ok(name) = ProviderName::new(&name) else { return };
                 let source = if found_by.is_some() { Source::Environment } else { Source::Config };
-                (name, Some((*model).to_owned()), None, source)
+                (name, Some((*model).to_owned()), None, source, None)
             }
         };
         for mut spec in AgentSpec::defaults(&provider) {
@@ -297,7 +332,9 @@ impl Roster {
             if !taken {
                 spec.model = model.clone();
                 spec.route = route.clone();
-                self.members.insert(spec.name.clone(), Member { spec, source, unusable: None });
+                let program = program.clone();
+                let member = Member { spec, source, unusable: None, program };
+                self.members.insert(member.spec.name.clone(), member);
             }
         }
     }
@@ -320,9 +357,9 @@ impl Roster {
         })
     }
 
-    /// Whether somebody can work who calls a model.
+    /// Whether somebody can work who does what a prompt says.
     pub(crate) fn has_model(&self) -> bool {
-        self.members.values().any(|member| member.calls_model() && member.unusable.is_none())
+        self.members.values().any(|member| member.answers_prompts() && member.unusable.is_none())
     }
 
     /// Why no model is at hand, when something that was set up does not work.

@@ -2,8 +2,9 @@
 
 use crate::config::Config;
 use orchestrator_core::id::ProviderName;
-use orchestrator_gateway::prices::{PriceEntry, PriceTable, Rates};
+use orchestrator_gateway::prices::{BatchPrice, BatchTerms, PriceEntry, PriceTable, Rates};
 
+/// The prices that hold with `config`.
 pub(super) fn read(config: &Config) -> PriceTable {
     let entries = config.settings().prices.iter().filter_map(|(model, price)| {
         Some(PriceEntry {
@@ -19,6 +20,11 @@ pub(super) fn read(config: &Config) -> PriceTable {
             },
             long: None,
             peak: None,
+            batch: price.batch_input.zip(price.batch_output).map(|(input, output)| BatchPrice {
+                terms: BatchTerms::Own { input, output },
+                source: Some("settings".into()),
+                as_of: None,
+            }),
             source: Some("settings".into()),
             as_of: None,
         })

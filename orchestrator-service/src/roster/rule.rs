@@ -98,13 +98,15 @@ impl Roster {
             let parts = entry.split_once('/').filter(|(_, model)| !model.trim().is_empty());
             let Some((provider, model)) = parts else {
                 let message = format!("the rule `{rule}` lists `{entry}`, which names no provider");
-                let near = self.providers.keys().next().map_or("PROVIDER", String::as_str);
+                let names = self.names();
+                let near = names.first().map_or("PROVIDER", String::as_str);
                 return Err(refuse(message, Some(format!("write it as `{near}/{entry}`"))));
             };
-            let Some(found) = self.providers.get(provider) else {
+            let Some(found) = self.provider(provider) else {
                 let message =
                     format!("the rule `{rule}` lists `{entry}`, but there is no such provider");
-                let near = did_you_mean(provider, self.providers.keys().map(String::as_str));
+                let names = self.names();
+                let near = did_you_mean(provider, names.iter().map(String::as_str));
                 let hint = near.unwrap_or_else(|| format!("add [providers.{provider}]"));
                 return Err(refuse(message, Some(hint)));
             };
@@ -171,11 +173,11 @@ impl Roster {
     /// The models that can be asked: those that are offered at the usual place of each provider, and
     /// those that the settings name for it.
     fn candidates(&self, only: Option<&str>, config: &Config) -> Vec<Candidate<'_>> {
-        let usable = self.providers.iter().filter(|(name, provider)| {
-            provider.config.is_ok() && only.is_none_or(|only| only == name.as_str())
-        });
+        let of = only.map_or_else(|| self.names(), |only| BTreeSet::from([only.to_owned()]));
         let mut all = Vec::new();
-        for (name, provider) in usable {
+        for name in &of {
+            let provider = self.provider(name).filter(|provider| provider.config.is_ok());
+            let Some(provider) = provider else { continue };
             let mut names: BTreeSet<&str> = self.settled(name, config).collect();
             if let Some(kind) = usual_place(provider) {
                 names.extend(self.models.offered(kind).map(|facts| facts.model.as_str()));
@@ -212,7 +214,7 @@ impl Roster {
         let name = ProviderName::new(provider).ok()?;
         let facts = self.models.find(model);
         let own = self.prices.find(&name, model);
-        let on_this_machine = self.providers.get(provider).is_some_and(is_on_this_machine);
+        let on_this_machine = self.provider(provider).is_some_and(is_on_this_machine);
         let price = match own {
             Some(entry) if !on_this_machine || entry.source.as_deref() == Some("settings") => {
                 let quarter = MicroUsd(entry.rates.output.0 / 4);
@@ -229,7 +231,7 @@ impl Roster {
     /// provider, where names are known, since another server may call its models as it likes.
     fn not_a_rule(&self, agent: &str, model: &str, only: Option<&str>, config: &Config) -> Named {
         let usual = self.usual_provider();
-        let provider = only.or(usual.as_deref()).and_then(|name| self.providers.get(name));
+        let provider = only.or(usual.as_deref()).and_then(|name| self.provider(name));
         let known = |provider: &ProviderName| self.prices.find(provider, model).is_some();
         let could_be_known = provider.is_some_and(|provider| {
             usual_place(provider).is_some()

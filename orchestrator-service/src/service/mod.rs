@@ -13,6 +13,7 @@ use crate::{
     config::{self, Config, ConfigFiles},
     credentials::KnownSecrets,
     owner::Owner,
+    programs::Access,
     project::Project,
     roster::Roster,
     telemetry::Telemetry,
@@ -25,7 +26,7 @@ use orchestrator_store::vault::FileVault;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// Everything that a front-end can ask for, about one project.
@@ -51,6 +52,7 @@ struct Inner {
     vault: OnceLock<Option<FileVault>>,
     joins: Joins,
     telemetry: OnceLock<Telemetry>,
+    access: Mutex<Option<Arc<Access>>>,
 }
 
 impl fmt::Debug for OrchestratorService {
@@ -78,6 +80,7 @@ impl OrchestratorService {
             vault: OnceLock::new(),
             joins: Joins::default(),
             telemetry: OnceLock::new(),
+            access: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner), replayed: None })
     }
@@ -121,6 +124,18 @@ impl OrchestratorService {
     /// The requests of this service to models that are under way.
     pub(crate) fn joins(&self) -> &Joins {
         &self.inner.joins
+    }
+
+    /// The access of programs to models, made by `make` when there is none yet.
+    pub(crate) fn shared_access(
+        &self,
+        make: impl FnOnce() -> Result<Access, ServiceError>,
+    ) -> Result<Arc<Access>, ServiceError> {
+        let mut access = self.inner.access.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*access {
+            Some(access) => Ok(access.clone()),
+            None => Ok(access.insert(Arc::new(make()?)).clone()),
+        }
     }
 
     pub(crate) fn owner(&self) -> &Owner {

@@ -104,6 +104,8 @@ pub struct BudgetView {
     pub percent: u64,
     /// When some of it is free again.
     pub renews: Option<String>,
+    /// Whether it refuses; otherwise it only warns.
+    pub refuses: bool,
 }
 
 /// The sum of one group.

@@ -49,7 +49,7 @@ pub struct AskView {
     pub kind: &'static str,
     /// What is asked, in words.
     pub message: String,
-    /// When it is too late to answer.
+    /// When it is too late to answer; of `budget`, when it goes on by itself.
     pub expires: Option<String>,
 }
 

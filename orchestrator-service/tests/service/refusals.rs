@@ -98,7 +98,7 @@ async fn a_model_is_asked_for_where_one_is_needed() {
     for (text, code, part) in [
         ("[agents.dev]\nprovider = 'claude-code'", "ORC-0514", "claude-code"),
         ("[agents.dev]\nprovider = 'codex'", "ORC-0514", "not offered yet"),
-        ("[agents.dev]\nprovider = 'command'", "ORC-0514", "command: [PROGRAM"),
+        ("[agents.dev]\nprovider = 'command'", "ORC-0518", "names it"),
         ("[agents.dev]\nprovider = 'nope'", "ORC-0515", "[providers.nope]"),
         ("[providers.p]\nkind = 'gemini'", "ORC-0516", "GEMINI_API_KEY"),
         ("[providers.p]\nkind = 'openai-responses'", "ORC-0516", "OPENAI_API_KEY"),

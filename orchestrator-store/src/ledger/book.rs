@@ -3,7 +3,7 @@
 use crate::{error::Fault, record::instant};
 use orchestrator_core::{
     id::RunId,
-    ledger::{Payer, Rule, RunBudget, Scope, Standing, Sums, limits_of},
+    ledger::{Limit, Payer, Rule, RunBudget, Scope, Standing, Sums, Window, limits_of},
     money::MicroUsd,
     port::StoreError,
     time::Timestamp,
@@ -43,11 +43,35 @@ pub(super) fn standings(
 ) -> Result<Vec<Standing>, Fault> {
     let limits = limits_of(rules, payer, runs).into_iter();
     let standing = limits.map(|limit| {
-        let from = limit.scope.period(limit.window.since(now));
-        let (used, held) = sums(conn, &limit.scope.key(), from)?;
+        let key = limit.scope.key();
+        let from = limit.counts_from(now, restart(conn, &limit, &key, now)?);
+        let (used, held) = sums(conn, &key, limit.scope.period(from))?;
         Ok(Standing { limit, used, held })
     });
     standing.collect()
+}
+
+/// When the window of `limit` last began anew before `now`, if it is one that can.
+fn restart(
+    conn: &Connection,
+    limit: &Limit,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
+    if !matches!(limit.window, Window::Hours(_)) {
+        return Ok(None);
+    }
+    let sql = "SELECT max(at) FROM ledger_restarts WHERE scope = ?1 AND at <= ?2";
+    let at: Option<i64> =
+        conn.prepare_cached(sql)?.query_row(params![key, instant(now)], |row| row.get(0))?;
+    Ok(at.map(|at| Timestamp(at.unsigned_abs())))
+}
+
+/// Has the windows of hours of the scope of `key` begin anew at `at`.
+pub(super) fn restart_window(conn: &Connection, key: &str, at: Timestamp) -> Result<(), Fault> {
+    conn.prepare_cached("INSERT OR IGNORE INTO ledger_restarts (scope, at) VALUES (?1, ?2)")?
+        .execute(params![key, instant(at)])?;
+    Ok(())
 }
 
 /// What the scope of `key` has used and holds in its periods from `from` on.

@@ -11,13 +11,14 @@ use orchestrator_core::{
     money::MicroUsd,
     port::{CallRecord, CallState, HoldId, LedgerError, Reserve, Settlement, StoreError},
     time::Timestamp,
+    usage::Usage,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
 /// The columns of a call, in the order in which [`read`] takes them.
 const COLUMNS: &str = "owner, number, at, state, worst_usd, worst_tokens, worst_requests, usd, \
-                       tokens, requests, payer";
+                       tokens, requests, payer, usage";
 
 /// Holds what `request` asks for, unless a limit refuses it.
 pub(super) fn reserve(
@@ -68,7 +69,7 @@ pub(super) fn settle(
         return Ok(Err(LedgerError::NoSuchHold(hold.clone())));
     };
     if let Some((state, spent)) = end.follows(call.state, call.worst) {
-        turn(conn, &call, state, spent)?;
+        turn(conn, &call, state, spent, end.usage())?;
     }
     Ok(Ok(()))
 }
@@ -109,7 +110,7 @@ pub(super) fn expire(
         let held = held.query_map([&owner], |row| Ok(read(row)))?;
         for call in held.collect::<Result<Vec<_>, _>>()? {
             let call = call?;
-            turn(conn, &call, CallState::Assumed, call.worst)?;
+            turn(conn, &call, CallState::Assumed, call.worst, Usage::default())?;
             assumed += 1;
         }
         conn.prepare_cached("DELETE FROM ledger_owners WHERE owner = ?1")?.execute([&owner])?;
@@ -206,9 +207,11 @@ fn turn(
     call: &CallRecord,
     state: CallState,
     spent: Amounts,
+    usage: Usage,
 ) -> Result<(), Fault> {
+    let told = (usage != Usage::default()).then(|| to_json(&usage, "what a call has used"));
     conn.prepare_cached(
-        "UPDATE ledger_calls SET state = ?3, usd = ?4, tokens = ?5, requests = ?6 \
+        "UPDATE ledger_calls SET state = ?3, usd = ?4, tokens = ?5, requests = ?6, usage = ?7 \
          WHERE owner = ?1 AND number = ?2",
     )?
     .execute(params![
@@ -218,6 +221,7 @@ fn turn(
         spent.usd.map(money),
         amount(spent.tokens),
         amount(spent.requests),
+        told.transpose()?,
     ])?;
     let runs = chain(conn, call.payer.run.as_ref())?;
     let scopes = call.payer.scopes(runs.iter().skip(1).map(|budget| &budget.run));
@@ -243,6 +247,8 @@ fn read(row: &Row<'_>) -> Result<CallRecord, Fault> {
         Ok(Amounts { usd, tokens: count(at + 1)?, requests: count(at + 2)? })
     };
     let payer: Payer = from_json(&row.get::<_, String>(10)?, "who pays for a call")?;
+    let usage: Option<String> = row.get(11)?;
+    let usage = usage.map(|text| from_json(&text, "what a call has used")).transpose()?;
     Ok(CallRecord {
         hold: HoldId { owner: OwnerId::new(&owner).map_err(|error| damaged(&error))?, number },
         payer,
@@ -250,6 +256,7 @@ fn read(row: &Row<'_>) -> Result<CallRecord, Fault> {
         state: CallState::from_name(&state).ok_or_else(|| damaged(&format!("state `{state}`")))?,
         worst: amounts(4)?,
         spent: amounts(7)?,
+        usage: usage.unwrap_or_default(),
     })
 }
 

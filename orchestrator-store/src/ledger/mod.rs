@@ -49,6 +49,13 @@ impl Ledger for LocalStore {
         Ok(self.readers().read("list the owners of reservations", work).await?)
     }
 
+    async fn restart_window(&self, scope: &Scope, at: Timestamp) -> Result<(), LedgerError> {
+        let key = scope.key();
+        let action = format!("restart the window of {scope} in the ledger");
+        let work = move |conn: &Connection| book::restart_window(conn, &key, at);
+        Ok(self.writer().write(action, work).await?)
+    }
+
     async fn standings(
         &self,
         payer: &Payer,

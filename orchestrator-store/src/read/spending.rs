@@ -7,7 +7,7 @@ use crate::{
 use orchestrator_core::{
     id::RunId,
     money::MicroUsd,
-    port::{SpendGroup, SpendTotal, StoreError},
+    port::{OUTSIDE, SpendGroup, SpendTotal, StoreError},
     time::Timestamp,
     usage::{Cost, TokenCount, Usage},
 };
@@ -19,16 +19,32 @@ const DAY_MS: i64 = 86_400_000;
 /// The columns whose sums are wanted.
 const SUMMED: [&str; 6] = ["input", "cache_read", "cache_write", "output", "reasoning", "cost"];
 
-/// What each group has in common, as SQL over `s` (spend) and `r` (its run).
+/// The lines of spending: those of runs, and calls of the ledger that are of no task, which no run
+/// has counted. `?4` says whether the latter are wanted.
+const LINES: &str = "\
+    WITH lines (run, task, agent, model, provider, project, at, requests, cost, \
+        input, cache_read, cache_write, output, reasoning) AS ( \
+    SELECT r.id, s.task, s.agent, s.model, s.provider, s.project, s.at, s.requests, s.cost, \
+        s.input, s.cache_read, s.cache_write, s.output, s.reasoning \
+    FROM spend s JOIN runs r ON r.n = s.place >> 32 \
+    WHERE s.place BETWEEN ?1 AND ?2 AND s.at >= ?3 \
+    UNION ALL \
+    SELECT run, NULL, payer ->> 'agent', payer ->> 'model', payer ->> 'account', project, at, \
+        requests, usd, usage ->> '$.input', usage ->> '$.\"cache-read\"', \
+        usage ->> '$.\"cache-write\"', usage ->> '$.output', usage ->> '$.reasoning' \
+    FROM ledger_calls WHERE payer ->> 'task' IS NULL AND ?4 AND at >= ?3 \
+        AND state IN ('settled', 'assumed'))";
+
+/// What each group has in common, as SQL over a line. `?5` stands for what no run has.
 fn key_of(group: SpendGroup) -> Result<&'static str, StoreError> {
     Ok(match group {
-        SpendGroup::Agent => "s.agent",
+        SpendGroup::Agent => "coalesce(s.agent, ?5)",
         SpendGroup::Model => "s.model",
         SpendGroup::Provider => "s.provider",
-        SpendGroup::Task => "r.id || '.' || s.task",
+        SpendGroup::Task => "coalesce(s.run || '.' || s.task, ?5)",
         SpendGroup::Project => "s.project",
         SpendGroup::Day => "CAST(s.at / 86400000 AS TEXT)",
-        SpendGroup::Run => "r.id",
+        SpendGroup::Run => "coalesce(s.run, ?5)",
         other => {
             return Err(StoreError::Unavailable {
                 action: format!("sum up spending by {other:?}"),
@@ -63,15 +79,14 @@ pub(crate) fn spending(
         .map(|c| format!(", sum((s.{c} >> 32) & 4294967295), sum(s.{c} & 4294967295)"))
         .collect();
     let sql = format!(
-        "SELECT {}, count(DISTINCT r.n), sum(s.requests), \
-         sum(CASE WHEN s.cost IS NULL THEN s.requests ELSE 0 END){halves} \
-         FROM spend s JOIN runs r ON r.n = s.place >> 32 \
-         WHERE s.place BETWEEN ?1 AND ?2 AND s.at >= ?3 GROUP BY 1",
+        "{LINES} SELECT {}, count(DISTINCT CASE WHEN s.task IS NOT NULL THEN s.run END), \
+         sum(s.requests), sum(CASE WHEN s.cost IS NULL THEN s.requests ELSE 0 END){halves} \
+         FROM lines s WHERE ?5 IS NOT NULL GROUP BY 1",
         key_of(group)?
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let since = since.map_or(0, instant);
-    let totals = statement.query_map(params![first, last, since], total)?;
+    let totals = statement.query_map(params![first, last, since, run.is_none(), OUTSIDE], total)?;
     let mut totals = totals.collect::<Result<Vec<_>, _>>()?;
     if group == SpendGroup::Day {
         for day in &mut totals {

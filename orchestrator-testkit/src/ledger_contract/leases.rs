@@ -27,7 +27,7 @@ pub(super) async fn what_a_dead_process_held_is_assumed(subject: Subject) {
     let rules = [rule(ScopeKind::Project, Window::Total, 100)];
     ledger.reserve(at(0, reserve(1, 30))).await.expect("reserve");
     ledger.reserve(at(0, reserve(2, 20))).await.expect("reserve");
-    ledger.settle(&hold(2), Settlement::Metered(cost(5))).await.expect("settle");
+    ledger.settle(&hold(2), Settlement::metered(cost(5))).await.expect("settle");
     // Another process asks after a minute: what the first held counts as spent, no more and no less.
     ledger.reserve(at(1, under(&rules, other(1, 65)))).await.expect("35 are spent");
     assert_eq!(in_all(ledger, &project()).await, (sums(35, 2), sums(65, 1)));
@@ -56,7 +56,7 @@ pub(super) async fn a_late_answer_corrects_what_was_assumed(subject: Subject) {
     ledger.reserve(at(0, reserve(1, 30))).await.expect("reserve");
     ledger.reserve(at(0, reserve(2, 30))).await.expect("reserve");
     assert_eq!(ledger.expire(None, Timestamp(NOW.0 + MINUTE)).await, Ok(2));
-    ledger.settle(&hold(1), Settlement::Metered(cost(4))).await.expect("it was only slow");
+    ledger.settle(&hold(1), Settlement::metered(cost(4))).await.expect("it was only slow");
     ledger.settle(&hold(2), Settlement::Released).await.expect("it was never made");
     assert_eq!(in_all(ledger, &project()).await, (sums(4, 1), Sums::default()));
     // The process goes on, under a new lease.

@@ -6,7 +6,7 @@ use super::fixture::{
 use crate::store_contract::{Driver, run_id};
 use orchestrator_core::{
     id::{AgentName, ProviderName},
-    ledger::{Scope, ScopeKind, Sums, Window},
+    ledger::{Payer, Scope, ScopeKind, Sums, Window},
     money::MicroUsd,
     port::{Ledger, LedgerError, Reserve, Settlement, Store},
     run::RunStatus,
@@ -46,7 +46,7 @@ pub(super) async fn the_budgets_of_the_run_and_of_those_above_hold(subject: Subj
     assert_eq!(refuses(ledger, of_run(5, 1, "child")).await, of("root"));
     assert_eq!(refuses(ledger, of_run(6, 1_000_000, "free")).await, None);
     assert_eq!(refuses(ledger, of_run(7, 1_000_000, "unknown")).await, None);
-    ledger.settle(&hold(2), Settlement::Metered(cost(10))).await.expect("settle");
+    ledger.settle(&hold(2), Settlement::metered(cost(10))).await.expect("settle");
     let sums_of = async |id| in_all(ledger, &Scope::Run(run_id(id))).await;
     assert_eq!(sums_of("grandchild").await, (sums(10, 1), Sums::default()));
     assert_eq!(sums_of("child").await, (sums(10, 1), Sums::default()));
@@ -69,7 +69,7 @@ pub(super) async fn each_window_counts_its_own_time(subject: Subject) {
         let request = Reserve { now, expires, ..under(&rules, reserve(number, usd)) };
         let refused = refuses(ledger, request).await.is_some();
         if !refused {
-            ledger.settle(&hold(number), Settlement::Metered(cost(usd))).await.expect("settle");
+            ledger.settle(&hold(number), Settlement::metered(cost(usd))).await.expect("settle");
         }
         !refused
     };
@@ -96,10 +96,50 @@ pub(super) async fn each_window_counts_its_own_time(subject: Subject) {
     assert!(!ask(Window::Total, 123, 24 * 18, 1).await, "for ever");
 }
 
+pub(super) async fn a_window_of_hours_begins_anew_when_it_is_said_to(subject: Subject) {
+    let ledger = &*subject.ledger;
+    let account = |request: &Reserve| {
+        let Payer { tenant, project, account, .. } = request.payer.clone();
+        Scope::Account(tenant, project, account)
+    };
+    let mut number = 0;
+    let mut ask = async |window: Window, minutes: u64, usd: u64| {
+        number += 1;
+        let now = Timestamp(NOW.0 + minutes * 60_000);
+        let expires = Timestamp(now.0 + 60_000);
+        let rules = [rule(ScopeKind::Account, window, 100)];
+        let request = Reserve { now, expires, ..under(&rules, reserve(number, usd)) };
+        let refused = refuses(ledger, request).await.is_some();
+        if !refused {
+            ledger.settle(&hold(number), Settlement::metered(cost(usd))).await.expect("settle");
+        }
+        !refused
+    };
+    // NOW is half past ten. The provider's window ends at a quarter past twelve.
+    let week = Window::Hours(168);
+    assert!(ask(week, 0, 90).await);
+    assert!(!ask(week, 1, 20).await);
+    let scope = account(&reserve(1, 0));
+    for _ in 0..2 {
+        let ends = Timestamp(NOW.0 + 105 * 60_000);
+        ledger.restart_window(&scope, ends).await.expect("it may be said again");
+    }
+    assert!(!ask(week, 104, 20).await, "not before its time");
+    assert!(ask(week, 104, 10).await, "and within the hour of the restart");
+    assert!(!ask(week, 106, 91).await, "which counts as a whole");
+    assert!(ask(week, 106, 90).await, "but nothing before it");
+    assert!(!ask(Window::Day, 106, 1).await, "days are days");
+    let other = [rule(ScopeKind::Project, week, 100)];
+    let mut request = under(&other, reserve(99, 1));
+    request.now = Timestamp(NOW.0 + 106 * 60_000);
+    request.expires = Timestamp(request.now.0 + 60_000);
+    assert!(refuses(ledger, request).await.is_some(), "nor is it another scope's");
+}
+
 pub(super) async fn a_limit_that_is_set_later_counts_what_was_before(subject: Subject) {
     let ledger = &*subject.ledger;
     ledger.reserve(Arc::new(reserve(1, 90))).await.expect("no limit yet");
-    ledger.settle(&hold(1), Settlement::Metered(cost(90))).await.expect("settle");
+    ledger.settle(&hold(1), Settlement::metered(cost(90))).await.expect("settle");
     ledger.reserve(Arc::new(reserve(2, 5))).await.expect("no limit yet");
     let rules = [rule(ScopeKind::Account, Window::Day, 100)];
     assert!(refuses(ledger, under(&rules, reserve(3, 6))).await.is_some(), "90 and 5 are gone");
@@ -152,7 +192,7 @@ pub(super) async fn calls_outlive_their_run_and_its_sums_do_not(subject: Subject
     let (store, ledger) = (&*subject.store, &*subject.ledger);
     let mut driver = run(store, "a", None, Some(1_000)).await;
     ledger.reserve(Arc::new(of_run(1, 100, "a"))).await.expect("reserve");
-    ledger.settle(&hold(1), Settlement::Metered(cost(40))).await.expect("settle");
+    ledger.settle(&hold(1), Settlement::metered(cost(40))).await.expect("settle");
     driver.end(store, RunStatus::Succeeded).await;
     let run = Scope::Run(driver.run.clone());
     // The run is old, the call is not.

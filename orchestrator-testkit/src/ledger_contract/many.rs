@@ -59,7 +59,7 @@ pub(super) async fn sums_are_those_of_the_calls(subject: Subject, seed: u64, ste
             }
             5..9 => {
                 let end = match rng.below(3) {
-                    0 => Settlement::Metered(cost(rng.below(60))),
+                    0 => Settlement::metered(cost(rng.below(60))),
                     1 => Settlement::Assumed,
                     _ => Settlement::Released,
                 };
@@ -67,7 +67,7 @@ pub(super) async fn sums_are_those_of_the_calls(subject: Subject, seed: u64, ste
                 let ledger_knows = ledger.calls(None, None, 10_000).await.expect("calls");
                 let call = ledger_knows.iter().find(|call| call.hold == id);
                 let fits = call.is_some_and(|call| match end {
-                    Settlement::Metered(spent) => spent.tokens <= call.worst.tokens,
+                    Settlement::Metered { spent, .. } => spent.tokens <= call.worst.tokens,
                     _ => true,
                 });
                 if fits {

@@ -40,9 +40,11 @@ where
     holds::an_end_may_be_said_again_and_be_corrected(make().await).await;
     holds::an_unknown_reservation_is_named(make().await).await;
     holds::a_price_that_is_not_known_passes_without_a_limit_in_usd(make().await).await;
+    holds::calls_that_no_run_made_are_in_reports(make().await).await;
     holds::calls_are_listed_by_run_and_in_pages(make().await).await;
     limits::the_budgets_of_the_run_and_of_those_above_hold(make().await).await;
     limits::each_window_counts_its_own_time(make().await).await;
+    limits::a_window_of_hours_begins_anew_when_it_is_said_to(make().await).await;
     limits::a_limit_that_is_set_later_counts_what_was_before(make().await).await;
     limits::each_scope_counts_its_own_calls(make().await).await;
     limits::calls_outlive_their_run_and_its_sums_do_not(make().await).await;

@@ -579,7 +579,7 @@ impl Machine {
             Err(error) => return self.broken(format!("it cannot be replayed: {error}")),
         }
         self.lease = self.lease.next();
-        let recover = Command::Recover { lease: self.lease };
+        let recover = Command::recover(self.lease);
         if !self.handle(recover) {
             self.broken("recovery was rejected".into());
         }

@@ -5,7 +5,7 @@ use crate::{
     command::AttemptKey,
     effect::{Effect, Question},
     error::{ErrorClass, Failure},
-    event::{Event, Reply, SkipReason, Verdict},
+    event::{AskKind, Event, Reply, SkipReason, Verdict},
     id::{AgentName, AttemptNumber, RunId},
     run::{Clock, RunStatus},
     schedule::{HeldUp, Want},
@@ -84,7 +84,15 @@ impl Run {
             }
             match clock {
                 Clock::Ask => {
-                    let reply = Reply { verdict: Verdict::Expired, by: "the clock".into() };
+                    // What a failure is asked about for a time mends itself then.
+                    let ask = self.tasks[place].ask();
+                    let verdict = match ask.map(|ask| ask.kind) {
+                        Some(AskKind::Failure) => Verdict::Approved,
+                        Some(AskKind::Approval | AskKind::Question | AskKind::Outcome) | None => {
+                            Verdict::Expired
+                        }
+                    };
+                    let reply = Reply { verdict, by: "the clock".into() };
                     if self.reply(place, reply, to).is_err() {
                         self.clocks.remove(&(at, place, clock));
                     }

@@ -236,6 +236,11 @@ impl Run {
                 };
                 (None, Some(Box::new(ask)))
             }
+            Decision::AskUntil(message, at) => {
+                let expires = Some(at);
+                let ask = Ask { kind: AskKind::Failure, message, expires, turn: None };
+                (None, Some(Box::new(ask)))
+            }
             Decision::GiveUp => (None, None),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{super::Run, Deciding};
 use crate::{
-    command::Rejected,
+    command::{AttemptKey, Rejected},
     effect::Effect,
     error::{ErrorClass, Failure},
     event::{AskKind, Event, Reply, SkipReason, Verdict},
@@ -10,7 +10,9 @@ use crate::{
     money::MicroUsd,
     port::Signal,
     task::TaskStatus,
+    usage::Spend,
 };
+use std::collections::BTreeMap;
 
 /// Who approves what was stopped by a budget, when the budget is another.
 const BY_BUDGET: &str = "budget";
@@ -217,7 +219,12 @@ impl Run {
     }
 
     /// Its driver has died: attempts under way are lost, child runs are not.
-    pub(super) fn recover(&mut self, lease: Epoch, to: &mut Deciding<'_>) {
+    pub(super) fn recover(
+        &mut self,
+        lease: Epoch,
+        mut spent: BTreeMap<TaskName, Vec<Spend>>,
+        to: &mut Deciding<'_>,
+    ) {
         self.record(to, Event::RunRecovered { lease });
         self.asked.clear();
         self.settled.append(&mut self.held_back);
@@ -242,7 +249,8 @@ impl Run {
                 }
                 continue;
             }
-            self.lose(place, key, to);
+            let spent = spent.remove(&key.task).unwrap_or_default();
+            self.lose(place, key, spent, to);
         }
         if self.cancelled.is_some() {
             self.cancel_idle(to);
@@ -262,9 +270,10 @@ impl Run {
         }
     }
 
-    fn lose(&mut self, place: usize, key: crate::command::AttemptKey, to: &mut Deciding<'_>) {
+    fn lose(&mut self, place: usize, key: AttemptKey, spent: Vec<Spend>, to: &mut Deciding<'_>) {
         let class = if self.goes_on() { ErrorClass::Crashed } else { ErrorClass::Cancelled };
         let failure = Failure::new(class, "the process that drove the attempt has ended");
+        let failure = failure.spent(spent);
         let stopping = self.tasks[place].more(|more| Some(more.is_stopping())).unwrap_or(false);
         let (next, ask) = match stopping {
             true => (None, None),

@@ -234,7 +234,7 @@ impl Run {
             Command::EndChain { run, failure } => self.end_chain(run, failure, to)?,
             Command::Signal { number, signal } => self.take_signal(number, signal, to)?,
             Command::Cancel { reason } => self.cancel(reason, to),
-            Command::Recover { lease } => self.recover(lease, to),
+            Command::Recover { lease, spent } => self.recover(lease, spent, to),
         }
         Ok(())
     }

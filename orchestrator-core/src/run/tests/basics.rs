@@ -167,7 +167,7 @@ fn recovery_starts_lost_attempts_again_and_only_those() {
     driven.answer("a", json!(1));
     driven.run = Run::replay(&driven.log).unwrap();
     driven.started.clear();
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     driven.check("a:succeeded b:running");
     assert_eq!(driven.started.len(), 1);
     assert_eq!(driven.run.task(1).unwrap().attempts(), 2);
@@ -186,7 +186,7 @@ fn a_run_that_is_put_down_starts_nothing_and_counts_nothing() {
     }
     driven.check("a:waiting b:waiting c:pending");
     driven.run = Run::replay(&driven.log).unwrap();
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     driven.check("a:running b:running c:pending");
     let tally = |place: usize| driven.run.tasks[place].more.as_ref().unwrap().tally.clone();
     assert_eq!((tally(0).total(), tally(0).interruptions()), (0, 0));
@@ -196,10 +196,10 @@ fn a_run_that_is_put_down_starts_nothing_and_counts_nothing() {
 fn interruptions_are_bounded_over_restarts_and_then_a_person_is_asked() {
     let mut driven = Driven::new(json!({ "a": task(&[]) }));
     for _ in 0..crate::policy::MAX_INTERRUPTIONS {
-        driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+        driven.tell(Command::recover(Epoch(2))).unwrap();
         driven.check("a:running");
     }
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     driven.check("a:waiting");
     assert_eq!(driven.run.status(), RunStatus::Waiting);
     assert_eq!(driven.run.task(0).unwrap().ask().unwrap().kind, crate::event::AskKind::Failure);

@@ -117,7 +117,7 @@ fn a_delay_is_waited_out_also_over_a_restart() {
     driven.check("a:waiting");
     driven.run = Run::replay(&driven.log).unwrap();
     let due = driven.run.next_wake().unwrap();
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     driven.check("a:waiting");
     driven.now = due.0;
     driven.tell(Command::Tick).unwrap();
@@ -142,7 +142,7 @@ fn a_child_is_attended_and_its_end_is_the_tasks() {
         Err(Rejected::Late)
     );
     driven.run = Run::replay(&driven.log).unwrap();
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     assert!(
         matches!(&driven.asked[..], [Effect::AttendChild { child: again, .. }] if *again == child)
     );
@@ -184,7 +184,7 @@ fn another_workflow_is_started_before_the_run_ends() {
     };
     driven.check_replay();
     driven.run = Run::replay(&driven.log).unwrap();
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     assert!(matches!(&driven.asked[..], [Effect::StartChain { run: again, .. }] if *again == run));
     driven.tell(Command::EndChain { run, failure: None }).unwrap();
     assert_eq!(driven.run.status(), RunStatus::Succeeded);
@@ -278,7 +278,7 @@ fn an_attempt_that_must_not_be_repeated_waits_for_a_person() {
         let mut driven = Driven::new(document.clone());
         driven.run = Run::replay(&driven.log).unwrap();
         driven.started.clear();
-        driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+        driven.tell(Command::recover(Epoch(2))).unwrap();
         driven.check("a:waiting");
         assert_eq!(driven.run.task(0).unwrap().ask().unwrap().kind, AskKind::Outcome);
         assert!(driven.started.is_empty());

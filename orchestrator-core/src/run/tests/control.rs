@@ -35,7 +35,7 @@ fn a_pause_lets_what_runs_finish_and_starts_nothing() {
     assert_eq!((driven.run.status(), driven.run.resting()), (RunStatus::Paused, true));
     driven.run = Run::replay(&driven.log).unwrap();
     assert_eq!(driven.run.status(), RunStatus::Paused);
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     driven.check("a:succeeded b:ready");
     driven.signal(Signal::Resume {});
     driven.check("a:succeeded b:running");
@@ -99,6 +99,59 @@ fn another_budget_tries_again_what_the_budget_stopped_and_nothing_else() {
     driven.check_replay();
 }
 
+/// Fails what is under way of `a` by a budget that is renewed at 5 s of each 5 s.
+fn fail_until_renewed(driven: &mut Driven) {
+    let attempt = driven.attempt("a");
+    let renewed = Timestamp(driven.now - driven.now % 5_000 + 5_000);
+    let failure = Failure::new(ErrorClass::OverBudget, "used up").retry_at(renewed);
+    driven.tell(Command::FailAttempt { attempt, failure }).unwrap();
+    driven.check("a:waiting");
+}
+
+#[test]
+fn a_budget_that_is_renewed_lets_go_on_then_or_as_soon_as_somebody_says_so() {
+    let mut driven = Driven::new(json!({ "a": task(&[]) }));
+    fail_until_renewed(&mut driven);
+    let ask = driven.run.task(0).unwrap().ask().unwrap();
+    assert_eq!(ask.expires, Some(Timestamp(5_000)));
+    let why = driven.run.why("a", Timestamp(4_000)).unwrap();
+    let told = why.because.told(Timestamp(4_000));
+    assert!(told.starts_with("it waits for the budget until 1970-01-01T00:00:05"), "{told}");
+    assert_eq!(driven.run.next_wake(), Some(Timestamp(5_000)));
+    driven.now = 4_980;
+    driven.tell(Command::Tick).unwrap();
+    driven.check("a:waiting");
+    driven.tell(Command::Tick).unwrap();
+    driven.check("a:running");
+    // It is not renewed yet after all; a person has raised it.
+    fail_until_renewed(&mut driven);
+    driven.reply("a", Verdict::Approved);
+    driven.check("a:running");
+    fail_until_renewed(&mut driven);
+    driven.signal(Signal::Budget { usd: None });
+    driven.check("a:running");
+    fail_until_renewed(&mut driven);
+    driven.reply("a", Verdict::Rejected("no".into()));
+    driven.check("a:failed");
+}
+
+#[test]
+fn what_a_lost_attempt_has_spent_is_counted_when_it_is_known() {
+    let mut driven = Driven::new(json!({ "a": task(&[]), "b": task(&[]) }));
+    let attempt = driven.started[0].clone();
+    driven.tell(Command::RecordTurn { attempt, turn: turn(1, 5) }).unwrap();
+    let lost = driven.run.attempts_under_way();
+    let lost: Vec<_> = lost.iter().map(|it| (it.task.as_str(), it.provider.as_str())).collect();
+    assert_eq!(lost, [("a", "test"), ("b", "test")]);
+    let lines = turn(1, 40).spend;
+    let spent = [("a", lines.clone()), ("z", lines)];
+    let spent = spent.map(|(task, lines)| (TaskName::new(task).unwrap(), lines)).into();
+    driven.tell(Command::Recover { lease: Epoch(2), spent }).unwrap();
+    driven.check("a:running b:running");
+    let cost = |place| driven.run.task(place).unwrap().cost().known.0;
+    assert_eq!((cost(0), cost(1), driven.run.cost().known.0), (45, 0, 45));
+}
+
 #[test]
 fn one_task_is_stopped_and_the_others_go_on() {
     let mut driven = Driven::new(json!({ "a": task(&[]), "b": task(&["a"]), "c": task(&[]) }));
@@ -147,7 +200,7 @@ fn turns_outlive_a_crash_but_not_another_beginning() {
     driven.tell(Command::KnowSession { attempt, session: "s".into() }).unwrap();
     driven.run = Run::replay(&driven.log).unwrap();
     driven.started.clear();
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     let briefing = driven.run.briefing(0);
     assert_eq!((briefing.journal.len(), briefing.session.as_deref()), (3, Some("s")));
     assert_eq!(briefing.first_attempt.0, 1);
@@ -175,7 +228,7 @@ fn a_question_is_asked_once_and_answered_once() {
     let asked = driven.log.len();
     driven.run = Run::replay(&driven.log).unwrap();
     driven.started.clear();
-    driven.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+    driven.tell(Command::recover(Epoch(2))).unwrap();
     ask(&mut driven);
     let questions = |d: &Driven| d.log.iter().filter(|r| r.event.kind() == "person-asked").count();
     assert_eq!((questions(&driven), driven.log.len() > asked), (1, true));

@@ -112,7 +112,7 @@ impl Driven {
         self.run = Run::replay(&self.log).unwrap();
         self.started.clear();
         self.asked.clear();
-        self.tell(Command::Recover { lease: Epoch(2) }).unwrap();
+        self.tell(Command::recover(Epoch(2))).unwrap();
     }
 }
 

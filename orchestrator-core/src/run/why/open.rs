@@ -84,7 +84,9 @@ impl Run {
         let over_budget = state.error().is_some_and(|e| e.class == ErrorClass::OverBudget);
         let message = ask.message.clone();
         match ask.kind {
-            AskKind::Failure if over_budget => Reason::Budget { message, since },
+            AskKind::Failure if over_budget => {
+                Reason::Budget { message, since, until: ask.expires }
+            }
             kind => Reason::Person { ask: kind, message, since, expires: ask.expires },
         }
     }

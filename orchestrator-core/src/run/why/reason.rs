@@ -77,6 +77,9 @@ pub enum Reason {
         message: String,
         /// Since when.
         since: Option<Timestamp>,
+        /// When it goes on by itself, if the budget is renewed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// Not all of its items have ended.
     Items {
@@ -356,7 +359,10 @@ impl Reason {
                 let [since, expires] = [since, expires].map(Option::unwrap_or_default);
                 format!("{kind}{since}{expires}: {message}")
             }
-            Self::Budget { message, since } => {
+            Self::Budget { message, until: Some(until), .. } => {
+                format!("it waits for the budget until {}: {message}", moment(*until, now))
+            }
+            Self::Budget { message, since, until: None } => {
                 let since = since.map(|at| format!(", asked {} ago", ago(at, now)));
                 format!("the budget is used up{}: {message}", since.unwrap_or_default())
             }

@@ -32,7 +32,11 @@ pub(super) fn after(reason: &Reason, standing: &Standing<'_>) -> Vec<String> {
                 format!("orchestrator reject {at}"),
             ],
         },
-        Reason::Budget { .. } => vec![
+        // A limit of the settings: another budget of the run would not change it.
+        Reason::Budget { until: Some(_), .. } => {
+            vec![format!("orchestrator approve {at}"), format!("orchestrator reject {at}")]
+        }
+        Reason::Budget { until: None, .. } => vec![
             format!("orchestrator resume {run} --budget USD"),
             format!("orchestrator approve {at}"),
             format!("orchestrator reject {at}"),

@@ -328,6 +328,7 @@ pub(crate) fn prices() -> PriceTable {
         },
         long: None,
         peak: None,
+        batch: None,
         source: None,
         as_of: None,
     });
