@@ -168,6 +168,7 @@ impl Driver {
             library: BTreeMap::new(),
             behaviour: Behaviour::default(),
             takes_over: BTreeMap::new(),
+            estimate: None,
         };
         let rows = Rows { run: Some(self.row.clone()), ..Rows::default() };
         Append {

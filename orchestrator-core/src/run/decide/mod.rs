@@ -13,6 +13,7 @@ use super::{Behaviour, Changed, Run, RunStatus};
 use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command, Moment, Rejected},
+    estimate::RunEstimate,
     event::{Event, Origin, Recorded, RunCreated},
     graph::Graph,
     id::{ProjectId, RunId, TaskName, TenantId},
@@ -54,6 +55,8 @@ pub struct StartRun {
     pub seed: Vec<Event>,
     /// Child runs whose results the children of these tasks take over.
     pub takes_over: BTreeMap<TaskName, RunId>,
+    /// What it is expected to use and cost, to be compared with what it will.
+    pub estimate: Option<RunEstimate>,
 }
 
 impl StartRun {
@@ -73,6 +76,7 @@ impl StartRun {
             library: BTreeMap::new(),
             seed: Vec::new(),
             takes_over: BTreeMap::new(),
+            estimate: None,
         }
     }
 }
@@ -134,6 +138,7 @@ impl Run {
             origin: start.origin,
             library: start.library,
             takes_over: start.takes_over,
+            estimate: start.estimate.map(Box::new),
             behaviour: Behaviour::CURRENT,
         };
         let mut this = Self::begin(created.clone(), graph, moment.now, Changed::default());
