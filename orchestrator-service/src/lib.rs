@@ -59,7 +59,9 @@ pub use control::{Answer, Pause};
 pub use credentials::{AskPassphrase, HidingWriter, KeyChange, KnownSecrets, Passphrase};
 pub use environment::Environment;
 pub use error::{Exit, SERVICE_CODES, ServiceError, codes};
-pub use execute::{Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, What};
+pub use execute::{
+    Concern, Control, ExecuteRequest, Execution, Happening, OpenOptions, Quote, Resumed, What,
+};
 pub use gateway::{GatewayRequest, ModelGateway, Passed};
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;

@@ -4,7 +4,7 @@ use super::{list_tasks, sheet::Sheet};
 use crate::{
     context::Context,
     exit::Exit,
-    output::{Console, text},
+    output::{Console, forecast, text},
     problem::Failure,
     progress::closing::{QUESTIONS, unshown},
     runtime,
@@ -68,6 +68,7 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
     sheet.field("tasks", format!("{} of {} ended, {} failed", run.ended, run.tasks, run.failed));
     sheet.field("tokens", tokens(&run.spent));
     sheet.field("cost", run.spent.cost().to_string());
+    sheet.field("expected", details.forecast.as_ref().map(forecast::outcome));
     sheet.field("budget", run.budget_usd.map(|usd| format!("${usd}")));
     if details.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
         sheet.section("Inputs");

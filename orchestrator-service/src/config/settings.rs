@@ -11,6 +11,7 @@ pub(crate) struct Settings {
     pub(crate) providers: BTreeMap<String, ProviderSettings>,
     pub(crate) agents: BTreeMap<String, AgentSettings>,
     pub(crate) budget: BudgetSettings,
+    pub(crate) confirm: ConfirmSettings,
     pub(crate) defaults: DefaultSettings,
     pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
@@ -107,6 +108,14 @@ pub(crate) struct ShareSettings {
     pub(crate) window_hours: Option<u16>,
     pub(crate) tokens_per_window: Option<u64>,
     pub(crate) requests_per_window: Option<u64>,
+}
+
+/// `[confirm]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct ConfirmSettings {
+    pub(crate) usd: Option<MicroUsd>,
+    pub(crate) tasks: Option<u64>,
 }
 
 /// `[defaults]`.

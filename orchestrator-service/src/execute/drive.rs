@@ -1,6 +1,6 @@
 //! Starting runs and taking them up again.
 
-use super::{ExecuteRequest, Execution, prepare::Prepared, watch::Watch};
+use super::{ExecuteRequest, Execution, Quote, prepare::Prepared, watch::Watch};
 use crate::{
     OrchestratorService, ServiceError,
     clock::now,
@@ -38,7 +38,17 @@ impl OrchestratorService {
     /// # Errors
     /// An invalid workflow or input, an unknown agent, missing keys, an unusable store.
     pub async fn execute(&self, request: ExecuteRequest) -> Result<Execution, ServiceError> {
-        let Prepared { start, bound } = self.prepare(&request)?;
+        let quote = self.quote(&request).await?;
+        self.start(quote).await
+    }
+
+    /// Starts a run that was prepared, as [`OrchestratorService::execute`] does. What was expected of
+    /// it is recorded with it.
+    ///
+    /// # Errors
+    /// Missing keys, an unusable store.
+    pub async fn start(&self, quote: Quote) -> Result<Execution, ServiceError> {
+        let Prepared { start, bound } = quote.prepared;
         self.begin(start, bound.everybody()).await
     }
 
@@ -210,6 +220,7 @@ impl OrchestratorService {
             items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
             elapsed_ms: view.elapsed_ms,
             spent: view.spent,
+            forecast: opened.forecast(id).await?,
         })
     }
 }

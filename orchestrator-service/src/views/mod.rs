@@ -7,6 +7,7 @@ mod agent;
 mod compare;
 mod control;
 mod cost;
+mod forecast;
 mod from_rows;
 mod list;
 mod plan;
@@ -26,6 +27,8 @@ pub use compare::{
 };
 pub use control::{ControlView, Controlled};
 pub use cost::{BudgetView, CostGroup, CostReport, CostRow, LedgerView};
+pub use forecast::{CalibrationRow, CalibrationView, ForecastOutcome, ForecastView};
+pub(crate) use forecast::{outcome, to_thousandth};
 pub use list::List;
 pub use plan::{Estimate, PlanView, PlannedTask, PlannedWorkflow};
 pub use run::{CancelView, CleanView, OriginView, ResultView, RunDetails, RunView, StatusView};
