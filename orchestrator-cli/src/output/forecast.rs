@@ -10,7 +10,7 @@ fn rough(usd: MicroUsd) -> String {
     while usd.0 / unit >= 100 {
         unit *= 10;
     }
-    format!("${}", MicroUsd((usd.0 + unit / 2) / unit * unit))
+    format!("${}", MicroUsd(usd.0.saturating_add(unit / 2) / unit * unit))
 }
 
 /// The same of a count.
@@ -19,7 +19,7 @@ fn rough_count(count: u64) -> String {
     while count / unit >= 100 {
         unit *= 10;
     }
-    thousands((count.saturating_add(unit / 2)) / unit * unit)
+    thousands(count.saturating_add(unit / 2) / unit * unit)
 }
 
 /// `$0.14 ($0.05 to $0.41)`.

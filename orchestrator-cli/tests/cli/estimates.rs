@@ -154,7 +154,11 @@ fn what_was_expected_is_recorded_and_compared_with_what_came() {
 
     // An export takes it along.
     let exported = project.ok(&["export", "latest"]).stdout;
-    assert!(exported.contains("\"estimate\""), "{exported}");
+    let elsewhere = Project::new();
+    elsewhere.write("run.json", &exported);
+    elsewhere.ok(&["import", "run.json"]);
+    let brought = elsewhere.json(&["run-details", "latest"])["forecast"].clone();
+    assert_eq!(brought["cost_usd"], failed["cost_usd"], "{brought}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! What a person at a terminal sees: a real pseudo-terminal, its screen read by an emulator.
 
-use crate::harness::{PATIENCE, Project, binary};
+use crate::{
+    harness::{PATIENCE, Project, binary},
+    models,
+};
+use orchestrator_testkit::model_server::ModelServer;
 use pty_process::{Size, blocking::Pty};
 use std::{
     io::{Read, Write},
@@ -230,6 +234,35 @@ fn init_asks_what_the_agents_run_on() {
     let (code, text, _) = Terminal::open(&project, (100, 30), &arguments).end();
     assert_eq!(code, Some(0), "{text}");
     assert!(project.read(config).contains("provider = \"openai\""), "{}", project.read(config));
+}
+
+#[test]
+fn much_spending_is_asked_about_once_there_is_somebody_to_ask() {
+    let server = ModelServer::start().expect("a server");
+    let project = models::project(&server, "anthropic", "claude-sonnet-4-5");
+    project.ok(&["config", "set", "confirm.usd", "0.01"]);
+    let arguments = ["execute", "add a flag", "--task-type", "quick-implementation"];
+    let mut terminal = Terminal::open(&project, (100, 30), &arguments);
+    terminal.until(|s| s.contains("Go on? [y/N]"));
+    terminal.types("no\n");
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("nothing was started or spent"), "{text}");
+    assert!(server.requests().is_empty());
+
+    models::script(&server, 0);
+    let mut terminal = Terminal::open(&project, (100, 30), &arguments);
+    terminal.until(|s| s.contains("Go on? [y/N]"));
+    terminal.types("y\n");
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(server.requests().len(), 4);
+
+    models::script(&server, 0);
+    let arguments = [&arguments[..], &["--yes"]].concat();
+    let (code, text, _) = Terminal::open(&project, (100, 30), &arguments).end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains("Go on?"), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     port::SpendRow,
     usage::Usage,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What one task, or one item of a `for-each`, used in one run: all of its attempts together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,70 +66,75 @@ impl History {
 }
 
 /// The most samples of each kind that count: what is older tells less.
-const NEWEST: usize = 200;
+const NEWEST: usize = 2_000;
 
 /// A history, by what is looked for in it.
 #[derive(Debug)]
 pub(super) struct Index<'h> {
     runs: &'h BTreeMap<WorkflowName, u32>,
-    by_task: Nested<'h>,
-    by_agent: Nested<'h>,
+    by_task: Nested<'h, Vec<&'h Sample>>,
+    by_agent: Nested<'h, Vec<&'h Sample>>,
+    /// In which runs each task did something, and for how many items; none where it has no list.
+    counts: Nested<'h, BTreeMap<&'h RunId, u64>>,
 }
 
-/// Samples by two names.
-type Nested<'h> = BTreeMap<&'h str, BTreeMap<&'h str, Vec<&'h Sample>>>;
+/// Things by two names.
+type Nested<'h, T> = BTreeMap<&'h str, BTreeMap<&'h str, T>>;
 
-fn at<'i, 'h>(index: &'i Nested<'h>, first: &str, second: &str) -> &'i [&'h Sample] {
-    index.get(first).and_then(|inner| inner.get(second)).map(Vec::as_slice).unwrap_or_default()
+fn at<'i, T>(index: &'i Nested<'_, T>, first: &str, second: &str) -> Option<&'i T> {
+    index.get(first).and_then(|inner| inner.get(second))
 }
 
 impl<'h> Index<'h> {
     pub(super) fn new(history: &'h History) -> Self {
-        let (mut by_task, mut by_agent) = (Nested::new(), Nested::new());
+        let mut this = Self {
+            runs: &history.runs,
+            by_task: Nested::new(),
+            by_agent: Nested::new(),
+            counts: Nested::new(),
+        };
         for sample in &history.samples {
-            let name = &sample.task;
+            let Sample { workflow, task, agent, model, run, .. } = sample;
             // What undoes a task is no sample of it.
-            if !name.is_plain() && name.as_item().is_none() {
+            let is_item = task.as_item().is_some();
+            if !task.is_plain() && !is_item {
                 continue;
             }
-            let task = by_task.entry(sample.workflow.as_str()).or_default();
-            let agent = by_agent.entry(sample.agent.as_str()).or_default();
-            for kept in
-                [task.entry(name.base()).or_default(), agent.entry(&sample.model).or_default()]
-            {
-                if kept.len() < NEWEST {
-                    kept.push(sample);
-                }
+            let of_task = this.by_task.entry(workflow.as_str()).or_default();
+            let of_agent = this.by_agent.entry(agent.as_str()).or_default();
+            let lists =
+                [of_task.entry(task.base()).or_default(), of_agent.entry(model).or_default()];
+            for list in lists.into_iter().filter(|list: &&mut Vec<_>| list.len() < NEWEST) {
+                list.push(sample);
             }
+            let counts = this.counts.entry(workflow.as_str()).or_default();
+            let counts = counts.entry(task.base()).or_default();
+            *counts.entry(run).or_default() += u64::from(is_item);
         }
-        Self { runs: &history.runs, by_task, by_agent }
+        this
     }
 
     /// Of the task itself, whatever its model.
     pub(super) fn of_task(&self, workflow: &str, task: &str) -> &[&'h Sample] {
-        at(&self.by_task, workflow, task)
+        at(&self.by_task, workflow, task).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Of the agent on that model, whatever it did.
     pub(super) fn of_agent(&self, agent: &str, model: &str) -> &[&'h Sample] {
-        at(&self.by_agent, agent, model)
+        at(&self.by_agent, agent, model).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// In how many runs of the workflow was looked, and in how many of them the task did something.
     pub(super) fn runs_with(&self, workflow: &WorkflowName, task: &str) -> (u32, u32) {
         let all = self.runs.get(workflow).copied().unwrap_or(0);
-        let found = self.of_task(workflow.as_str(), task);
-        let with: BTreeSet<_> = found.iter().map(|sample| &sample.run).collect();
-        let with = u32::try_from(with.len()).unwrap_or(u32::MAX);
+        let with = at(&self.counts, workflow.as_str(), task).map_or(0, BTreeMap::len);
+        let with = u32::try_from(with).unwrap_or(u32::MAX);
         (all.max(with), with)
     }
 
     /// How many items the task had in each run.
     pub(super) fn item_counts(&self, workflow: &str, task: &str) -> Vec<u64> {
-        let mut counts: BTreeMap<&RunId, u64> = BTreeMap::new();
-        for sample in self.of_task(workflow, task) {
-            *counts.entry(&sample.run).or_default() += u64::from(sample.task.as_item().is_some());
-        }
-        counts.into_values().filter(|count| *count > 0).collect()
+        let counts = at(&self.counts, workflow, task).into_iter().flat_map(BTreeMap::values);
+        counts.copied().filter(|count| *count > 0).collect()
     }
 }

@@ -165,6 +165,18 @@ fn an_unknown_list_is_assumed_and_later_known() {
 }
 
 #[test]
+fn long_lists_are_counted_whole_and_do_not_hide_runs() {
+    let items = (0..3)
+        .flat_map(|run| (0..600).map(move |item| sample("w", &format!("t:{item}"), run, 100, 10)));
+    let items: Vec<_> = items.collect();
+    let each = TaskProfile { items: Items::Unknown, conditional: true, ..profile("w", "t") };
+    let (known, assumptions) = told(&each, items);
+    assert!(matches!(&assumptions[..], [Assumption::Items { runs: 3, .. }]), "{assumptions:?}");
+    assert!(known.attempts.holds(&600) && known.attempts.low > 200, "{known:?}");
+    assert_eq!(known.sureness.confidence, Confidence::Medium, "three runs: {known:?}");
+}
+
+#[test]
 fn a_condition_counts_as_true_until_runs_tell_otherwise() {
     let maybe = TaskProfile { conditional: true, ..profile("w", "t") };
     let (blank, assumptions) = told(&maybe, Vec::new());

@@ -123,7 +123,8 @@ pub struct Cleaned {
 /// The most runs of one workflow in which [`Catalog::history`] looks.
 pub const HISTORY_RUNS: usize = 200;
 
-/// The most lines of spending that [`Catalog::history`] reads of one workflow, and beside them of any.
+/// The most lines of spending that [`Catalog::history`] reads of one workflow, and beside them of any. Of
+/// the newest run of a workflow so many are told when it has more; any other run is told whole or not.
 pub const HISTORY_LINES: usize = 2_000;
 
 /// The side that people and front-ends read. Lists are newest first; tasks of one run are in the
