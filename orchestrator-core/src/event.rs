@@ -7,6 +7,7 @@ use crate::{
     agent::AgentSpec,
     effect::Question,
     error::Failure,
+    estimate::RunEstimate,
     id::{
         AgentName, AttemptNumber, BlobId, CacheKey, Epoch, ProjectId, RunId, Sequence, TaskName,
         TenantId, TurnNumber,
@@ -358,6 +359,9 @@ pub struct RunCreated {
     /// Child runs of another run whose results the children of these tasks take over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub takes_over: BTreeMap<TaskName, RunId>,
+    /// What it was expected to use and cost, when somebody asked before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Box<RunEstimate>>,
     /// By which rules it is decided: see [`Behaviour`].
     #[serde(default)]
     pub behaviour: Behaviour,

@@ -49,6 +49,7 @@ pub mod effect;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod error;
+pub mod estimate;
 pub mod event;
 pub mod expr;
 pub mod graph;

@@ -119,6 +119,13 @@ impl Cost {
     }
 }
 
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.known += other.known;
+        self.unpriced_requests = self.unpriced_requests.saturating_add(other.unpriced_requests);
+    }
+}
+
 impl<'a> FromIterator<&'a Spend> for Cost {
     fn from_iter<I: IntoIterator<Item = &'a Spend>>(lines: I) -> Self {
         let mut cost = Self::default();

@@ -62,7 +62,7 @@ pub use credentials::{AskPassphrase, HidingWriter, KeyChange, KnownSecrets, Pass
 pub use environment::Environment;
 pub use error::{Exit, SERVICE_CODES, ServiceError, codes};
 pub use execute::{
-    Control, ExecuteRequest, Execution, Happening, OpenOptions, Resumed, Tape, What,
+    Concern, Control, ExecuteRequest, Execution, Happening, OpenOptions, Quote, Resumed, Tape, What,
 };
 pub use gateway::{GatewayRequest, ModelGateway, Passed};
 pub use programs::gateway_variables;

@@ -13,12 +13,13 @@ use crate::{
 };
 use async_trait::async_trait;
 use orchestrator_core::{
+    estimate::History,
     event::Recorded,
     id::{AgentName, CacheKey, Epoch, OwnerId, RunId, Sequence, TaskName, WorkflowName},
     port::{
-        Append, AttemptRow, CachedResult, Catalog, Claimant, Cleaned, GroupHold, Lease, Listing,
-        Mail, OpenRun, Page, RunFilter, RunRow, Signal, SignalRecord, SpendGroup, SpendTotal,
-        Store, StoreError, TaskFilter, TaskRow,
+        Append, AttemptRow, CachedResult, Catalog, Claimant, Cleaned, EstimatedRun, GroupHold,
+        Lease, Listing, Mail, OpenRun, Page, RunFilter, RunRow, Signal, SignalRecord, SpendGroup,
+        SpendTotal, Store, StoreError, TaskFilter, TaskRow,
     },
     time::Timestamp,
 };
@@ -277,6 +278,23 @@ impl Catalog for LocalStore {
         let run = run.cloned();
         let work = move |conn: &_| read::spending(conn, group, run.as_ref(), since);
         self.readers.read("sum up spending", work).await
+    }
+
+    async fn history(&self, workflows: &[WorkflowName]) -> Result<History, StoreError> {
+        let workflows = workflows.to_vec();
+        let work = move |conn: &Connection| read::history(conn, &workflows);
+        self.readers.read("read what tasks used", work).await
+    }
+
+    async fn estimated(
+        &self,
+        run: Option<&RunId>,
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<EstimatedRun>, StoreError> {
+        let run = run.cloned();
+        let work = move |conn: &Connection| read::estimated(conn, run.as_ref(), since, limit);
+        self.readers.read("read estimates", work).await
     }
 
     async fn clean(&self, before: Timestamp, dry_run: bool) -> Result<Cleaned, StoreError> {

@@ -21,8 +21,7 @@ pub(crate) const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0002-whole-port.sql")),
     M::up(include_str!("../migrations/0003-last-attempt.sql")),
     M::up(include_str!("../migrations/0004-ledger.sql")),
-    M::up(include_str!("../migrations/0005-responses.sql")),
-    M::up(include_str!("../migrations/0006-usage-and-renewals.sql")),
+    M::up(include_str!("../migrations/0005-calls-and-estimates.sql")),
 ];
 
 /// What the first migration writes into every store.

@@ -24,6 +24,7 @@ pub(crate) struct Prepared {
     task_bodies: Vec<TaskBody>,
     attempt_bodies: Vec<String>,
     cached_bodies: Vec<String>,
+    estimate: Option<String>,
 }
 
 /// What is written of a task's row.
@@ -63,6 +64,9 @@ impl Prepared {
             cached_bodies: (rows.cached.iter())
                 .map(|result| to_json(result, "a result"))
                 .collect::<Result<_, _>>()?,
+            estimate: (rows.estimate.as_ref())
+                .map(|estimate| to_json(estimate, "an estimate"))
+                .transpose()?,
             blobs: blobs_of(&append),
             events,
             append,
@@ -97,6 +101,11 @@ impl Prepared {
     /// Each result to keep and its text.
     pub(crate) fn cached(&self) -> impl Iterator<Item = (&CachedResult, &String)> {
         self.append.rows.cached.iter().zip(&self.cached_bodies)
+    }
+
+    /// The text of what was expected of the run.
+    pub(crate) fn estimate(&self) -> Option<&str> {
+        self.estimate.as_deref()
     }
 
     /// The lines of spending.

@@ -117,6 +117,15 @@ async fn open_runs_of_every_schema_go_on() {
             let (used, held) = store.sums(&scope, Timestamp(0)).await.unwrap();
             assert_eq!((used.usd, held), (counted, Sums::default()), "{scope}");
         }
+        // Nothing was expected of it; it is found by its workflow.
+        assert_eq!(store.estimated(None, None, 9).await.unwrap(), []);
+        let known = store.history(std::slice::from_ref(&children[0].workflow)).await.unwrap();
+        assert_eq!(known.samples, [], "it has not succeeded");
+        let filter = RunFilter { status: vec![RunStatus::Succeeded], ..RunFilter::default() };
+        let good = store.runs(&filter, &Page::default()).await.unwrap().items.remove(0).workflow;
+        let known = store.history(std::slice::from_ref(&good)).await.unwrap();
+        assert_eq!(known.runs.get(&good), Some(&1), "schema {schema}");
+
         let mut driver = Driver::new("open", 1_000);
         driver.seq = Sequence(3);
         driver.append(&store, vec![ended()], Rows::default()).await.unwrap();

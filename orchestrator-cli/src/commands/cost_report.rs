@@ -92,6 +92,10 @@ impl CostReport {
             Format::Markdown => console.data(&markdown(&report))?,
             Format::Table => {
                 console.table(&table(&report))?;
+                if report.calibration.runs > 0 {
+                    console.data("")?;
+                    console.table(&calibration(&report.calibration))?;
+                }
                 talk(console, &report);
                 if report.total.spent.unpriced_requests > 0 {
                     let unpriced = text::counted(report.total.spent.unpriced_requests, "request");
@@ -176,6 +180,32 @@ fn table(report: &views::CostReport) -> Table {
     table
 }
 
+/// How right estimates were, one workflow a line.
+fn calibration(of: &views::CalibrationView) -> Table {
+    let mut table = Table::new(&[
+        ("ESTIMATED", Align::Right),
+        ("WITHIN", Align::Right),
+        ("", Align::Right),
+        ("TIMES LIKELY", Align::Right),
+        ("WORKFLOW", Align::Left),
+    ]);
+    let all = ("all", of.runs, of.within, of.within_percent, of.median_ratio);
+    let each = of.items.iter().map(|row| {
+        (row.workflow.as_str(), row.runs, row.within, row.within_percent, row.median_ratio)
+    });
+    for (name, runs, within, percent, ratio) in each.chain([all]) {
+        let name = if name == "all" { Cell::toned(Tone::Strong, "all") } else { name.into() };
+        table.row(vec![
+            text::thousands(runs).into(),
+            text::thousands(within).into(),
+            percent.map(|percent| format!("{percent}%")).unwrap_or_default().into(),
+            ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")).into(),
+            name,
+        ]);
+    }
+    table
+}
+
 fn csv(report: &views::CostReport) -> String {
     let heads: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
     let mut lines = vec![format!("{},{}", report.by.as_str(), heads.join(","))];
@@ -209,6 +239,19 @@ fn markdown(report: &views::CostReport) -> String {
     {
         let values: Vec<String> = COLUMNS.iter().map(|(_, value)| value(row)).collect();
         lines.push(format!("| {key} | {} |", values.join(" | ")));
+    }
+    let judged = &report.calibration;
+    if judged.runs > 0 {
+        lines.push(String::new());
+        lines.push("| workflow | estimated runs | within | within percent | median ratio |".into());
+        lines.push("|---|--:|--:|--:|--:|".into());
+        for row in &judged.items {
+            let views::CalibrationRow { workflow, runs, within, within_percent, median_ratio } =
+                row;
+            let percent = within_percent.map(|percent| percent.to_string()).unwrap_or_default();
+            let ratio = median_ratio.map(|ratio| ratio.to_string()).unwrap_or_default();
+            lines.push(format!("| {workflow} | {runs} | {within} | {percent} | {ratio} |"));
+        }
     }
     lines.join("\n")
 }

@@ -6,16 +6,14 @@ use crate::{
     detach::{self, Detach},
     exit::Exit,
     interrupt::Interrupts,
+    output::{Console, forecast},
     problem::Failure,
     progress, runtime,
 };
 use clap::{Args, ValueEnum};
 use orchestrator_core::{money::MicroUsd, workflow};
-use orchestrator_service::{ExecuteRequest, Tape, What, views::PlanView};
+use orchestrator_service::{Concern, ExecuteRequest, OrchestratorService, Quote, Tape, What};
 use std::path::PathBuf;
-
-/// A run that may cost more than this is asked about first, when there is somebody to ask.
-const ASK_ABOVE: MicroUsd = MicroUsd(1_000_000);
 
 /// Run work: a template, a workflow of your own, or just a prompt
 #[derive(Debug, Args)]
@@ -72,7 +70,7 @@ pub(crate) struct Execute {
     #[arg(long)]
     dry_run: bool,
 
-    /// Do not ask before spending
+    /// Do not ask before spending much (`confirm.usd`, `confirm.tasks`)
     #[arg(short, long)]
     yes: bool,
 
@@ -129,21 +127,20 @@ impl Execute {
         }
         if detach.detach {
             // All that can be refused is refused here, where somebody sees it.
-            let plan = runtime::ask(async { Ok(service.plan(&request).await?) })?;
-            if !yes && confirm::can_ask(console) && !agreed(&plan) {
-                console.say("nothing was started or spent");
+            let quote = runtime::ask(async { Ok(service.quote(&request).await?) })?;
+            if !agreed(console, &service, &quote, yes)? {
                 return Ok(Exit::Cancelled);
             }
             return detach::start(console, &service);
         }
         detach.begin();
         runtime::drive(async {
-            if !yes && confirm::can_ask(console) && !agreed(&service.plan(&request).await?) {
-                console.say("nothing was started or spent");
+            let quote = service.quote(&request).await?;
+            if !agreed(console, &service, &quote, yes)? {
                 return Ok(Exit::Cancelled);
             }
             let interrupts = Interrupts::listen()?;
-            let execution = service.execute(request).await?;
+            let execution = service.start(quote).await?;
             detach.announce(execution.run().as_str())?;
             let patience = detach.patience(console);
             progress::drive(console, &service, interrupts, execution, None, patience).await
@@ -168,13 +165,33 @@ impl Execute {
     }
 }
 
-/// Whether the person at the terminal agrees to what it may cost.
-fn agreed(view: &PlanView) -> bool {
-    if !view.calls_models || view.estimate.most_usd.is_some_and(|most| most <= ASK_ABOVE) {
-        return true;
+/// Says what a run is expected to cost and what is wrong with that. Whether it may start: without
+/// anything to ask about, without anybody to be asked, or when the person at the terminal agrees.
+fn agreed(
+    console: &Console,
+    service: &OrchestratorService,
+    quote: &Quote,
+    yes: bool,
+) -> Result<bool, Failure> {
+    let Some(plan) = quote.plan() else { return Ok(true) };
+    if console.json {
+        return Ok(true);
     }
-    let cost = plan::cost(&view.estimate, true);
-    confirm::ask(&format!("`{}` calls models; cost: {cost}. Go on?", view.workflow))
+    if let Some(expected) = &plan.forecast {
+        console.say(&forecast::line(expected));
+    }
+    let concerns = service.concerns(plan)?;
+    for concern in &concerns {
+        console.say(&format!("`{}`: {concern}", plan.workflow));
+    }
+    if yes || !concerns.iter().any(Concern::asks) || !confirm::can_ask(console) {
+        return Ok(true);
+    }
+    let agreed = confirm::ask("Go on?");
+    if !agreed {
+        console.say("nothing was started or spent");
+    }
+    Ok(agreed)
 }
 
 #[cfg(test)]

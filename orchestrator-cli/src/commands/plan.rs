@@ -3,13 +3,16 @@
 use super::sheet::Sheet;
 use crate::{
     output::{
-        Console,
+        Console, forecast,
         table::{Align, Table},
         text,
     },
     problem::Failure,
 };
 use orchestrator_service::views::{Estimate, PlanView, PlannedTask};
+
+/// How many assumptions are shown.
+const ASSUMED: usize = 10;
 
 /// Prints a plan for people.
 ///
@@ -22,7 +25,12 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
     sheet.field("mode", format!("{}, at most {} at once", plan.mode, plan.max_parallel));
     sheet.field("layers", plan.layers.to_string());
     sheet.field("budget", plan.budget_usd.map(|usd| format!("${usd}")));
-    sheet.field("cost", cost(&plan.estimate, plan.calls_models));
+    if let Some(expected) = &plan.forecast {
+        sheet.field("expected", forecast::cost(expected.cost_usd));
+        sheet.field("tokens", forecast::tokens(expected.tokens));
+        sheet.field("confidence", forecast::confidence(expected));
+    }
+    sheet.field("certain", cost(&plan.estimate, plan.calls_models));
     if plan.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
         sheet.section("Inputs");
         sheet.value(&plan.inputs);
@@ -41,6 +49,17 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
             if other.key == other.workflow { version } else { format!("{}: {version}", other.key) };
         sheet.section(&format!("Workflow {called}"));
         sheet.lines(table(&other.items).lines(console.paint(), console.columns()));
+    }
+    let assumed = plan.forecast.iter().flat_map(|expected| &expected.assumptions);
+    let assumed: Vec<&String> = assumed.collect();
+    if !assumed.is_empty() {
+        sheet.section("Assumed");
+        sheet.lines(
+            assumed.iter().take(ASSUMED).map(|line| text::harmless(line, false).into_owned()),
+        );
+        if let Some(more @ 1..) = assumed.len().checked_sub(ASSUMED) {
+            sheet.lines([format!("and {more} more: --json tells all")]);
+        }
     }
     sheet.print(console)?;
     console.hint("nothing was started or spent");
@@ -64,6 +83,7 @@ fn table(items: &[PlannedTask]) -> Table {
         ("AGENT", Align::Left),
         ("RUNS ON", Align::Left),
         ("LEAST", Align::Right),
+        ("EXPECTED", Align::Left),
         ("NEEDS", Align::Left),
     ]);
     for task in items {
@@ -80,14 +100,24 @@ fn table(items: &[PlannedTask]) -> Table {
             task.agents.first().map_or("-", String::as_str).into(),
             runs_on.into(),
             least.into(),
+            expected(task).into(),
             task.needs.join(", ").into(),
         ]);
     }
     table
 }
 
-/// What can be said about the cost, in a line.
-pub(super) fn cost(estimate: &Estimate, calls_models: bool) -> String {
+/// What a task is expected to cost, or to use where no price is known.
+fn expected(task: &PlannedTask) -> String {
+    match &task.forecast {
+        None => String::new(),
+        Some(told) if told.cost_usd.is_some() => forecast::cost(told.cost_usd),
+        Some(told) => format!("{} tokens", forecast::tokens(told.tokens)),
+    }
+}
+
+/// What is certain about the cost, in a line.
+fn cost(estimate: &Estimate, calls_models: bool) -> String {
     if !calls_models {
         return "$0: no model is called".into();
     }
@@ -100,5 +130,5 @@ pub(super) fn cost(estimate: &Estimate, calls_models: bool) -> String {
         |usd| format!(", at most ${usd} for one attempt of each task"),
     );
     let tokens = text::thousands(estimate.input_tokens);
-    format!("{least}{most} (an estimate from {tokens} input tokens)")
+    format!("{least}{most} (from {tokens} input tokens that are known now)")
 }

@@ -4,7 +4,7 @@ use super::{list_tasks, sheet::Sheet};
 use crate::{
     context::Context,
     exit::Exit,
-    output::{Console, text},
+    output::{Console, forecast, text},
     problem::Failure,
     progress::closing::{QUESTIONS, unshown},
     runtime,
@@ -70,6 +70,7 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
     sheet.field("cost", run.spent.cost().to_string());
     let replayed = "models were not called; tokens and cost are as recorded";
     sheet.field("replayed", run.replayed.then(|| replayed.to_owned()));
+    sheet.field("expected", details.forecast.as_ref().map(forecast::outcome));
     sheet.field("budget", run.budget_usd.map(|usd| format!("${usd}")));
     if details.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
         sheet.section("Inputs");

@@ -1,5 +1,6 @@
 //! The two streams: data goes to stdout, talk to stderr.
 
+pub(crate) mod forecast;
 pub(crate) mod hidden;
 pub(crate) mod paint;
 pub(crate) mod table;

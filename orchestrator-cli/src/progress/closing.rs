@@ -3,7 +3,7 @@
 use crate::{
     exit::Exit,
     output::{
-        Console,
+        Console, forecast,
         paint::{Paint, Tone},
         terminal, text,
     },
@@ -75,6 +75,9 @@ async fn tell(
         text::thousands(result.spent.tokens()),
         result.spent.cost(),
     ));
+    if let Some(outcome) = &result.forecast {
+        console.say(&format!("expected: {}", forecast::outcome(outcome)));
+    }
     // Without an answer nothing goes on, so this is more than talk.
     questions(&result.asks).iter().for_each(|line| console.insist(line));
     if matches!(result.status.as_str(), "interrupted" | "paused" | "waiting") {

@@ -46,6 +46,7 @@ pub(super) fn created(names: &[&str]) -> Event {
         origin: None,
         library: Default::default(),
         takes_over: Default::default(),
+        estimate: None,
         behaviour: Default::default(),
         cassette: None,
     }))

@@ -9,6 +9,7 @@ mod commands;
 mod constructs;
 mod control;
 mod durability;
+mod estimates;
 mod gateway;
 mod harness;
 mod history;

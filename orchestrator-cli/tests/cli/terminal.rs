@@ -16,7 +16,7 @@ use std::{
 };
 
 /// A terminal with a command in it.
-struct Terminal {
+pub(crate) struct Terminal {
     pty: Arc<Pty>,
     child: Child,
     coming: Receiver<Vec<u8>>,
@@ -25,7 +25,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn open(project: &Project, (columns, rows): (u16, u16), arguments: &[&str]) -> Self {
+    pub(crate) fn open(project: &Project, (columns, rows): (u16, u16), arguments: &[&str]) -> Self {
         let (pty, pts) = pty_process::blocking::open().expect("a pseudo-terminal");
         pty.resize(Size::new(rows, columns)).expect("a size");
         let child = pty_process::blocking::Command::new(binary())
@@ -51,7 +51,7 @@ impl Terminal {
     }
 
     /// Reads until the screen fits or the command has let go of the terminal.
-    fn until(&mut self, fits: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn until(&mut self, fits: impl Fn(&str) -> bool) -> String {
         loop {
             let screen = self.emulator.screen().contents();
             if fits(&screen) {
@@ -70,12 +70,12 @@ impl Terminal {
         }
     }
 
-    fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         (&*self.pty).write_all(text.as_bytes()).expect("it can be typed");
     }
 
     /// Waits for the end; gives the exit code, and all that is on the screen and above it.
-    fn end(mut self) -> (Option<i32>, String, Self) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String, Self) {
         self.until(|_| false);
         let code = self.child.wait().expect("it ends").code();
         let screen = self.emulator.screen_mut();
@@ -237,9 +237,10 @@ fn init_asks_what_the_agents_run_on() {
 }
 
 #[test]
-fn spending_without_a_bound_is_asked_about_once_there_is_somebody_to_ask() {
+fn much_spending_is_asked_about_once_there_is_somebody_to_ask() {
     let server = ModelServer::start().expect("a server");
     let project = models::project(&server, "anthropic", "claude-sonnet-4-5");
+    project.ok(&["config", "set", "confirm.usd", "0.01"]);
     let arguments = ["execute", "add a flag", "--task-type", "quick-implementation"];
     let mut terminal = Terminal::open(&project, (100, 30), &arguments);
     terminal.until(|s| s.contains("Go on? [y/N]"));

@@ -2,11 +2,14 @@
 
 use super::{MemoryStore, kept::KeptTask, stored::Stored};
 use crate::{
+    estimate::History,
     id::{AgentName, RunId, TaskId, TaskName, WorkflowName},
     port::{
-        AttemptRow, CachedResult, CallRecord, Catalog, Cleaned, Listing, OUTSIDE, Page, RunFilter,
-        RunRow, SpendGroup, SpendRow, SpendTotal, StoreError, TaskFilter, TaskRow,
+        AttemptRow, CachedResult, CallRecord, Catalog, Cleaned, EstimatedRun, HISTORY_LINES,
+        HISTORY_RUNS, Listing, OUTSIDE, Page, RunFilter, RunRow, SpendGroup, SpendRow, SpendTotal,
+        StoreError, TaskFilter, TaskRow,
     },
+    run::RunStatus,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -111,6 +114,10 @@ fn outside_key(group: SpendGroup, call: &CallRecord) -> String {
         SpendGroup::Day => call.at.to_string().chars().take(10).collect(),
         SpendGroup::Run => payer.run.as_ref().map_or_else(outside, ToString::to_string),
     }
+}
+
+fn succeeded(stored: &Stored) -> bool {
+    stored.row.status == RunStatus::Succeeded
 }
 
 #[async_trait]
@@ -247,6 +254,61 @@ impl Catalog for MemoryStore {
             totals.sort_by_key(|total| Reverse(total.cost.known));
         }
         Ok(totals)
+    }
+
+    async fn history(&self, workflows: &[WorkflowName]) -> Result<History, StoreError> {
+        let kept = self.kept();
+        let mut history = History::default();
+        for workflow in workflows {
+            let mut left = HISTORY_LINES;
+            let runs = kept.newest_first().filter(|stored| stored.row.workflow == *workflow);
+            for stored in runs.take(HISTORY_RUNS).filter(|stored| succeeded(stored)) {
+                if stored.spend.len() > left && left < HISTORY_LINES {
+                    break;
+                }
+                history.add_run(workflow);
+                history.add_lines(workflow, stored.spend.iter().rev().take(left));
+                left = left.saturating_sub(stored.spend.len());
+            }
+        }
+        let mut left = HISTORY_LINES;
+        for stored in kept.newest_first() {
+            if stored.spend.len() > left {
+                break;
+            }
+            left -= stored.spend.len();
+            if succeeded(stored) && !workflows.contains(&stored.row.workflow) {
+                history.add_lines(&stored.row.workflow, stored.spend.iter().rev());
+            }
+        }
+        Ok(history)
+    }
+
+    async fn estimated(
+        &self,
+        run: Option<&RunId>,
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<EstimatedRun>, StoreError> {
+        let kept = self.kept();
+        let runs = kept.newest_first().filter(|stored| {
+            run.is_none_or(|run| *run == stored.row.id)
+                && since.is_none_or(|since| stored.row.created_at >= since)
+        });
+        let estimated = runs.filter_map(|stored| Some((stored, stored.estimate?))).take(limit);
+        let told = estimated.map(|(stored, estimate)| {
+            let (mut usage, mut cost) = Default::default();
+            let mut family = vec![&stored.row];
+            while let Some(row) = family.pop() {
+                usage += row.usage;
+                cost += row.cost;
+                let rows = kept.runs.values().map(|stored| &stored.row);
+                family.extend(rows.filter(|other| other.parent.as_ref() == Some(&row.id)));
+            }
+            let RunRow { id: run, workflow, status, .. } = stored.row.clone();
+            EstimatedRun { run, workflow, status, estimate, usage, cost }
+        });
+        Ok(told.collect())
     }
 
     async fn clean(&self, before: Timestamp, dry_run: bool) -> Result<Cleaned, StoreError> {

@@ -5,6 +5,7 @@ use super::{
     log::Log,
 };
 use crate::{
+    estimate::RunEstimate,
     event::Recorded,
     id::{AttemptNumber, Epoch, RunId, Sequence, TaskName},
     port::{Append, Lease, Rows, RunRow, Signal, SignalRecord, SpendRow, StoreError},
@@ -20,6 +21,7 @@ pub(super) struct Stored {
     pub(super) tasks: BTreeMap<TaskName, KeptTask>,
     pub(super) attempts: BTreeMap<(TaskName, AttemptNumber), KeptAttempt>,
     pub(super) spend: Vec<SpendRow>,
+    pub(super) estimate: Option<RunEstimate>,
     /// The epoch of the last lease; leases that were given back leave it.
     pub(super) epoch: Epoch,
     pub(super) lease: Option<Lease>,
@@ -37,6 +39,7 @@ impl Stored {
             tasks: BTreeMap::new(),
             attempts: BTreeMap::new(),
             spend: Vec::new(),
+            estimate: None,
             epoch: lease.epoch,
             lease: Some(lease),
             signals: Vec::new(),
@@ -72,6 +75,7 @@ impl Stored {
         self.tasks.extend(rows.tasks.into_iter().map(KeptTask::of));
         self.attempts.extend(rows.attempts.into_iter().map(KeptAttempt::of));
         self.spend.extend(rows.spend);
+        self.estimate = self.estimate.or(rows.estimate);
     }
 
     /// The events after `after`, at most `limit`.

@@ -1,7 +1,8 @@
 //! The catalog port: the side of a store that people and front-ends read.
 
-use super::{AttemptRow, RunRow, StoreError, TaskRow};
+use super::{AttemptRow, EstimatedRun, RunRow, StoreError, TaskRow};
 use crate::{
+    estimate::History,
     id::{AgentName, ProjectId, RunId, TaskName, TenantId, WorkflowName},
     run::RunStatus,
     task::TaskStatus,
@@ -123,6 +124,13 @@ pub struct Cleaned {
     pub bytes: u64,
 }
 
+/// The most runs of one workflow in which [`Catalog::history`] looks.
+pub const HISTORY_RUNS: usize = 200;
+
+/// The most lines of spending that [`Catalog::history`] reads of one workflow, and beside them of any. Of
+/// the newest run of a workflow so many are told when it has more; any other run is told whole or not.
+pub const HISTORY_LINES: usize = 2_000;
+
 /// The side that people and front-ends read. Lists are newest first; tasks of one run are in the
 /// order of its workflow.
 #[async_trait]
@@ -186,6 +194,26 @@ pub trait Catalog: Send + Sync {
         run: Option<&RunId>,
         since: Option<Timestamp>,
     ) -> Result<Vec<SpendTotal>, StoreError>;
+
+    /// What the newest tasks used that called models, of runs that succeeded: those of these
+    /// workflows, and the newest of any. Bounded, whatever the store holds: see [`HISTORY_RUNS`] and
+    /// [`HISTORY_LINES`].
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn history(&self, workflows: &[WorkflowName]) -> Result<History, StoreError>;
+
+    /// The newest runs of which something was expected, newest first, at most `limit`: of all, or only
+    /// `run`; and only those created at or after `since`.
+    ///
+    /// # Errors
+    /// Any failure of the storage.
+    async fn estimated(
+        &self,
+        run: Option<&RunId>,
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<EstimatedRun>, StoreError>;
 
     /// Removes ended runs that were created before `before`, and the blobs that nothing refers to
     /// then. With `dry_run` it only says what it would remove.

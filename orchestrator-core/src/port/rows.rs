@@ -3,6 +3,7 @@
 use super::CachedResult;
 use crate::{
     error::Failure,
+    estimate::RunEstimate,
     event::{ArtifactRef, Ask, CacheHit, Content, Origin},
     id::{
         AgentName, AttemptNumber, Epoch, ProjectId, ProviderName, RunId, Sequence, TaskName,
@@ -33,6 +34,8 @@ pub struct Rows {
     pub gone: Vec<TaskName>,
     /// Results that may be used again.
     pub cached: Vec<CachedResult>,
+    /// What was expected of the run; with its first events alone.
+    pub estimate: Option<RunEstimate>,
 }
 
 /// One run as lists and details show it. Key: `id`.
@@ -209,6 +212,23 @@ pub struct AttemptRow {
     /// Where its result was made, when it was taken from the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<CacheHit>,
+}
+
+/// A run of which something was expected, and what came, its child runs included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EstimatedRun {
+    /// The run.
+    pub run: RunId,
+    /// Its workflow.
+    pub workflow: WorkflowName,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// What was expected.
+    pub estimate: RunEstimate,
+    /// What was used.
+    pub usage: Usage,
+    /// What that cost.
+    pub cost: Cost,
 }
 
 /// One line of spending: an attempt's calls of one model.

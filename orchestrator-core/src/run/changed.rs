@@ -1,6 +1,7 @@
 //! What has changed since the rows were last taken.
 
 use crate::{
+    estimate::RunEstimate,
     id::TaskName,
     port::{AttemptRow, Rows, SpendRow},
 };
@@ -44,6 +45,13 @@ impl Changed {
     pub(super) fn spend(&mut self, lines: impl Iterator<Item = SpendRow>) {
         if !self.is_muted {
             self.rows.spend.extend(lines);
+        }
+    }
+
+    /// So much was expected of it.
+    pub(super) fn estimate(&mut self, estimate: Option<&RunEstimate>) {
+        if !self.is_muted {
+            self.rows.estimate = estimate.copied();
         }
     }
 

@@ -1,6 +1,7 @@
 //! Every setting that there is, with what it takes.
 
 use super::path::KeyPath;
+use crate::execute::{CONFIRM_TASKS, CONFIRM_USD};
 use orchestrator_core::{
     id::{AgentName, ProviderName},
     money::MicroUsd,
@@ -318,6 +319,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Flag,
         "whether the limits of your work only warn; false unless set",
     ),
+    Setting {
+        key: "confirm.usd",
+        takes: Takes::Money,
+        default: Some(CONFIRM_USD),
+        about: "what a run may well cost before somebody is asked, on a terminal",
+    },
+    Setting {
+        key: "confirm.tasks",
+        takes: Takes::Count(1, COUNT),
+        default: Some(CONFIRM_TASKS),
+        about: "how many tasks and items a run may well have before somebody is asked",
+    },
     Setting {
         key: "defaults.max-parallel",
         takes: Takes::Count(1, 10_000),

@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     pub(crate) models: BTreeMap<String, RuleSettings>,
     pub(crate) budget: BudgetSettings,
     pub(crate) tenant: TenantSettings,
+    pub(crate) confirm: ConfirmSettings,
     pub(crate) defaults: DefaultSettings,
     pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
@@ -185,6 +186,14 @@ impl ShareSettings {
             warn_only: self.warn_only || other.warn_only,
         }
     }
+}
+
+/// `[confirm]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct ConfirmSettings {
+    pub(crate) usd: Option<MicroUsd>,
+    pub(crate) tasks: Option<u64>,
 }
 
 /// `[defaults]`.

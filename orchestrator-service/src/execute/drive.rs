@@ -1,6 +1,6 @@
 //! Starting runs and taking them up again.
 
-use super::{ExecuteRequest, Execution, prepare::Prepared, watch::Watch};
+use super::{ExecuteRequest, Execution, Quote, prepare::Prepared, watch::Watch};
 use crate::{
     OrchestratorService, ServiceError,
     cassette::{self, Between, Stage},
@@ -46,12 +46,21 @@ impl OrchestratorService {
     /// # Errors
     /// An invalid workflow or input, an unknown agent, missing keys, an unusable store.
     pub async fn execute(&self, request: ExecuteRequest) -> Result<Execution, ServiceError> {
-        let (this, tape) = self.taped(request.tape.as_ref())?;
-        let Prepared { mut start, bound } = this.prepare(&request)?;
+        let quote = self.quote(&request).await?;
+        self.start(quote).await
+    }
+
+    /// Starts a run that was prepared, as [`OrchestratorService::execute`] does. What was expected of
+    /// it is recorded with it.
+    ///
+    /// # Errors
+    /// Missing keys, an unusable store.
+    pub async fn start(&self, quote: Quote) -> Result<Execution, ServiceError> {
+        let Quote { service, tape, prepared: Prepared { mut start, bound }, .. } = quote;
         if let Some(tape) = tape {
-            start.cassette = Some(tape.keep(this.store()?).await?);
+            start.cassette = Some(tape.keep(service.store()?).await?);
         }
-        this.begin(start, bound.everybody()).await
+        service.begin(start, bound.everybody()).await
     }
 
     /// Starts what was prepared, with these agents.
@@ -287,6 +296,7 @@ impl OrchestratorService {
             elapsed_ms: view.elapsed_ms,
             replayed: view.replayed,
             spent: view.spent,
+            forecast: opened.forecast(id).await?,
         })
     }
 }

@@ -3,16 +3,24 @@
 use super::CostQuery;
 use crate::{
     OrchestratorService, ServiceError,
-    views::{BudgetView, CostGroup, CostReport, CostRow, LedgerView, Spent},
+    views::{
+        BudgetView, CalibrationRow, CalibrationView, CostGroup, CostReport, CostRow, LedgerView,
+        Spent, outcome, to_thousandth,
+    },
 };
 use orchestrator_core::{
+    estimate::{Calibration, Outcome},
     id::RunId,
     ledger::{Standing, Unit},
     money::MicroUsd,
     port::{CallState, SpendGroup, SpendTotal},
+    run::RunStatus,
     time::Timestamp,
     usage::{Cost, Usage},
 };
+
+/// Of how many runs estimates are judged: the newest.
+const JUDGED: usize = 1_000;
 
 impl OrchestratorService {
     /// Where money and tokens went.
@@ -58,6 +66,41 @@ impl OrchestratorService {
             replayed,
             ledger: self.ledger_of(run.as_ref()).await?,
             budgets: self.budgets().await?,
+            calibration: self.calibration(run.as_ref(), query.since).await?,
+        })
+    }
+
+    /// How right estimates were.
+    async fn calibration(
+        &self,
+        run: Option<&RunId>,
+        since: Option<Timestamp>,
+    ) -> Result<CalibrationView, ServiceError> {
+        let estimated = match self.store_if_any()? {
+            Some(opened) => {
+                let found = opened.catalog().estimated(run, since, JUDGED).await;
+                found.map_err(|error| opened.failed(error))?
+            }
+            None => Vec::new(),
+        };
+        // What failed or was stopped has not done what was estimated.
+        let done = estimated.into_iter().filter(|run| run.status == RunStatus::Succeeded);
+        let outcomes: Vec<Outcome> = done.map(outcome).collect();
+        let all = Calibration::of(&outcomes);
+        let items =
+            Calibration::by_workflow(&outcomes).into_iter().map(|(workflow, of)| CalibrationRow {
+                workflow: workflow.to_string(),
+                runs: of.runs,
+                within: of.within,
+                within_percent: of.percent_within(),
+                median_ratio: of.median_ratio.map(to_thousandth),
+            });
+        Ok(CalibrationView {
+            runs: all.runs,
+            within: all.within,
+            within_percent: all.percent_within(),
+            median_ratio: all.median_ratio.map(to_thousandth),
+            items: items.collect(),
         })
     }
 

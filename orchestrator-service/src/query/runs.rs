@@ -158,6 +158,7 @@ impl OrchestratorService {
             max_parallel: created.max_parallel,
             items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
             driver: standing.driver,
+            forecast: opened.forecast(&row.id).await?,
         })
     }
 

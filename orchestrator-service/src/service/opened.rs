@@ -1,6 +1,6 @@
 //! The store of a project, with errors that say where it lies.
 
-use crate::ServiceError;
+use crate::{ServiceError, views::ForecastOutcome};
 use orchestrator_core::{
     event::{Event, Recorded, RunCreated},
     id::{RunId, Sequence},
@@ -111,6 +111,16 @@ impl Opened {
                 "the log of run `{run}` does not begin with its creation"
             )))),
         }
+    }
+
+    /// What was expected of `run` beside what came.
+    pub(crate) async fn forecast(
+        &self,
+        run: &RunId,
+    ) -> Result<Option<ForecastOutcome>, ServiceError> {
+        let found = self.catalog().estimated(Some(run), None, 1).await;
+        let found = found.map_err(|error| self.failed(error))?;
+        Ok(found.into_iter().next().map(ForecastOutcome::from))
     }
 
     /// The tasks of the run that began as `created`, with those that were added while it ran.

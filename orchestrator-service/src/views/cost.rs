@@ -1,6 +1,6 @@
 //! Where money and tokens went.
 
-use super::Spent;
+use super::{CalibrationView, Spent};
 use orchestrator_core::{ledger::Unit, money::MicroUsd};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,8 @@ pub struct CostReport {
     pub ledger: LedgerView,
     /// How the limits of the settings stand that are not of single runs and tasks.
     pub budgets: Vec<BudgetView>,
+    /// How right estimates were: of the newest runs, at most 1,000.
+    pub calibration: CalibrationView,
 }
 
 /// What the ledger says of calls. It can be more than what runs report: a call whose end nobody knows

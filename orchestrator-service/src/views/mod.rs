@@ -8,6 +8,7 @@ mod call;
 mod compare;
 mod control;
 mod cost;
+mod forecast;
 mod from_rows;
 mod list;
 mod plan;
@@ -28,6 +29,8 @@ pub use compare::{
 };
 pub use control::{ControlView, Controlled};
 pub use cost::{BudgetView, CostGroup, CostReport, CostRow, LedgerView};
+pub use forecast::{CalibrationRow, CalibrationView, ForecastOutcome, ForecastView};
+pub(crate) use forecast::{outcome, to_thousandth};
 pub use list::List;
 pub use plan::{Estimate, PlanView, PlannedTask, PlannedWorkflow};
 pub use run::{CancelView, CleanView, OriginView, ResultView, RunDetails, RunView, StatusView};

@@ -1,5 +1,6 @@
 //! What a run would do.
 
+use super::ForecastView;
 use orchestrator_core::money::MicroUsd;
 use serde::Serialize;
 use serde_json::Value;
@@ -29,8 +30,10 @@ pub struct PlanView {
     pub layers: usize,
     /// Whether a model would be called, which costs money unless it is your own.
     pub calls_models: bool,
-    /// What can be said about the cost, that of children included.
+    /// What is certain about the cost, that of children and of what follows included.
     pub estimate: Estimate,
+    /// What is likely, that of children included; null when no model is called.
+    pub forecast: Option<ForecastView>,
     /// The other workflows that it may start, as children or when it ends, by their keys.
     pub workflows: Vec<PlannedWorkflow>,
 }
@@ -52,8 +55,10 @@ pub struct PlannedWorkflow {
     pub layers: usize,
     /// Whether a model would be called.
     pub calls_models: bool,
-    /// What can be said about the cost of one run of it.
+    /// What is certain about the cost of one run of it.
     pub estimate: Estimate,
+    /// What one run of it is likely to use; null when no model is called.
+    pub forecast: Option<ForecastView>,
 }
 
 /// One task of a plan.
@@ -83,8 +88,10 @@ pub struct PlannedTask {
     pub for_each: Option<String>,
     /// The workflow that it runs as a child: a key of [`PlanView::workflows`].
     pub workflow: Option<String>,
-    /// What one attempt would cost, as far as it can be known beforehand.
+    /// What is certain about the cost of one attempt.
     pub estimate: Estimate,
+    /// What all of its items and attempts are likely to use together; null when it calls no model.
+    pub forecast: Option<ForecastView>,
 }
 
 /// A bounded statement about cost. Prompts that quote other tasks' outputs grow with them, so a

@@ -1,6 +1,6 @@
 //! Runs as documents.
 
-use super::{Spent, TaskView};
+use super::{ForecastOutcome, Spent, TaskView};
 use orchestrator_core::money::MicroUsd;
 use serde::Serialize;
 use serde_json::Value;
@@ -72,6 +72,9 @@ pub struct RunDetails {
     pub max_parallel: u32,
     /// The process that drives it, if one does.
     pub driver: Option<String>,
+    /// What was expected of it beside what came; null when nothing was: it called no model, or was not
+    /// started by `execute`.
+    pub forecast: Option<ForecastOutcome>,
     /// Its tasks in the order of the workflow.
     pub items: Vec<TaskView>,
 }
@@ -114,6 +117,8 @@ pub struct ResultView {
     /// Tokens and money.
     #[serde(flatten)]
     pub spent: Spent,
+    /// What was expected of it beside what came, as in [`RunDetails`].
+    pub forecast: Option<ForecastOutcome>,
 }
 
 /// What came of asking a run to stop.

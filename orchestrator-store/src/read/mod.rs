@@ -2,6 +2,7 @@
 
 mod attempts;
 mod cache;
+mod history;
 mod log;
 #[cfg(test)]
 mod plans;
@@ -12,6 +13,7 @@ mod tasks;
 
 pub(crate) use attempts::{attempts, attempts_of};
 pub(crate) use cache::{cached, count_cached, forgettable};
+pub(crate) use history::{estimated, history};
 pub(crate) use log::{events, mail, signals};
 pub(crate) use responses::{count_responses, response};
 pub(crate) use runs::{open_runs, removable, run, run_ids, runs};

@@ -59,6 +59,11 @@ fn every_list_follows_an_index() {
     for index in ["a USING INDEX attempts_by_agent", "t USING INDEX tasks_by_agent"] {
         check(of_agent.clone(), index);
     }
+    let runs = vec![String::from("w").into(), 9.into(), String::from("succeeded").into()];
+    check((history::RUNS.into(), runs), "runs_by_workflow");
+    check((history::ESTIMATED.into(), vec![0.into(), 9.into()]), "r USING INTEGER PRIMARY KEY");
+    let one = vec![0.into(), 9.into(), String::from("r_1").into()];
+    check((history::ESTIMATED_ONE.into(), one), "e USING INTEGER PRIMARY KEY");
     let mail = "SELECT s.number, r.id FROM signals s JOIN runs r ON r.n = s.place >> 32 \
                 WHERE s.number > ? ORDER BY s.number";
     check((mail.into(), vec![7.into()]), "SEARCH s USING INTEGER PRIMARY KEY");

@@ -28,7 +28,8 @@ pub(crate) fn create(conn: &Connection, first: &Prepared, lease: &Lease) -> Resu
     let made = conn
         .prepare_cached(
             "INSERT INTO runs (id, tenant, project, head, epoch, owner, expires, status, \
-             created_at, parent, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             created_at, parent, workflow, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -42,6 +43,7 @@ pub(crate) fn create(conn: &Connection, first: &Prepared, lease: &Lease) -> Resu
             row.status.as_str(),
             instant(row.created_at),
             row.parent.as_ref().map(|parent| parent.as_str()),
+            row.workflow.as_str(),
             body,
         ])?;
     if made == 0 {
@@ -58,6 +60,12 @@ pub(crate) fn create(conn: &Connection, first: &Prepared, lease: &Lease) -> Resu
         status: None,
         created_at: instant(row.created_at),
     };
+    if let Some(estimate) = first.estimate() {
+        conn.prepare_cached(
+            "INSERT INTO estimates (run, tenant, project, body) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![head.n, head.tenant, head.project, estimate])?;
+    }
     add(conn, &head, first)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::store_contract::{Driver, name, spend};
 use orchestrator_core::{
+    estimate::{Draws, Sureness},
     event::Event,
     port::{Blobs, Rows, Signal, Store},
     prelude::*,
@@ -33,7 +34,10 @@ pub async fn fill(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Result<(), St
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let blob = blobs.put(b"a report\n").await.map_err(|e| text(&e))?;
     let mut driver = Driver::new("every-kind", 1_000);
-    driver.create(store.as_ref()).await;
+    let mut first = driver.first();
+    first.rows.estimate = Some(Draws::nothing(3).estimate(Sureness::CERTAIN));
+    store.create(first, driver.lease()).await.map_err(|e| text(&e))?;
+    driver.seq = driver.seq.next();
     let mut events = Vec::new();
     for document in every_kind(blob.as_str()) {
         let event = Event::deserialize(&document).map_err(|e| format!("{document}: {e}"))?;

@@ -55,7 +55,8 @@ impl Reading {
             let spent = catalog.spending(SpendGroup::Task, Some(&row.id), None).await;
             let signals = store.signals(&row.id, 0).await.map_err(text)?;
             let spent = spent.map_err(text)?;
-            reading.rows += &format!("{tasks:?}{attempts:?}{spent:?}{signals:?}");
+            let estimate = catalog.estimated(Some(&row.id), None, 1).await.map_err(text)?;
+            reading.rows += &format!("{tasks:?}{attempts:?}{spent:?}{signals:?}{estimate:?}");
             reading.events.insert(row.id.clone(), events);
         }
         Ok(reading)

@@ -31,6 +31,7 @@ pub(super) async fn only_ended_runs_before_the_date_go(subject: Subject) {
                 driver.cached(&format!("{id}-old"), "plan", Some(100)),
                 driver.cached(&format!("{id}-new"), "plan", Some(101)),
             ],
+            estimate: None,
         };
         driver.append(store, vec![started("plan", 1)], rows).await.expect("append");
         let cancel = Signal::Cancel { reason: "no".into() };

@@ -168,6 +168,7 @@ pub(super) async fn a_refused_append_leaves_its_rows_unwritten(subject: Subject)
         attempts: vec![driver.attempt("plan", 1, "dev", 10)],
         spend: vec![super::spend(&driver, "plan", "dev", "m", Some(1))],
         cached: vec![driver.cached("k", "plan", None)],
+        estimate: None,
     };
     let mut behind = driver.clone();
     behind.seq = Sequence(0);

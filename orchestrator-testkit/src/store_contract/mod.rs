@@ -25,6 +25,7 @@ mod concurrent;
 mod crowd;
 mod fixture;
 mod groups;
+mod history;
 mod leases;
 mod log;
 mod random;
@@ -102,6 +103,9 @@ where
     tasks::an_attempt_is_kept_once(fresh().await).await;
     spending::spending_is_summed_by_every_group(fresh().await).await;
     spending::large_sums_do_not_overflow(fresh().await).await;
+    history::tasks_of_runs_that_succeeded_are_told(fresh().await).await;
+    history::what_is_read_is_bounded(fresh().await).await;
+    history::what_was_expected_is_kept_beside_what_came(fresh().await).await;
     cleaning::only_ended_runs_before_the_date_go(fresh().await).await;
     concurrent::one_of_two_writers_wins(fresh().await).await;
     concurrent::many_runs_go_on_beside_each_other(fresh().await).await;

@@ -13,6 +13,7 @@ use super::{Behaviour, Changed, Run, RunStatus};
 use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command, Moment, Rejected},
+    estimate::RunEstimate,
     event::{CassetteUse, Event, Origin, Recorded, RunCreated},
     graph::Graph,
     id::{ProjectId, RunId, TaskName, TenantId},
@@ -56,6 +57,8 @@ pub struct StartRun {
     pub takes_over: BTreeMap<TaskName, RunId>,
     /// The cassette that its calls of models are recorded into or answered from.
     pub cassette: Option<CassetteUse>,
+    /// What it is expected to use and cost, to be compared with what it will.
+    pub estimate: Option<RunEstimate>,
 }
 
 impl StartRun {
@@ -76,6 +79,7 @@ impl StartRun {
             seed: Vec::new(),
             takes_over: BTreeMap::new(),
             cassette: None,
+            estimate: None,
         }
     }
 }
@@ -137,6 +141,7 @@ impl Run {
             origin: start.origin,
             library: start.library,
             takes_over: start.takes_over,
+            estimate: start.estimate.map(Box::new),
             behaviour: Behaviour::CURRENT,
             cassette: start.cassette,
         };

@@ -48,6 +48,7 @@ impl Run {
         // They are taken from the end, so that the first of the file comes first.
         let settled = (0..tasks.len()).rev().filter(|&place| tasks[place].unmet == 0).collect();
         (0..tasks.len()).for_each(|place| changed.note(place));
+        changed.estimate(created.estimate.as_deref());
         Self {
             open: tasks.len(),
             budget: created.budget,
