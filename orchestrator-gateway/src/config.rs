@@ -1,6 +1,6 @@
 //! What a provider is configured with.
 
-use crate::{GatewayError, SecretString};
+use crate::{GatewayError, SecretString, limits::AccountState};
 use orchestrator_core::id::ProviderName;
 use serde::{Deserialize, Serialize};
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
@@ -170,6 +170,8 @@ pub struct ProviderConfig {
     pub limits: Limits,
     /// How long it may keep silent.
     pub timeouts: Timeouts,
+    /// What counts its calls, where others in this process call it, too; `None` for a count of its own.
+    pub state: Option<AccountState>,
 }
 
 impl ProviderConfig {
@@ -182,7 +184,21 @@ impl ProviderConfig {
             key: None,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            state: None,
         }
+    }
+
+    /// The same, whose limits and breaker hold for all that is made of it and of its clones together:
+    /// gateways and fronts.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.state = Some(AccountState::new(self.limits));
+        self
+    }
+
+    /// What counts its calls.
+    pub(crate) fn state(&self) -> AccountState {
+        self.state.clone().unwrap_or_else(|| AccountState::new(self.limits))
     }
 
     /// The same at another place.

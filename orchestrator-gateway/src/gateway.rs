@@ -12,7 +12,7 @@ pub use metering::Completion;
 
 use crate::{
     Client, Delta, GatewayError, ProviderConfig, ProviderKind, Request, balance::Balance,
-    budget::Budget, cassette::Heard, limits::AccountState, prices::PriceTable, provider::Sink,
+    budget::Budget, cassette::Heard, prices::PriceTable, provider::Sink,
 };
 use account::{Account, Ended};
 use orchestrator_core::{
@@ -67,12 +67,6 @@ impl Gateway {
     pub fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
         self
-    }
-
-    /// The limits and the breaker of an account, for others that call it in this process: see
-    /// [`Upstream::with_state`](crate::front::Upstream::with_state).
-    pub fn account_state(&self, account: &ProviderName) -> Option<AccountState> {
-        self.accounts.get(account).map(|account| account.state.clone())
     }
 
     /// The names of the accounts, in order.

@@ -19,7 +19,7 @@
 //!     id::{AgentName, TaskName, WorkflowName},
 //! };
 //!
-//! # fn show() -> Result<(), orchestrator_core::id::IdError> {
+//! # fn show() -> Result<(), Box<dyn std::error::Error>> {
 //! let profile = TaskProfile::new(
 //!     WorkflowName::new("feature")?,
 //!     TaskName::new("build")?,

@@ -58,7 +58,7 @@ impl Upstream {
         let mut upstream = Self::below(config.name.clone(), api, place, usual)?;
         upstream.is_free = config.kind == ProviderKind::Ollama && is_loopback(&upstream.base);
         upstream.timeouts = config.timeouts;
-        upstream.state = AccountState::new(config.limits);
+        upstream.state = config.state();
         match &config.key {
             Some(key) => upstream.with_key(key.clone()),
             None => Ok(upstream),
@@ -100,15 +100,8 @@ impl Upstream {
 
     /// The same within `limits`, of which nothing is used yet.
     #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        self.with_state(AccountState::new(limits))
-    }
-
-    /// The same with the limits and the breaker of an account that others call in this process, too:
-    /// [`Gateway::account_state`](crate::Gateway::account_state). What either does counts for both.
-    #[must_use]
-    pub fn with_state(mut self, state: AccountState) -> Self {
-        self.state = state;
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.state = AccountState::new(limits);
         self
     }
 

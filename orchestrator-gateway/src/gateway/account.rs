@@ -45,7 +45,7 @@ impl From<Failure> for Ended {
 
 impl Account {
     pub(super) fn new(config: &ProviderConfig, client: Client) -> Result<Self, GatewayError> {
-        let state = AccountState::new(config.limits);
+        let state = config.state();
         let endpoint = Endpoint::new(config, client)?.with_state(state.clone());
         let (host, is_local) = (endpoint.host.clone(), endpoint.is_local());
         let base = endpoint.base.to_string();
