@@ -200,6 +200,10 @@ fn the_cassette_of_the_examples_is_what_a_recording_of_today_writes_and_replays(
     for line in &new[1..] {
         schemas::check_part("orchestrator.cassette/v1", &exchange, line);
     }
+    // Tasks that need nothing of each other end in any order.
+    for exchanges in [&mut new[1..], &mut old[1..]] {
+        exchanges.sort_by_key(Value::to_string);
+    }
     assert_eq!(new, old, "the form of version 1 is fixed; what was written: {}", made.display());
 
     drop(server);

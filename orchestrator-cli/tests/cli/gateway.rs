@@ -1,6 +1,9 @@
 //! The gateway alone: another program calls models through it, with its token and within its budget.
 
-use crate::{harness::Project, models, schemas};
+use crate::{
+    harness::{Project, eventually},
+    models, schemas,
+};
 use orchestrator_core::usage::{TokenCount, Usage};
 use orchestrator_testkit::model_server::{ModelServer, Reply};
 use rustix::process::Signal;
@@ -71,7 +74,12 @@ fn other_programs_call_through_the_gateway_until_its_budget_is_spent() {
     assert_eq!(requests[0].header("x-api-key"), Some("sk-test-0123456789"), "the real key");
     assert!(!body.contains("sk-test-0123456789"));
 
-    // $0.0015 is left, and a call may cost more.
+    // $0.0015 is left, and a call may cost more. The server counts more than any prompt of that
+    // length can have, so that what the first one held would leave room: it must be settled.
+    eventually("the first call is settled", || {
+        let report = project.json(&["cost-report"]);
+        (report["ledger"]["settled_usd"] == "0.0045").then_some(())
+    });
     let (status, body) = ask(&url, &token, MODEL);
     assert_eq!(status, 402, "{body}");
     assert!(body.contains("billing_error") && body.contains("$0.0045 spent"), "{body}");

@@ -286,3 +286,34 @@ fn an_agent_that_cannot_run_its_program_says_why() {
         assert!(reason.contains(code) && reason.contains(part), "{reason}");
     }
 }
+
+#[test]
+fn what_a_program_asks_is_recorded_and_replayed() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let script = format!(
+        "ask \"$ANTHROPIC_API_KEY\" {MODEL}\necho \"said $status\"\nprintf '%s\\n' \"$answer\" | grep '^data:'"
+    );
+    let flow = "name: flow\ntasks:\n  a: { agent: caller, prompt: \"what is asked\" }\n";
+    let project = project(&server, &[("caller", &script)], flow);
+    let said = |result: &Value| {
+        let run = result["run"].as_str().expect("a run");
+        let task = project.json(&["task-details", &format!("{run}.a")]);
+        task["output"].as_str().expect("text").to_owned()
+    };
+    let execute = |option: &str| {
+        let arguments = ["execute", "--workflow", "flow", "--json", option, "calls.cassette"];
+        project.run(&arguments).expect(0).last()
+    };
+    let recorded = said(&execute("--record"));
+    assert!(recorded.contains("said 200") && recorded.contains("message_stop"), "{recorded}");
+    let cassette = project.read("calls.cassette");
+    assert!(cassette.contains("/anthropic/v1/messages"), "{cassette}");
+    assert!(!cassette.contains(KEY) && !cassette.contains("orc-attempt-"), "{cassette}");
+    let before = ledger(&project);
+    drop(server);
+    let replay = execute("--replay");
+    schemas::check(&replay);
+    assert_eq!((&replay["replayed"], said(&replay)), (&json!(true), recorded));
+    assert_eq!(ledger(&project), before, "nothing was spent");
+}
