@@ -122,9 +122,9 @@ impl Stop {
 /// How many tokens a request has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
-    /// The provider has counted.
+    /// The provider has counted, or its public encoding has.
     Exact(TokenCount),
-    /// The provider offers no count: four bytes pass for a token.
+    /// Neither is there: four bytes pass for a token.
     Estimate(TokenCount),
 }
 

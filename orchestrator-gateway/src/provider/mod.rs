@@ -43,7 +43,8 @@ pub(crate) trait Provider: Send + Sync + std::fmt::Debug {
         sink: &mut Sink<'_>,
     ) -> Result<Response, CallFailure>;
 
-    /// Lets the provider count the tokens of `request`; `None` when it offers no count.
+    /// Counts the tokens of `request`, by a public encoding or by asking the provider; `None` where
+    /// neither is offered.
     async fn count(
         &self,
         request: &Request,

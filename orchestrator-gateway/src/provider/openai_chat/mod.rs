@@ -6,6 +6,8 @@
 //! what a model refuses is given up and remembered.
 
 mod stream;
+#[cfg(feature = "tokenizers")]
+mod tokens;
 mod wire;
 
 use super::{
@@ -14,6 +16,8 @@ use super::{
     quirks::Quirks,
     read::Dialect,
 };
+#[cfg(feature = "tokenizers")]
+use orchestrator_core::usage::TokenCount;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 
@@ -38,6 +42,11 @@ impl Protocol for OpenAiChat {
 
     fn body(&self, request: &Request, quirks: Quirks) -> Value {
         wire::body(request, quirks)
+    }
+
+    #[cfg(feature = "tokenizers")]
+    fn count_here(&self, request: &Request) -> Option<TokenCount> {
+        tokens::count(request)
     }
 
     fn dialect(&self) -> Box<dyn Dialect> {
