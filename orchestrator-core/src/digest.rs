@@ -9,7 +9,7 @@ impl CacheKey {
     /// in whichever order its objects hold their keys.
     pub fn of(value: &Value) -> Self {
         let mut digest = Sha256::new();
-        feed(&mut digest, value);
+        canonical_json(value, &mut |bytes| digest.update(bytes));
         let mut text = String::from("sha256:");
         for byte in digest.finalize() {
             text.push_str(&format!("{byte:02x}"));
@@ -18,29 +18,30 @@ impl CacheKey {
     }
 }
 
-/// Feeds `value` as JSON with its keys in order, so that the same value gives the same bytes.
-fn feed(digest: &mut Sha256, value: &Value) {
+/// Writes `value` as JSON with the keys of its objects in order, so that the same value gives the same
+/// bytes. Lists and objects have a comma behind each of their items; it is for digests, not for readers.
+pub fn canonical_json(value: &Value, write: &mut dyn FnMut(&[u8])) {
     match value {
         Value::Array(items) => {
-            digest.update(b"[");
+            write(b"[");
             for item in items {
-                feed(digest, item);
-                digest.update(b",");
+                canonical_json(item, write);
+                write(b",");
             }
-            digest.update(b"]");
+            write(b"]");
         }
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
             keys.sort_unstable();
-            digest.update(b"{");
+            write(b"{");
             for key in keys {
-                digest.update(Value::String(key.clone()).to_string());
-                digest.update(b":");
-                feed(digest, &map[key]);
-                digest.update(b",");
+                write(Value::String(key.clone()).to_string().as_bytes());
+                write(b":");
+                canonical_json(&map[key], write);
+                write(b",");
             }
-            digest.update(b"}");
+            write(b"}");
         }
-        plain => digest.update(plain.to_string()),
+        plain => write(plain.to_string().as_bytes()),
     }
 }

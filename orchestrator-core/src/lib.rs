@@ -70,6 +70,8 @@ pub mod time;
 pub mod usage;
 pub mod workflow;
 
+pub use digest::canonical_json;
+
 /// What most programs that embed the engine need, for `use orchestrator_core::prelude::*`.
 pub mod prelude {
     #[cfg(feature = "engine")]

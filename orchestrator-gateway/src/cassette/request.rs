@@ -1,6 +1,7 @@
 //! What is asked, in the one form in which it is compared.
 
 use crate::{Image, Part, Request, Tool, ToolChoice};
+use orchestrator_core::canonical_json;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -69,36 +70,10 @@ fn tool(tool: &Tool) -> Value {
 pub(super) fn digest(values: &[&Value]) -> Digest {
     let mut digest = Sha256::new();
     for value in values {
-        feed(&mut digest, value);
+        canonical_json(value, &mut |bytes| digest.update(bytes));
         digest.update(b"\n");
     }
     digest.finalize().into()
-}
-
-fn feed(digest: &mut Sha256, value: &Value) {
-    match value {
-        Value::Array(items) => {
-            digest.update(b"[");
-            for item in items {
-                feed(digest, item);
-                digest.update(b",");
-            }
-            digest.update(b"]");
-        }
-        Value::Object(members) => {
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
-            digest.update(b"{");
-            for (name, value) in sorted {
-                digest.update(Value::String(name.clone()).to_string());
-                digest.update(b":");
-                feed(digest, value);
-                digest.update(b",");
-            }
-            digest.update(b"}");
-        }
-        plain => digest.update(plain.to_string()),
-    }
 }
 
 fn hex(bytes: &Digest) -> String {
