@@ -61,6 +61,13 @@ fn is_opaque(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@'))
 }
 
+const OBJECT_RULE: &str = "use 40 or 64 lower-case hexadecimal digits";
+
+fn is_object(text: &str) -> bool {
+    matches!(text.len(), 40 | 64)
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $check:ident, $rule:ident) => {
         $(#[$doc])*
@@ -183,6 +190,11 @@ text_id!(
 text_id!(
     /// A process that drives runs; leases name it.
     OwnerId, "owner", is_opaque, OPAQUE_RULE
+);
+
+text_id!(
+    /// A commit or a tree by its content: 40 or 64 lower-case hexadecimal digits.
+    CommitId, "commit id", is_object, OBJECT_RULE
 );
 
 text_id!(

@@ -69,6 +69,7 @@ pub mod template;
 pub mod time;
 pub mod usage;
 pub mod workflow;
+pub mod workspace;
 
 pub use digest::canonical_json;
 

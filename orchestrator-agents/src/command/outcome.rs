@@ -1,28 +1,14 @@
 //! What the end of a program means.
 
-use super::{capture::Capture, process::NotStarted};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     time::format_duration,
 };
-use std::{
-    ffi::OsStr, io, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
-    time::Duration,
-};
+use orchestrator_workspace::process::{Capture, Ending, NotStarted};
+use std::{ffi::OsStr, io, os::unix::process::ExitStatusExt, path::Path};
 
 /// How many lines of a program's standard error a failure repeats.
 const LINES: usize = 20;
-
-/// How a program came to its end.
-#[derive(Debug)]
-pub(super) enum Ending {
-    /// By itself.
-    Ended(io::Result<ExitStatus>),
-    /// It was past this limit.
-    TimedOut(Duration),
-    /// It was to stop.
-    Stopped,
-}
 
 /// The failure of a program that did not come to run.
 pub(super) fn not_started(

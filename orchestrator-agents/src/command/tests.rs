@@ -5,6 +5,7 @@ use orchestrator_core::{
     port::Progress,
     time::Timestamp,
 };
+use orchestrator_workspace::process::{HEAD, TAIL};
 use serde_json::json;
 use std::{
     fs,
@@ -253,7 +254,7 @@ async fn lines_are_logged_as_they_come() {
 async fn large_output_is_bounded_in_memory_and_whole_in_an_artifact() {
     let answer = run(&["sh", "-c", "seq 200000; seq 3 >&2"]).await.unwrap();
     let text = answer.output.as_str().unwrap();
-    assert!(text.len() < capture::HEAD + capture::TAIL + 100, "{}", text.len());
+    assert!(text.len() < HEAD + TAIL + 100, "{}", text.len());
     assert!(text.starts_with("1\n2\n") && text.ends_with("\n200000"));
     assert!(text.contains("bytes are left out here"));
     let [artifact] = &answer.artifacts[..] else { panic!("{}", answer.artifacts.len()) };

@@ -8,11 +8,17 @@ use crate::{
     task::TaskStatus,
     time::Timestamp,
     usage::{Cost, Spend, Usage},
+    workspace::Opened,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Someone who can do a task: a model, a program, a tool, your own type.
 ///
@@ -70,6 +76,8 @@ pub struct Assignment {
     pub compact: bool,
     /// The project's directory.
     pub project: PathBuf,
+    /// The place of its own that it has; none when it works in the project's directory.
+    pub workspace: Option<Arc<Opened>>,
     /// Whose project it is.
     pub tenant: TenantId,
     /// The project's id.
@@ -100,6 +108,7 @@ impl Assignment {
             first_attempt: AttemptNumber(1),
             compact: false,
             project: PathBuf::from("."),
+            workspace: None,
             tenant: TenantId::default(),
             project_id: ProjectId::default(),
             timeout: None,
@@ -124,6 +133,14 @@ impl Assignment {
             agent: Some(self.agent.name.clone()),
             account: self.agent.provider.clone(),
             model: model.into(),
+        }
+    }
+
+    /// Where the work is done: in its workspace, or else in the project's directory.
+    pub fn directory(&self) -> &Path {
+        match &self.workspace {
+            Some(opened) => &opened.directory,
+            None => &self.project,
         }
     }
 

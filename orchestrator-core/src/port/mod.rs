@@ -11,6 +11,7 @@ mod responses;
 mod rows;
 mod secrets;
 mod store;
+mod workspaces;
 
 pub use agent::{
     Agent, Answer, Artifact, Assignment, AttemptHost, Call, Feedback, Item, LogLine, LogStream,
@@ -26,3 +27,4 @@ pub use responses::{KeptResponse, MAX_RESPONSE, MAX_RESPONSES, Responses};
 pub use rows::*;
 pub use secrets::{ManagedSecret, Secrets, SecretsError};
 pub use store::*;
+pub use workspaces::{Checked, LandRequest, Start, WorkspaceOrder, Workspaces};

@@ -12,9 +12,9 @@ use tokio::{
 };
 
 /// How many of the first bytes stay in memory.
-pub(super) const HEAD: usize = 256 * 1024;
+pub const HEAD: usize = 256 * 1024;
 /// How many of the last bytes stay in memory.
-pub(super) const TAIL: usize = 64 * 1024;
+pub const TAIL: usize = 64 * 1024;
 /// How many bytes are kept at all.
 const WHOLE: u64 = 64 * 1024 * 1024;
 /// How many bytes of one line the log is given.
@@ -24,7 +24,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// One stream of a program's output.
 #[derive(Debug)]
-pub(super) struct Capture {
+pub struct Capture {
     stream: LogStream,
     total: u64,
     head: Vec<u8>,
@@ -38,7 +38,8 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    pub(super) fn new(stream: LogStream) -> Self {
+    /// Nothing so far of what comes from `stream`.
+    pub fn new(stream: LogStream) -> Self {
         Self {
             stream,
             total: 0,
@@ -53,11 +54,7 @@ impl Capture {
     }
 
     /// Reads until the end of `source`. May be dropped at any time; what was read stays.
-    pub(super) async fn read(
-        &mut self,
-        source: Option<impl AsyncRead + Unpin>,
-        host: &dyn AttemptHost,
-    ) {
+    pub async fn read(&mut self, source: Option<impl AsyncRead + Unpin>, host: &dyn AttemptHost) {
         let Some(mut source) = source else { return };
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -136,7 +133,7 @@ impl Capture {
     }
 
     /// Logs a last line without an end, and says what could not be kept.
-    pub(super) async fn finish(&mut self, host: &dyn AttemptHost) {
+    pub async fn finish(&mut self, host: &dyn AttemptHost) {
         if !self.line.is_empty() {
             self.end_line(host);
         }
@@ -161,12 +158,12 @@ impl Capture {
     }
 
     /// Whether [`Capture::text`] leaves something out.
-    pub(super) fn is_cut(&self) -> bool {
+    pub fn is_cut(&self) -> bool {
         self.gap() > 0
     }
 
     /// The beginning and the end as text, with a line between that says what is left out.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let tail: Vec<u8> = self.tail.iter().copied().collect();
         match self.gap() {
             0 => String::from_utf8_lossy(&[&self.head[..], &tail].concat()).into_owned(),
@@ -179,7 +176,7 @@ impl Capture {
     }
 
     /// The last lines as text, at most `lines` and about 2,000 bytes.
-    pub(super) fn last(&self, lines: usize) -> String {
+    pub fn last(&self, lines: usize) -> String {
         let from = |bytes: &[u8]| bytes[bytes.len().saturating_sub(2_000)..].to_vec();
         let mut end = from(&self.head);
         end.extend(&self.tail);
@@ -192,7 +189,7 @@ impl Capture {
     ///
     /// # Errors
     /// When there were more than are kept, or they could not be kept.
-    pub(super) async fn whole(&mut self) -> io::Result<Vec<u8>> {
+    pub async fn whole(&mut self) -> io::Result<Vec<u8>> {
         if let Some(error) = &self.failed {
             return Err(io::Error::new(error.kind(), error.to_string()));
         }
@@ -206,7 +203,7 @@ impl Capture {
     }
 
     /// Whether [`Capture::whole`] ends before the output did.
-    pub(super) fn is_beyond_bound(&self) -> bool {
+    pub fn is_beyond_bound(&self) -> bool {
         self.total > WHOLE
     }
 }

@@ -27,7 +27,7 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// A running program. Dropping it kills its whole group at once.
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     group: Arc<Group>,
     ended: oneshot::Receiver<io::Result<ExitStatus>>,
     output: Option<(ChildStdout, ChildStderr)>,
@@ -38,7 +38,7 @@ pub(super) struct Process {
 
 /// What a program finds at its standard input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reads {
+pub enum Reads {
     /// Its end.
     Nothing,
     /// What [`Process::take_input`] is given.
@@ -47,7 +47,7 @@ pub(super) enum Reads {
 
 /// Why a program does not run.
 #[derive(Debug)]
-pub(super) enum NotStarted {
+pub enum NotStarted {
     /// The watcher could not be started, and without it no program is.
     Watcher(io::Error),
     /// The program itself could not be started.
@@ -65,7 +65,7 @@ struct Started {
 impl Process {
     /// Starts the program in a watched group of its own, with pipes for what it prints and, if it is
     /// to be told something, for what it reads.
-    pub(super) async fn start(mut command: Command, reads: Reads) -> Result<Self, NotStarted> {
+    pub async fn start(mut command: Command, reads: Reads) -> Result<Self, NotStarted> {
         command.stdin(match reads {
             Reads::Nothing => Stdio::null(),
             Reads::Input => Stdio::piped(),
@@ -97,18 +97,18 @@ impl Process {
     }
 
     /// What the program prints: standard output and standard error, once.
-    pub(super) fn take_output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+    pub fn take_output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         self.output.take().unzip()
     }
 
     /// Where the program reads from, once; nothing when it is told nothing.
-    pub(super) fn take_input(&mut self) -> Option<ChildStdin> {
+    pub fn take_input(&mut self) -> Option<ChildStdin> {
         self.input.take()
     }
 
     /// Resolves when the program has ended, its group is gone and it is reaped. Until then it sees
     /// to it that the group has a watcher.
-    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
         loop {
             tokio::select! {
                 biased;
@@ -125,7 +125,7 @@ impl Process {
     }
 
     /// Asks the group to end, and ends it after `grace`.
-    pub(super) async fn stop(&mut self, grace: Duration) {
+    pub async fn stop(&mut self, grace: Duration) {
         self.group.signal(Signal::TERM);
         // A suspended process hears of nothing before it goes on.
         self.group.signal(Signal::CONT);

@@ -49,7 +49,7 @@ impl Environment {
     }
 
     /// All that is passed on.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.variables.iter()
     }
 }

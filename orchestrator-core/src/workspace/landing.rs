@@ -1,0 +1,87 @@
+//! How finished work comes onto a branch.
+
+use super::Evidence;
+use crate::id::CommitId;
+use serde::{Deserialize, Serialize};
+
+/// How the work of a task comes onto a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LandPolicy {
+    /// Where to.
+    #[serde(default)]
+    pub mode: LandMode,
+    /// The branch, without `refs/heads/`. For `branch` the run's result branch unless it is said;
+    /// for the others the branch that the project was on when the run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Files that the task will touch: paths or patterns. Tasks that touch the same are kept apart
+    /// when `keep_apart` says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touches: Vec<String>,
+    /// Whether tasks that touch the same files do not run at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_apart: bool,
+    /// Whether work that no check has proved may land on a branch that is not a result branch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
+}
+
+/// Where finished work goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LandMode {
+    /// Onto a result branch, which a person merges: `orchestrator/RUN/result` unless named.
+    #[default]
+    Branch,
+    /// Onto the target branch itself.
+    Direct,
+    /// Into a pull request.
+    PullRequest,
+    /// Nowhere: it stays on the attempt's branch.
+    No,
+}
+
+/// What came of landing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Landing {
+    /// The work is on the branch.
+    Landed(Landed),
+    /// It does not go together with what is on the branch.
+    Conflict(Conflict),
+    /// It goes together, but the checks of both together do not pass. `tip` is what the branch was.
+    Red {
+        /// The branch.
+        target: String,
+        /// What the branch was.
+        tip: CommitId,
+        /// What the checks gave on both together.
+        evidence: Box<Evidence>,
+    },
+}
+
+/// Work that is on a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Landed {
+    /// The branch, without `refs/heads/`.
+    pub target: String,
+    /// The commit there.
+    pub commit: CommitId,
+    /// What the branch was before.
+    pub before: CommitId,
+}
+
+/// Why work does not go together with a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Conflict {
+    /// The branch.
+    pub target: String,
+    /// What the branch was.
+    pub tip: CommitId,
+    /// The files.
+    pub files: Vec<String>,
+    /// What git says of it, for people and agents, cut at a bound.
+    pub message: String,
+}
