@@ -12,7 +12,7 @@ pub use metering::Completion;
 
 use crate::{
     Client, Delta, GatewayError, ProviderConfig, ProviderKind, Request, balance::Balance,
-    budget::Budget, cassette::Heard, prices::PriceTable, provider::Sink,
+    budget::Budget, cassette::Heard, prices::PriceTable, provider::Sink, tokenizer::Tokenizers,
 };
 use account::{Account, Ended};
 use orchestrator_core::{
@@ -39,6 +39,7 @@ pub struct Gateway {
     budget: Option<Budget>,
     balance: Balance,
     tape: Option<Tape>,
+    tokenizers: Tokenizers,
 }
 
 impl Gateway {
@@ -59,13 +60,21 @@ impl Gateway {
             }
         }
         let balance = Balance::default();
-        Ok(Self { accounts, prices, budget: None, balance, tape: None })
+        let tokenizers = Tokenizers::default();
+        Ok(Self { accounts, prices, budget: None, balance, tape: None, tokenizers })
     }
 
     /// The same under `budget`: no call is made that its ledger has not let pass.
     #[must_use]
     pub fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
+        self
+    }
+
+    /// The same with tokenizers of the user's: where a provider offers no count, they count.
+    #[must_use]
+    pub fn with_tokenizers(mut self, tokenizers: Tokenizers) -> Self {
+        self.tokenizers = tokenizers;
         self
     }
 

@@ -67,6 +67,7 @@ pub mod prices;
 mod provider;
 pub mod route;
 pub mod sse;
+pub mod tokenizer;
 mod transport;
 
 pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};

@@ -44,7 +44,11 @@ fn answer(prompt: &str) -> Option<String> {
     write!(err, "{}", text::presentable(prompt, false)).and_then(|()| err.flush()).ok()?;
     let mut answer = String::new();
     match std::io::stdin().lock().read_line(&mut answer) {
-        Ok(0) | Err(_) => None,
+        Ok(0) | Err(_) => {
+            // Nobody ended the line of the question.
+            let _ = writeln!(err);
+            None
+        }
         Ok(_) => Some(answer.trim().to_owned()),
     }
 }

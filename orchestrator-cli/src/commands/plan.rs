@@ -130,5 +130,6 @@ fn cost(estimate: &Estimate, calls_models: bool) -> String {
         |usd| format!(", at most ${usd} for one attempt of each task"),
     );
     let tokens = text::thousands(estimate.input_tokens);
-    format!("{least}{most} (from {tokens} input tokens that are known now)")
+    let how = if estimate.input_is_counted { "counted" } else { "at four bytes each" };
+    format!("{least}{most} (from {tokens} input tokens that are known now, {how})")
 }

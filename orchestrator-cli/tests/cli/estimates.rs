@@ -232,6 +232,16 @@ fn a_dear_run_is_asked_about_and_no_means_nothing_happened() {
     assert!(server.requests().is_empty());
     assert_eq!(project.json(&["list-runs"])["items"], json!([]));
 
+    // The end of the input is a no, too, and the words after it have a line of their own.
+    let mut terminal = Terminal::open(&project, (110, 30), &RUN);
+    terminal.until(|screen| screen.contains("Go on? [y/N]"));
+    terminal.types("\u{4}");
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(3), "{text}");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    assert!(lines.contains(&"nothing was started or spent"), "{text}");
+    assert!(server.requests().is_empty());
+
     let mut terminal = Terminal::open(&project, (110, 30), &RUN);
     terminal.until(|screen| screen.contains("Go on? [y/N]"));
     terminal.types("y\n");

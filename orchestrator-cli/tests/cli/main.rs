@@ -21,3 +21,4 @@ mod secrets;
 mod streams;
 mod telemetry;
 mod terminal;
+mod tokenizers;

@@ -1,7 +1,9 @@
 //! How many tokens a request has, before it is made.
 
 use super::{Gateway, taping::Tape};
-use crate::{Counted, Request, limits::Ask};
+use crate::{
+    Counted, ProviderKind, Request, limits::Ask, provider::openai_tokens, tokenizer::Tokenizer,
+};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::ProviderName,
@@ -13,7 +15,9 @@ use orchestrator_core::{
 impl Gateway {
     /// Counts the input tokens of `request` as `provider` would, exactly where it offers a count:
     /// kinds `anthropic`, `openai-responses` and `gemini`. Counting is free there, but waits for
-    /// the provider and takes a place of its limits like a small call.
+    /// the provider and takes a place of its limits like a small call. Elsewhere the model's tokenizer
+    /// counts, where the user has given one: exactly for the OpenAI models of kind `openai-chat` whose
+    /// encoding and frame are public, else as an estimate whose texts are exact.
     ///
     /// # Errors
     /// A [`Failure`] of any class that a provider can cause. A server that knows no count is none:
@@ -37,14 +41,22 @@ impl Gateway {
             );
             return Err(Failure::new(ErrorClass::InvalidRequest, message));
         };
+        let ours = self.count_here(account.kind, request).await;
+        if let Some((exact @ Counted::Exact(_), _)) = ours {
+            return match recorder {
+                Some(recorder) => recorder.counted(&payer, request, Ok(exact), now()).await,
+                None => Ok(exact),
+            };
+        }
         let small = Ask { model: &request.model, input: 1, most_output: Some(0) };
         let leave = account.admit(&small, now, &mut |_| {}).await;
         let mut leave = leave.map_err(|ended| ended.failure)?;
         let counted = account.provider.count(request, now).await.map(|counted| {
-            counted.map_or_else(
-                || Counted::Estimate(TokenCount(request.estimated_tokens().into())),
-                Counted::Exact,
-            )
+            let estimate = || {
+                let bytes = || Counted::Estimate(TokenCount(request.estimated_tokens().into()));
+                ours.map_or_else(bytes, |(estimate, _)| estimate)
+            };
+            counted.map_or_else(estimate, Counted::Exact)
         });
         leave.used_nothing();
         match recorder {
@@ -52,4 +64,44 @@ impl Gateway {
             None => counted,
         }
     }
+
+    /// What the tokenizer of the request's model counts, with the most that a provider of `kind` can count;
+    /// `None` without one, or where it cannot be used.
+    pub(super) async fn count_here(
+        &self,
+        kind: ProviderKind,
+        request: &Request,
+    ) -> Option<(Counted, TokenCount)> {
+        if !self.tokenizers.has(&request.model) {
+            return None;
+        }
+        // A long prompt takes some hundredths of a second, and the file some tenths: other work goes on.
+        let (tokenizers, request) = (self.tokenizers.clone(), request.clone());
+        let counted = tokio::task::spawn_blocking(move || match tokenizers.get(&request.model) {
+            Ok(tokenizer) => count_by(&*tokenizer?, kind, &request),
+            Err(error) => {
+                tracing::warn!(model = %request.model, code = error.code(), "{error}");
+                None
+            }
+        });
+        counted.await.ok().flatten()
+    }
+}
+
+fn count_by(
+    tokenizer: &Tokenizer,
+    kind: ProviderKind,
+    request: &Request,
+) -> Option<(Counted, TokenCount)> {
+    let count = |text: &str| tokenizer.count(text);
+    let encoding =
+        openai_tokens::encoding(&request.model).filter(|_| kind == ProviderKind::OpenAiChat);
+    if encoding.is_some()
+        && encoding == tokenizer.encoding()
+        && let Some(exact) = openai_tokens::exact(request, &count)
+    {
+        return Some((Counted::Exact(exact), exact));
+    }
+    let estimate = Counted::Estimate(request.counted_tokens(&count)?);
+    Some((estimate, request.most_tokens(&count)?))
 }

@@ -2,7 +2,7 @@
 
 use super::{Account, Ended, Gateway};
 use crate::{
-    Delta, Request,
+    Counted, Delta, Request,
     budget::{BudgetError, Hold},
     prices::CacheWrites,
     provider::{Billing, CallFailure, DEFAULT_MAX_TOKENS, Response, Sink},
@@ -52,15 +52,23 @@ impl Gateway {
                     return Ok((Some(hold), request, started));
                 }
                 // The bytes of a prompt are a bound far above its tokens: before the call is refused,
-                // the provider counts, where it does. That costs nothing.
+                // the provider counts, where it does, or the model's tokenizer. That costs nothing.
                 Err(BudgetError::Refused(refusal))
                     if !is_counted
                         && refusal.kind != RefusalKind::Busy
                         && self.entry(account, &payer.account, &payer.model).is_some() =>
                 {
                     is_counted = true;
-                    if let Ok(Some(exact)) = account.provider.count(request, now).await {
-                        input = input.min(exact.0 + exact.0 / COUNT_SLACK + COUNT_SLACK);
+                    let ours = self.count_here(account.kind, request).await;
+                    let most = match ours {
+                        Some((Counted::Exact(exact), _)) => Some(exact),
+                        _ => match account.provider.count(request, now).await {
+                            Ok(Some(exact)) => Some(exact),
+                            _ => ours.map(|(_, most)| most),
+                        },
+                    };
+                    if let Some(most) = most {
+                        input = input.min(most.0 + most.0 / COUNT_SLACK + COUNT_SLACK);
                     }
                 }
                 Err(BudgetError::Refused(refusal))

@@ -21,7 +21,7 @@ pub(crate) use gemini::Gemini;
 pub use message::{
     Arguments, Author, Image, Message, Opaque, Part, ToolCall, ToolResult, WireFormat,
 };
-pub(crate) use openai_chat::OpenAiChat;
+pub(crate) use openai_chat::{OpenAiChat, tokens as openai_tokens};
 pub(crate) use openai_responses::OpenAiResponses;
 pub(crate) use request::DEFAULT_MAX_TOKENS;
 pub use request::{Request, Tool, ToolChoice};

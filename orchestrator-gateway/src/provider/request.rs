@@ -116,56 +116,92 @@ impl Request {
     /// 1,024 and twice its size for the output schema; and 50,000 for an image, since the dearest
     /// rule known (OpenAI's for `gpt-4o-mini`: 2,833 and 5,667 for each of up to 8 tiles) gives 48,169.
     pub fn most_input_tokens(&self) -> TokenCount {
+        self.most_tokens(&|text| Some(text.len() as u64)).unwrap_or(TokenCount(u64::MAX))
+    }
+
+    /// The same where `count` says how many tokens a text has: for what is said, not for tools, which
+    /// providers write in forms of their own. `None` where it cannot say.
+    pub(crate) fn most_tokens(&self, count: &dyn Fn(&str) -> Option<u64>) -> Option<TokenCount> {
         let json = |value: &Value| value.to_string().len();
-        let part = |part: &Part| match part {
-            Part::Text(text) => text.len(),
-            Part::Image(_) => MOST_PER_IMAGE,
-            // A protocol may carry JSON as text in JSON, where a quote becomes two characters.
-            Part::ToolCall(call) => {
-                call.id.len() + call.name.len() + 2 * call.arguments.to_text().len()
-            }
-            Part::ToolResult(result) => {
-                result.call.len() + result.tool.len() + 2 * result.text.len()
-            }
-            Part::Opaque(opaque) => json(&opaque.value),
-        };
-        let message = |message: &Message| {
-            FRAME + message.parts.iter().map(|each| FRAME + part(each)).sum::<usize>()
+        let part = |part: &Part| {
+            let bytes = match part {
+                Part::Text(text) => return count(text),
+                Part::Image(_) => MOST_PER_IMAGE,
+                // A protocol may carry JSON as text in JSON, where a quote becomes two characters.
+                Part::ToolCall(call) => {
+                    call.id.len() + call.name.len() + 2 * call.arguments.to_text().len()
+                }
+                Part::ToolResult(result) => {
+                    result.call.len() + result.tool.len() + 2 * result.text.len()
+                }
+                Part::Opaque(opaque) => json(&opaque.value),
+            };
+            Some(bytes as u64)
         };
         let tool = |tool: &Tool| {
             256 + 2 * (tool.name.len() + tool.description.len() + json(&tool.input_schema))
         };
-        let mut most = FRAME + self.system.as_ref().map_or(0, |text| FRAME + text.len());
-        most += self.messages.iter().map(message).sum::<usize>();
-        if !self.tools.is_empty() {
-            most += 1_024 + self.tools.iter().map(tool).sum::<usize>();
+        let mut most = FRAME;
+        if let Some(text) = &self.system {
+            most += FRAME + count(text)?;
         }
-        most += self.output_schema.as_ref().map_or(0, |schema| 1_024 + 2 * json(schema));
-        TokenCount(most as u64)
+        for message in &self.messages {
+            most += FRAME;
+            for each in &message.parts {
+                most += FRAME + part(each)?;
+            }
+        }
+        if !self.tools.is_empty() {
+            most += 1_024 + self.tools.iter().map(tool).sum::<usize>() as u64;
+        }
+        most += self.output_schema.as_ref().map_or(0, |schema| 1_024 + 2 * json(schema)) as u64;
+        Some(TokenCount(most))
     }
 
     /// Roughly how many tokens the prompt has, at four bytes each and 1,500 for an image; at least 1.
     pub(crate) fn estimated_tokens(&self) -> u32 {
+        let text = |text: &str| Some(text.len() as u64);
+        let bytes = self.said(&text).unwrap_or(u64::MAX).saturating_add(self.beside());
+        u32::try_from(bytes / 4 + 1).unwrap_or(u32::MAX)
+    }
+
+    /// The same where `count` says how many tokens a text has, with four for what stands around each
+    /// message. `None` where it cannot say.
+    pub(crate) fn counted_tokens(&self, count: &dyn Fn(&str) -> Option<u64>) -> Option<TokenCount> {
+        let around = 4 * (self.messages.len() + usize::from(self.system.is_some())) as u64;
+        Some(TokenCount(self.said(count)? + self.beside() / 4 + around))
+    }
+
+    /// The sum of `count` over the texts that are said.
+    fn said(&self, count: &dyn Fn(&str) -> Option<u64>) -> Option<u64> {
+        let parts = self.messages.iter().flat_map(|message| &message.parts);
+        let texts = parts.filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::ToolResult(result) => Some(result.text.as_str()),
+            Part::Image(_) | Part::ToolCall(_) | Part::Opaque(_) => None,
+        });
+        texts.chain(self.system.as_deref()).map(count).sum()
+    }
+
+    /// The bytes of what else there is, an image as 6,000.
+    fn beside(&self) -> u64 {
         let json = |value: &Value| value.to_string().len();
         let part = |part: &Part| match part {
-            Part::Text(text) => text.len(),
+            Part::Text(_) | Part::ToolResult(_) => 0,
             Part::Image(Image::Bytes { .. } | Image::Url(_)) => 4 * 1_500,
             Part::ToolCall(call) => call.name.len() + call.arguments.to_text().len(),
-            Part::ToolResult(result) => result.text.len(),
             Part::Opaque(opaque) => json(&opaque.value),
         };
         let parts = self.messages.iter().flat_map(|message| &message.parts);
-        let mut bytes = parts.map(part).sum::<usize>();
-        bytes += self.system.as_ref().map_or(0, String::len);
         let tool =
             |tool: &Tool| tool.name.len() + tool.description.len() + json(&tool.input_schema);
-        bytes += self.tools.iter().map(tool).sum::<usize>();
-        u32::try_from(bytes / 4 + 1).unwrap_or(u32::MAX)
+        let bytes = parts.map(part).sum::<usize>() + self.tools.iter().map(tool).sum::<usize>();
+        bytes as u64
     }
 }
 
 /// What a message or a part of one costs beyond its text, at most.
-const FRAME: usize = 64;
+const FRAME: u64 = 64;
 
 /// What an image costs, at most.
 const MOST_PER_IMAGE: usize = 50_000;

@@ -2,7 +2,7 @@
 
 use crate::rig::{ALL, NOW, Rig, name};
 use orchestrator_core::{error::ErrorClass, usage::TokenCount};
-use orchestrator_gateway::{Counted, Request, Tool};
+use orchestrator_gateway::{Counted, Request, Tool, tokenizer::Tokenizers};
 use orchestrator_testkit::model_server::Reply;
 use serde_json::json;
 use std::sync::Arc;
@@ -84,4 +84,48 @@ async fn what_is_given_up_for_a_count_is_given_up_for_the_call() {
     assert_eq!(counted, Counted::Exact(TokenCount(7)));
     rig.ask("messages", &request).await.0.unwrap();
     assert_eq!(rig.server.requests().len(), 3, "two counts and one call");
+}
+
+/// A tokenizer of single bytes, as its file is written.
+fn of_bytes() -> String {
+    let prints = |byte: &u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
+    let bytes = (0..256).filter(prints).chain(256..256 + 68).filter_map(char::from_u32);
+    let vocab: serde_json::Map<_, _> =
+        bytes.zip(0_u32..).map(|(byte, token)| (byte.to_string(), token.into())).collect();
+    let pre_tokenizer = json!({ "type": "ByteLevel", "add_prefix_space": false });
+    let model = json!({ "type": "BPE", "vocab": vocab, "merges": [] });
+    json!({ "pre_tokenizer": pre_tokenizer, "model": model }).to_string()
+}
+
+#[tokio::test]
+async fn the_tokenizer_of_a_model_counts_where_the_provider_does_not() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("tokenizer.json");
+    std::fs::write(&file, of_bytes()).unwrap();
+    let broken = place.path().join("broken.json");
+    std::fs::write(&broken, "{}").unwrap();
+    let tokenizers = Tokenizers::default()
+        .with_file("m", &file)
+        .with_file("gpt-4o", &file)
+        .with_file("broken", &broken);
+    let mut rig = Rig::new();
+    rig.gateway = rig.gateway.with_tokenizers(tokenizers);
+    let said = Request::new("m", "How many?").with_system("Count.");
+    let mut of_openai = said.clone();
+    of_openai.model = "gpt-4o".into();
+    // A file that is not the published one makes nothing exact.
+    for (provider, request) in [("chat", &said), ("deepseek", &said), ("chat", &of_openai)] {
+        let counted = rig.gateway.count_tokens(&name(provider), request, &|| NOW).await.unwrap();
+        assert_eq!(counted, Counted::Estimate(TokenCount(9 + 6 + 2 * 4)), "{provider}");
+    }
+    for other in ["broken", "none"] {
+        let mut request = said.clone();
+        request.model = other.into();
+        let counted = rig.gateway.count_tokens(&name("chat"), &request, &|| NOW).await.unwrap();
+        assert_eq!(counted, Counted::Estimate(TokenCount((9 + 6) / 4 + 1)), "{other}");
+    }
+    assert!(rig.server.requests().is_empty());
+    rig.server.next(Reply::count(4_711));
+    let counted = rig.gateway.count_tokens(&name("messages"), &said, &|| NOW).await.unwrap();
+    assert_eq!(counted, Counted::Exact(TokenCount(4_711)), "who counts is asked");
 }

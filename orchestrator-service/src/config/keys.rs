@@ -360,6 +360,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("prices.*.batch-output", Takes::Money, "USD per million output tokens of a batch"),
     setting("prices.*.provider", Takes::Text, "the provider that the price is of, when not of all"),
     setting(
+        "tokenizers.*.file",
+        Takes::Text,
+        "the tokenizer.json or .tiktoken file of a model, which its prompts are counted by",
+    ),
+    setting(
         "telemetry.otlp-endpoint",
         Takes::Text,
         "where traces and metrics go, such as http://127.0.0.1:4318; off unless set",

@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) defaults: DefaultSettings,
     pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
+    pub(crate) tokenizers: BTreeMap<String, TokenizerSettings>,
     pub(crate) telemetry: TelemetrySettings,
     pub(crate) log: LogSettings,
 }
@@ -203,6 +204,13 @@ pub(crate) struct DefaultSettings {
     pub(crate) max_parallel: Option<u32>,
     #[serde(deserialize_with = "duration")]
     pub(crate) timeout: Option<Duration>,
+}
+
+/// One `[tokenizers.MODEL]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct TokenizerSettings {
+    pub(crate) file: Option<String>,
 }
 
 /// One `[prices.MODEL]`.

@@ -34,6 +34,7 @@ pub const SERVICE_CODES: &[(&str, &str)] = &[
     ("ORC-0503", "a provider's address cannot be used"),
     ("ORC-0504", "a provider's key cannot be sent"),
     ("ORC-0505", "a provider is there twice"),
+    ("ORC-0506", "a tokenizer cannot be used"),
     ("ORC-0511", "no agent has that name"),
     ("ORC-0512", "no agent has that name or role"),
     ("ORC-0513", "a model is needed"),

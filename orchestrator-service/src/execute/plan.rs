@@ -295,7 +295,7 @@ impl OrchestratorService {
                 planned.estimate = match (&member.program, member.calls_model()) {
                     // What a program does is its own affair, within the budget.
                     (Some(_), _) => estimate::UNKNOWN,
-                    (None, true) => estimate::of(roster, &spec, task, inputs),
+                    (None, true) => estimate::of(roster, &spec, task, inputs)?,
                     (None, false) => estimate::NOTHING,
                 };
             }

@@ -114,10 +114,12 @@ impl Roster {
         &self,
         providers: impl IntoIterator<Item = ProviderConfig>,
     ) -> Result<Gateway, ServiceError> {
-        Gateway::new(providers, self.prices.clone(), Client::new()).map_err(|error| {
-            let diagnostic = Diagnostic::new(error.code(), error.to_string());
-            ServiceError::invalid("cannot use the providers", diagnostic)
-        })
+        let gateway =
+            Gateway::new(providers, self.prices.clone(), Client::new()).map_err(|error| {
+                let diagnostic = Diagnostic::new(error.code(), error.to_string());
+                ServiceError::invalid("cannot use the providers", diagnostic)
+            })?;
+        Ok(gateway.with_tokenizers(self.tokenizers().clone()))
     }
 }
 

@@ -28,9 +28,15 @@ use orchestrator_core::{
     task::COMMAND_AGENT,
     workflow::did_you_mean,
 };
-use orchestrator_gateway::prices::{ModelTable, PriceEntry, PriceTable};
+use orchestrator_gateway::{
+    prices::{ModelTable, PriceEntry, PriceTable},
+    tokenizer::Tokenizers,
+};
 use provider::Kept;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// What the built-in analysts run on.
 pub(crate) const BUILTIN: &str = "builtin";
@@ -86,6 +92,7 @@ pub(crate) struct Roster {
     providers: BTreeMap<String, Provider>,
     prices: PriceTable,
     models: ModelTable,
+    tokenizers: Tokenizers,
 }
 
 impl Roster {
@@ -119,7 +126,8 @@ impl Roster {
             }
         }
         let (prices, models) = (prices::read(config), ModelTable::built_in());
-        let mut roster = Self { members: BTreeMap::new(), providers, prices, models };
+        let (members, tokenizers) = (BTreeMap::new(), Tokenizers::default());
+        let mut roster = Self { members, providers, prices, models, tokenizers };
         for role in Role::KNOWN {
             roster.add(&format!("builtin-{role}"), role, BUILTIN, Source::BuiltIn);
         }
@@ -129,6 +137,21 @@ impl Roster {
         }
         roster.add_defaults();
         roster
+    }
+
+    /// The same with the tokenizers of the settings, whose files are named from `project` on.
+    pub(crate) fn with_tokenizers(mut self, config: &Config, project: &Path) -> Self {
+        for (model, settings) in &config.settings().tokenizers {
+            if let Some(file) = &settings.file {
+                self.tokenizers = self.tokenizers.with_file(model, project.join(file));
+            }
+        }
+        self
+    }
+
+    /// The tokenizers of the settings.
+    pub(crate) fn tokenizers(&self) -> &Tokenizers {
+        &self.tokenizers
     }
 
     /// Everybody, those of the settings first, then by name.

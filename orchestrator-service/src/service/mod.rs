@@ -162,10 +162,17 @@ impl OrchestratorService {
         let config = self.settings()?;
         if let Some(replayed) = &self.replayed {
             let agents = &replayed.cassette.header().agents;
-            return Ok(replayed.roster.get_or_init(|| Roster::replaying(config, agents)));
+            let project = self.project();
+            return Ok(replayed.roster.get_or_init(|| {
+                Roster::replaying(config, agents).with_tokenizers(config, project)
+            }));
         }
         let kept = || self.vault_if_any().map_or_else(|| Ok(Vec::new()), FileVault::list);
-        Ok(self.inner.roster.get_or_init(|| Roster::new(config, &kept)))
+        let project = self.project();
+        Ok(self
+            .inner
+            .roster
+            .get_or_init(|| Roster::new(config, &kept).with_tokenizers(config, project)))
     }
 
     /// All templates and workflows that can be named.

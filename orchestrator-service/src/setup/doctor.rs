@@ -32,6 +32,7 @@ impl OrchestratorService {
             Inquiry::Online => self.ask_providers().await,
         };
         items.extend(self.check_models(said));
+        items.extend(self.check_tokenizers());
         items.push(self.check_coding());
         items.push(self.check_state());
         items.push(self.check_disk());
@@ -72,6 +73,22 @@ impl OrchestratorService {
             return Some(note("workflows", &found, "orchestrator list-templates"));
         }
         (!ready.is_empty()).then(|| good("workflows", format!("{} of your own", ready.len())))
+    }
+
+    fn check_tokenizers(&self) -> Option<CheckView> {
+        let tokenizers = self.roster().ok()?.tokenizers();
+        let models: Vec<&str> = tokenizers.models().collect();
+        for model in &models {
+            if let Err(error) = tokenizers.get(model) {
+                let mend = format!("orchestrator config set tokenizers.\"{model}\".file PATH");
+                let found = error.to_string();
+                return Some(CheckView {
+                    code: Some(error.code()),
+                    ..bad("tokenizers", &found, &mend)
+                });
+            }
+        }
+        (!models.is_empty()).then(|| good("tokenizers", models.join(", ")))
     }
 
     fn check_git(&self) -> CheckView {

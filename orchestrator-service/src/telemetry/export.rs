@@ -1,5 +1,6 @@
 //! The exporters: OTLP over HTTP with the one HTTP and TLS stack of this program.
 
+use super::Notice;
 use crate::ServiceError;
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -31,11 +32,34 @@ pub(super) fn runtime() -> Result<Runtime, ServiceError> {
         .map_err(|error| failed(&error))
 }
 
+/// Says once, for all that is sent, that it does not arrive.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lost {
+    notice: Notice,
+    told: Arc<AtomicBool>,
+}
+
+impl Lost {
+    pub(super) fn new(notice: Notice) -> Self {
+        Self { notice, told: Arc::default() }
+    }
+
+    pub(super) fn tell(&self, why: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            self.notice.tell(&format!("telemetry does not arrive and is lost: {why}"));
+        }
+    }
+}
+
 /// An exporter of spans to `endpoint`, which is the whole address.
-pub(super) fn spans(endpoint: &str, runtime: &Handle) -> Result<SpanExporter, ServiceError> {
+pub(super) fn spans(
+    endpoint: &str,
+    runtime: &Handle,
+    lost: &Lost,
+) -> Result<SpanExporter, ServiceError> {
     SpanExporter::builder()
         .with_http()
-        .with_http_client(client(endpoint, runtime)?)
+        .with_http_client(client(endpoint, runtime, lost)?)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(endpoint)
         .build()
@@ -43,10 +67,14 @@ pub(super) fn spans(endpoint: &str, runtime: &Handle) -> Result<SpanExporter, Se
 }
 
 /// An exporter of metrics to `endpoint`, which is the whole address.
-pub(super) fn metrics(endpoint: &str, runtime: &Handle) -> Result<MetricExporter, ServiceError> {
+pub(super) fn metrics(
+    endpoint: &str,
+    runtime: &Handle,
+    lost: &Lost,
+) -> Result<MetricExporter, ServiceError> {
     MetricExporter::builder()
         .with_http()
-        .with_http_client(client(endpoint, runtime)?)
+        .with_http_client(client(endpoint, runtime, lost)?)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(endpoint)
         .build()
@@ -57,7 +85,7 @@ fn failed(error: &dyn std::fmt::Display) -> ServiceError {
     ServiceError::Telemetry(error.to_string())
 }
 
-fn client(endpoint: &str, runtime: &Handle) -> Result<Client, ServiceError> {
+fn client(endpoint: &str, runtime: &Handle, lost: &Lost) -> Result<Client, ServiceError> {
     let url: reqwest::Url = endpoint
         .parse()
         .map_err(|error| ServiceError::Telemetry(format!("`{endpoint}` is no address: {error}")))?;
@@ -66,7 +94,8 @@ fn client(endpoint: &str, runtime: &Handle) -> Result<Client, ServiceError> {
     }
     let host = url.host_str().unwrap_or_default().to_owned();
     let told = AtomicBool::new(false);
-    Ok(Client { http: http(&url)?, runtime: runtime.clone(), host, told })
+    let (runtime, lost) = (runtime.clone(), lost.clone());
+    Ok(Client { http: http(&url)?, runtime, host, lost, told })
 }
 
 fn http(url: &reqwest::Url) -> Result<reqwest::Client, ServiceError> {
@@ -99,7 +128,8 @@ struct Client {
     http: reqwest::Client,
     runtime: Handle,
     host: String,
-    /// Whether it was said already that nothing arrives.
+    lost: Lost,
+    /// Whether the log has it already that nothing arrives.
     told: AtomicBool,
 }
 
@@ -119,9 +149,21 @@ impl HttpClient for Client {
         if let Err(error) = &sent
             && !self.told.swap(true, Ordering::Relaxed)
         {
-            let (host, error) = (&self.host, error.to_string());
+            let (host, error) = (&self.host, in_full(error));
             tracing::warn!(%host, %error, "the collector does not take telemetry");
+            self.lost.tell(&format!("the collector at `{host}` does not take it: {error}"));
         }
         Ok(sent?)
     }
+}
+
+/// The error with what caused it: the first alone says no more than that something went wrong.
+fn in_full(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }

@@ -24,6 +24,7 @@ pub use observe::Telemetry;
 pub(crate) use standings::Books;
 
 use crate::{KnownSecrets, ServiceError};
+use export::Lost;
 use metrics::Instruments;
 use observe::{Counted, Scraped};
 use opentelemetry::metrics::MeterProvider as _;
@@ -41,7 +42,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
-use traces::Traces;
+use traces::{Farewell, Traces};
 use tracing::{Dispatch, Level, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer,
@@ -104,6 +105,7 @@ impl TelemetryConfig {
 pub struct Guard {
     telemetry: Option<Telemetry>,
     runtime: Option<Runtime>,
+    lost: Lost,
 }
 
 impl Guard {
@@ -121,9 +123,14 @@ impl Drop for Guard {
             let aside = telemetry.clone();
             // Both at once, so that one that hangs does not take the other's time.
             let counted = thread::spawn(move || aside.close_metrics(FAREWELL));
-            telemetry.close_traces(FAREWELL);
+            let mut is_late = telemetry.close_traces(FAREWELL) == Farewell::Late;
             while !counted.is_finished() && Instant::now() < until {
                 thread::park_timeout(Duration::from_millis(5));
+            }
+            is_late |= !counted.is_finished();
+            if is_late && self.runtime.is_some() {
+                let patience = FAREWELL.as_secs();
+                self.lost.tell(&format!("the collector did not answer within {patience} seconds"));
             }
         }
         if let Some(runtime) = self.runtime.take() {
@@ -195,10 +202,11 @@ fn observers(config: &TelemetryConfig) -> Result<Observers, ServiceError> {
     }
     let is_sent = config.traces.is_some() || config.metrics.is_some();
     let runtime = if is_sent { Some(export::runtime()?) } else { None };
+    let lost = Lost::new(config.notice.clone());
     let resource = resource();
     let mut traces = None;
     if let (Some(endpoint), Some(runtime)) = (&config.traces, &runtime) {
-        let exporter = export::spans(endpoint, runtime.handle())?;
+        let exporter = export::spans(endpoint, runtime.handle(), &lost)?;
         let mut out = BatchSpanProcessor::builder(exporter).build();
         out.set_resource(&resource);
         let around = config.surroundings.as_deref().and_then(context::read_traceparent);
@@ -208,7 +216,7 @@ fn observers(config: &TelemetryConfig) -> Result<Observers, ServiceError> {
     if config.counts() {
         let mut provider = SdkMeterProvider::builder().with_resource(resource);
         if let (Some(endpoint), Some(runtime)) = (&config.metrics, &runtime) {
-            let exporter = export::metrics(endpoint, runtime.handle())?;
+            let exporter = export::metrics(endpoint, runtime.handle(), &lost)?;
             provider = provider.with_reader(PeriodicReader::builder(exporter).build());
         }
         let is_scraped = config.listen.is_some() || config.file.is_some() || config.asked;
@@ -222,7 +230,7 @@ fn observers(config: &TelemetryConfig) -> Result<Observers, ServiceError> {
         counted = Some(Arc::new(Counted { instruments, provider, scraped, snapshot }));
     }
     let telemetry = Telemetry::new(config, traces.clone(), counted.clone());
-    let guard = Guard { telemetry: Some(telemetry), runtime };
+    let guard = Guard { telemetry: Some(telemetry), runtime, lost };
     Ok((guard, traces, counted))
 }
 

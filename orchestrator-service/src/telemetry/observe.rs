@@ -8,7 +8,7 @@ use super::{
     metrics::Instruments,
     prometheus,
     standings::Snapshot,
-    traces::Traces,
+    traces::{Farewell, Traces},
 };
 use crate::config::write_atomically;
 use async_trait::async_trait;
@@ -288,10 +288,8 @@ impl Telemetry {
         Some(Arc::new(self.clone()))
     }
 
-    pub(super) fn close_traces(&self, patience: Duration) {
-        if let Some(traces) = &self.inner.traces {
-            traces.shutdown(patience);
-        }
+    pub(super) fn close_traces(&self, patience: Duration) -> Farewell {
+        self.inner.traces.as_ref().map_or(Farewell::Said, |traces| traces.shutdown(patience))
     }
 
     pub(super) fn close_metrics(&self, patience: Duration) {

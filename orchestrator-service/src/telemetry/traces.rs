@@ -5,8 +5,9 @@ use opentelemetry::{
     InstrumentationScope, KeyValue,
     trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceId},
 };
-use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+use opentelemetry_sdk::{
+    error::OTelSdkError,
+    trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor},
 };
 use orchestrator_core::{
     id::{AttemptNumber, RunId, TaskName},
@@ -135,10 +136,22 @@ impl Traces {
     }
 
     /// Delivers what is left, for at most `patience`.
-    pub(super) fn shutdown(&self, patience: Duration) {
+    pub(super) fn shutdown(&self, patience: Duration) -> Farewell {
         // A collector that is gone must neither delay the end nor fail it.
-        let _ = self.out.shutdown_with_timeout(patience);
+        match self.out.shutdown_with_timeout(patience) {
+            Err(OTelSdkError::Timeout(_)) => Farewell::Late,
+            Ok(()) | Err(_) => Farewell::Said,
+        }
     }
+}
+
+/// How it ended that what was left was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// Everything was answered, well or not.
+    Said,
+    /// Something was not answered in time.
+    Late,
 }
 
 /// The instant of an event.

@@ -99,8 +99,10 @@ pub struct PlannedTask {
 /// only where both the price and the longest answer are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Estimate {
-    /// Input tokens at about four bytes each, for the text that is known now.
+    /// Input tokens for the text that is known now: counted, or at about four bytes each.
     pub input_tokens: u64,
+    /// Whether they are counted, by the tokenizers that the settings name for the models.
+    pub input_is_counted: bool,
     /// The longest answer, when it is bounded.
     pub max_output_tokens: Option<u64>,
     /// What it costs at least; null when no price is known.

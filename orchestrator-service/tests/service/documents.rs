@@ -188,7 +188,8 @@ async fn the_pages_name_every_setting_and_their_examples_are_valid() {
     let page = |name: &str| fs::read_to_string(repository().join("docs").join(name)).unwrap();
     let configuration = page("configuration.md");
     for key in orchestrator_service::setting_keys() {
-        let place = if key.starts_with("prices") { "MODEL" } else { "NAME" };
+        let of_models = key.starts_with("prices") || key.starts_with("tokenizers");
+        let place = if of_models { "MODEL" } else { "NAME" };
         let shown = format!("`{}`", key.replace('*', place));
         assert!(configuration.contains(&shown), "{shown}");
     }

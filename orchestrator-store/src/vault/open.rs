@@ -45,7 +45,8 @@ impl FileVault {
             Source::Keyring { entry } => {
                 let found = self.keys.keyring.read(entry);
                 let found = found.map_err(|reason| self.no_key(source, reason))?;
-                let missing = || self.no_key(source, format!("it has no entry `{entry}`"));
+                let missing =
+                    || self.no_key(source, format!("it has no entry `{entry}`, or is locked"));
                 let key = decoded(&found.ok_or_else(missing)?);
                 key.ok_or_else(|| self.no_key(source, format!("its entry `{entry}` is no key")))?
             }

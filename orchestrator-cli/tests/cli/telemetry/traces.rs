@@ -320,10 +320,15 @@ fn a_collector_that_is_gone_or_hangs_fails_nothing() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.local_addr().expect("an address")
     };
-    for address in [hanging.local_addr().expect("an address"), closed] {
+    let hanging = hanging.local_addr().expect("an address");
+    for (address, why) in [(hanging, "did not answer within 2 seconds"), (closed, "refused")] {
         let endpoint = format!("http://{address}");
         let project = Project::with_flow(flow).with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
         let ran = project.ok(&["execute", "--workflow", "flow.yaml", "--json"]);
         assert_eq!(ran.last()["status"], "succeeded");
+        // Said once, for traces and metrics together.
+        let told: Vec<&str> =
+            ran.stderr.lines().filter(|line| line.contains("telemetry does not arrive")).collect();
+        assert!(told.len() == 1 && told[0].contains(why), "{}", ran.stderr);
     }
 }

@@ -6,8 +6,7 @@
 //! what a model refuses is given up and remembered.
 
 mod stream;
-#[cfg(feature = "tokenizers")]
-mod tokens;
+pub(crate) mod tokens;
 mod wire;
 
 use super::{

@@ -6,45 +6,58 @@
 //! messages of later models: of these nothing is counted here.
 
 use crate::provider::{Author, Message, Part, Request};
-use bpe_openai::{Tokenizer, cl100k_base, o200k_base};
 use orchestrator_core::usage::TokenCount;
 
 /// What each message costs beside its role and text, and what the start of the answer does.
-const FRAME: usize = 3;
+const FRAME: u64 = 3;
 
-/// The exact number; `None` where it cannot be known here.
-pub(super) fn count(request: &Request) -> Option<TokenCount> {
-    let encoding = encoding(&request.model)?;
+/// The name of the encoding of `model`, where it and what stands around its messages are public.
+pub(crate) fn encoding(model: &str) -> Option<&'static str> {
+    match without_date(model) {
+        "gpt-4o" | "gpt-4o-mini" => Some("o200k_base"),
+        "gpt-4" | "gpt-4-32k" | "gpt-4-turbo" | "gpt-3.5-turbo" | "gpt-3.5-turbo-16k" => {
+            Some("cl100k_base")
+        }
+        _ => None,
+    }
+}
+
+/// The exact number by the encoding of the model, which `count` applies to a text; `None` where it cannot
+/// be known.
+pub(crate) fn exact(request: &Request, count: &dyn Fn(&str) -> Option<u64>) -> Option<TokenCount> {
+    encoding(&request.model)?;
     if !request.tools.is_empty() || request.output_schema.is_some() {
         return None;
     }
-    let message = |role: &str, text: &str| FRAME + encoding.count(role) + encoding.count(text);
+    let message = |role: &str, text: &str| Some(FRAME + count(role)? + count(text)?);
     let mut tokens = FRAME;
-    tokens += request.system.as_ref().map_or(0, |text| message("system", text));
+    if let Some(text) = &request.system {
+        tokens += message("system", text)?;
+    }
     for said in &request.messages {
         let role = match said.author {
             Author::User => "user",
             Author::Assistant => "assistant",
         };
-        tokens += message(role, text(said)?);
+        tokens += message(role, text(said)?)?;
     }
-    Some(TokenCount(tokens as u64))
+    Some(TokenCount(tokens))
+}
+
+/// The same by the tables that are built in.
+#[cfg(feature = "tokenizers")]
+pub(super) fn count(request: &Request) -> Option<TokenCount> {
+    let encoding = match encoding(&request.model)? {
+        "o200k_base" => bpe_openai::o200k_base(),
+        _ => bpe_openai::cl100k_base(),
+    };
+    exact(request, &|text| Some(encoding.count(text) as u64))
 }
 
 /// The text of a message that is nothing else, as it is sent.
 fn text(message: &Message) -> Option<&str> {
     match message.parts.as_slice() {
         [Part::Text(text)] if !text.is_empty() => Some(text),
-        _ => None,
-    }
-}
-
-fn encoding(model: &str) -> Option<&'static Tokenizer> {
-    match without_date(model) {
-        "gpt-4o" | "gpt-4o-mini" => Some(o200k_base()),
-        "gpt-4" | "gpt-4-32k" | "gpt-4-turbo" | "gpt-3.5-turbo" | "gpt-3.5-turbo-16k" => {
-            Some(cl100k_base())
-        }
         _ => None,
     }
 }
@@ -62,7 +75,7 @@ fn without_date(model: &str) -> &str {
     name
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tokenizers"))]
 mod tests {
     use super::*;
     use crate::provider::{Image, Tool};
