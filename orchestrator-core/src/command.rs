@@ -11,6 +11,7 @@ use crate::{
     task::{Binding, TaskSpec},
     time::Timestamp,
     usage::Spend,
+    workspace::{Checkpoint, EvidenceRef, Landed, Opened, Refusal, WorkRecord},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -58,6 +59,61 @@ pub enum Command {
         message: String,
         /// How long an answer is waited for.
         expires_in: Option<Duration>,
+    },
+    /// The place of an attempt is ready.
+    OpenWorkspace {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The place.
+        opened: Box<Opened>,
+    },
+    /// A state of an attempt's place was recorded.
+    NoteCheckpoint {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The commit.
+        checkpoint: Box<Checkpoint>,
+    },
+    /// The agent of an attempt is done, and what it has made is a commit.
+    RecordWork {
+        /// Which one.
+        attempt: AttemptKey,
+        /// Its output.
+        output: Content,
+        /// What it spent and its journal does not have.
+        spend: Vec<Spend>,
+        /// Files that it made besides.
+        artifacts: Vec<ArtifactRef>,
+        /// The commit and what is in it.
+        work: Box<WorkRecord>,
+    },
+    /// The checks of an attempt's commit have run.
+    RecordEvidence {
+        /// Which one.
+        attempt: AttemptKey,
+        /// What they gave.
+        evidence: Box<EvidenceRef>,
+        /// What a judge spent.
+        spend: Vec<Spend>,
+    },
+    /// An attempt's work is on a branch.
+    RecordLanding {
+        /// Which one.
+        attempt: AttemptKey,
+        /// Where.
+        landed: Box<Landed>,
+    },
+    /// What an attempt has made is not accepted: its checks do not pass, or it does not go together
+    /// with what is on the branch.
+    RejectWork {
+        /// Which one.
+        attempt: AttemptKey,
+        /// Why, in a line.
+        failure: Failure,
+        /// What the agent is told that is to mend it.
+        feedback: String,
+        /// Why it was not let onto its branch, when that is the reason.
+        refusal: Option<Box<Refusal>>,
     },
     /// An attempt has an answer that fits.
     FinishAttempt {

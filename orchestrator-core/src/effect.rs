@@ -27,6 +27,14 @@ pub enum Effect {
         /// Which one.
         attempt: AttemptKey,
     },
+    /// Let go of the place in which an attempt has worked that ended badly, and keep it for people
+    /// to look at.
+    LeaveWorkspace {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The task's place in the run.
+        place: usize,
+    },
     /// Give the attempt what a person said to the question that it asked.
     AnswerAttempt {
         /// Which one.

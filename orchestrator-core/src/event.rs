@@ -3,14 +3,20 @@
 //! An event is a fact; it is never changed and never removed. Fields may be added with a default;
 //! anything else is a new [`VERSION`] with a reader for the old one.
 
+mod parts;
+
+pub use parts::{
+    ArtifactRef, Ask, AskKind, CacheHit, Content, NextAttempt, Reply, SkipReason, Turn, Verdict,
+};
+
 use crate::{
     agent::AgentSpec,
     effect::Question,
     error::Failure,
     estimate::RunEstimate,
     id::{
-        AgentName, AttemptNumber, BlobId, CacheKey, Epoch, ProjectId, RunId, Sequence, TaskName,
-        TenantId, TurnNumber,
+        AgentName, AttemptNumber, BlobId, Epoch, ProjectId, RunId, Sequence, TaskName, TenantId,
+        TurnNumber,
     },
     money::MicroUsd,
     port::{Feedback, LogLine},
@@ -19,13 +25,14 @@ use crate::{
     time::Timestamp,
     usage::Spend,
     workflow::Workflow,
+    workspace::{Checkpoint, EvidenceRef, Landed, Opened, Refusal, WorkFacts, WorkRecord},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The version of the records that this build writes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The oldest version of the records that this build reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -134,6 +141,72 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ask: Option<Box<Ask>>,
     },
+    /// The attempt's own place is ready.
+    WorkspaceOpened {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// The place.
+        opened: Box<Opened>,
+    },
+    /// A state of the attempt's place was recorded as a commit.
+    CheckpointMade {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// The commit.
+        checkpoint: Box<Checkpoint>,
+    },
+    /// The attempt's agent is done and its answer fits: what it has made is one commit. From here
+    /// on the agent is not asked again for it.
+    WorkRecorded {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// The output.
+        output: Content,
+        /// What it spent.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        spend: Vec<Spend>,
+        /// Files that it made besides.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<ArtifactRef>,
+        /// The commit and what is in it.
+        work: Box<WorkRecord>,
+    },
+    /// The checks ran on the commit.
+    EvidenceRecorded {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// What they gave.
+        evidence: Box<EvidenceRef>,
+        /// What a judge spent.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        spend: Vec<Spend>,
+    },
+    /// The work is on a branch.
+    WorkLanded {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// Which branch, and as which commit.
+        landed: Box<Landed>,
+    },
+    /// The work does not go together with what is on the branch.
+    LandingRefused {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// Why not.
+        refusal: Box<Refusal>,
+    },
     /// The list of a `for-each` task is known; its items are tasks `NAME:0`, `NAME:1` and so on.
     TaskExpanded {
         /// The task.
@@ -209,6 +282,9 @@ pub enum Event {
         /// Files that it made.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         artifacts: Vec<ArtifactRef>,
+        /// What it made in a worktree, and what proves that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        facts: Option<Box<WorkFacts>>,
     },
     /// The task's attempt under way must stop, and the task ends with this failure.
     StopRequested {
@@ -445,199 +521,9 @@ impl Origin {
     }
 }
 
-/// A turn of an attempt: one model call, tool call or question, with what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Turn {
-    /// Its place in the attempt's journal, from 1.
-    pub number: TurnNumber,
-    /// What kind of call it was, such as `model` or `tool`.
-    pub kind: String,
-    /// Who or what was called, for people: a model, a tool.
-    pub name: String,
-    /// A digest of what was sent; the same call gives the same digest.
-    pub input: String,
-    /// What came back.
-    pub output: Content,
-    /// What it spent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub spend: Vec<Spend>,
-}
-
-/// Why a person is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AskKind {
-    /// The task is an approval.
-    Approval,
-    /// The agent at work has a question.
-    Question,
-    /// The attempt failed with something that only a person can mend; yes tries again.
-    Failure,
-    /// Nobody knows whether an attempt that must not be repeated has happened; yes does it again,
-    /// an answer is taken for its result.
-    Outcome,
-}
-
-/// What a person is asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Ask {
-    /// Why.
-    pub kind: AskKind,
-    /// What, in words.
-    pub message: String,
-    /// When it is too late to answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Timestamp>,
-    /// Which turn of the attempt under way asks, for a question.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<TurnNumber>,
-}
-
-/// What a person says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Reply {
-    /// Yes, no, or something else.
-    pub verdict: Verdict,
-    /// Who.
-    pub by: String,
-}
-
-/// Yes, no, or something else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Yes.
-    Approved,
-    /// No, and why.
-    Rejected(String),
-    /// An answer in words.
-    Answered(String),
-    /// Nobody has said anything in time.
-    Expired,
-}
-
-/// Where a result was made that was taken from the cache.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct CacheHit {
-    /// The key.
-    pub key: CacheKey,
-    /// The run that made it.
-    pub run: RunId,
-    /// The task of that run.
-    pub task: TaskName,
-    /// When it was made.
-    pub at: Timestamp,
-}
-
-/// When and with whom a task is tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct NextAttempt {
-    /// The earliest instant.
-    pub at: Timestamp,
-    /// The place of the agent in the task's binding.
-    pub agent: usize,
-    /// What it is told about the one that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub feedback: Option<Feedback>,
-    /// Whether it must make do with a shorter prompt.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub compact: bool,
-    /// Whether it begins anew rather than going on with the journal of the one before.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub anew: bool,
-}
-
-/// Why a task did not run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "because", rename_all = "kebab-case")]
-pub enum SkipReason {
-    /// A task that it needs did not succeed.
-    Needs {
-        /// That task.
-        task: TaskName,
-    },
-    /// Its `when` is false.
-    When,
-    /// The run undoes what was done.
-    Compensating,
-    /// The run took too long.
-    TimedOut,
-}
-
-/// A value in the log, or where it lies when it is large.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Content {
-    /// The value itself.
-    Inline(Value),
-    /// JSON in a blob.
-    Blob {
-        /// Its id.
-        id: BlobId,
-        /// Its length.
-        bytes: u64,
-    },
-}
-
-impl Content {
-    /// The largest JSON text that is kept in the log itself, in bytes.
-    pub const INLINE_LIMIT: usize = 32 * 1024;
-
-    /// The deepest nesting of a value in the log. Readers of JSON bound their recursion (serde_json
-    /// at 128 levels, the event around the value included), and what is written must be readable.
-    pub const MAX_DEPTH: usize = 64;
-
-    /// Whether `value` is shallow enough to be kept.
-    pub fn admits(value: &Value) -> bool {
-        fn within(value: &Value, left: usize) -> bool {
-            match value {
-                Value::Array(items) => left > 0 && items.iter().all(|v| within(v, left - 1)),
-                Value::Object(map) => left > 0 && map.values().all(|v| within(v, left - 1)),
-                _ => true,
-            }
-        }
-        within(value, Self::MAX_DEPTH)
-    }
-
-    /// The value, when it is in the log.
-    pub fn inline(&self) -> Option<&Value> {
-        match self {
-            Self::Inline(value) => Some(value),
-            Self::Blob { .. } => None,
-        }
-    }
-
-    /// The blob that holds it, when it is not.
-    pub fn blob(&self) -> Option<&BlobId> {
-        match self {
-            Self::Inline(_) => None,
-            Self::Blob { id, .. } => Some(id),
-        }
-    }
-}
-
-/// A file that an attempt made, kept as a blob.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ArtifactRef {
-    /// Its name.
-    pub name: String,
-    /// Its media type.
-    pub media_type: String,
-    /// Where its bytes are.
-    pub blob: BlobId,
-    /// How many they are.
-    pub bytes: u64,
-}
-
 impl Event {
     /// The stable names of every kind.
-    pub const KINDS: [&str; 33] = [
+    pub const KINDS: [&str; 39] = [
         "run-created",
         "attempt-started",
         "session-known",
@@ -646,6 +532,12 @@ impl Event {
         "attempt-logged",
         "attempt-succeeded",
         "attempt-failed",
+        "workspace-opened",
+        "checkpoint-made",
+        "work-recorded",
+        "evidence-recorded",
+        "work-landed",
+        "landing-refused",
         "task-expanded",
         "tasks-added",
         "condition-met",
@@ -684,6 +576,12 @@ impl Event {
             Self::AttemptLogged { .. } => "attempt-logged",
             Self::AttemptSucceeded { .. } => "attempt-succeeded",
             Self::AttemptFailed { .. } => "attempt-failed",
+            Self::WorkspaceOpened { .. } => "workspace-opened",
+            Self::CheckpointMade { .. } => "checkpoint-made",
+            Self::WorkRecorded { .. } => "work-recorded",
+            Self::EvidenceRecorded { .. } => "evidence-recorded",
+            Self::WorkLanded { .. } => "work-landed",
+            Self::LandingRefused { .. } => "landing-refused",
             Self::TaskExpanded { .. } => "task-expanded",
             Self::TasksAdded { .. } => "tasks-added",
             Self::ConditionMet { .. } => "condition-met",
@@ -722,6 +620,12 @@ impl Event {
             | Self::AttemptLogged { task, .. }
             | Self::AttemptSucceeded { task, .. }
             | Self::AttemptFailed { task, .. }
+            | Self::WorkspaceOpened { task, .. }
+            | Self::CheckpointMade { task, .. }
+            | Self::WorkRecorded { task, .. }
+            | Self::EvidenceRecorded { task, .. }
+            | Self::WorkLanded { task, .. }
+            | Self::LandingRefused { task, .. }
             | Self::TaskExpanded { task, .. }
             | Self::ConditionMet { task, .. }
             | Self::TaskDelayed { task, .. }
@@ -757,10 +661,17 @@ impl Event {
             Self::AttemptSucceeded { output, artifacts, .. } => {
                 output.blob().into_iter().chain(artifacts.iter().map(|a| &a.blob)).collect()
             }
-            Self::TaskCarried { output, artifacts, .. } => {
+            Self::TaskCarried { output, artifacts, facts, .. } => {
                 let output = output.as_ref().and_then(Content::blob);
-                output.into_iter().chain(artifacts.iter().map(|a| &a.blob)).collect()
+                let facts = facts.iter().flat_map(|facts| facts.blobs());
+                output.into_iter().chain(artifacts.iter().map(|a| &a.blob)).chain(facts).collect()
             }
+            Self::WorkRecorded { output, artifacts, work, .. } => {
+                let artifacts = artifacts.iter().map(|artifact| &artifact.blob);
+                output.blob().into_iter().chain(artifacts).chain(&work.diff).collect()
+            }
+            Self::EvidenceRecorded { evidence, .. } => evidence.blobs().collect(),
+            Self::LandingRefused { refusal, .. } => refusal.evidence.iter().collect(),
             Self::TaskSucceeded { output, .. } => {
                 output.as_ref().and_then(Content::blob).into_iter().collect()
             }

@@ -198,6 +198,11 @@ text_id!(
 );
 
 text_id!(
+    /// A piece of work in the queue of a branch.
+    LandingId, "landing id", is_opaque, OPAQUE_RULE
+);
+
+text_id!(
     /// What a cached result is found by: `sha256:` and 64 lower-case hexadecimal digits.
     CacheKey, "cache key", is_opaque, OPAQUE_RULE
 );

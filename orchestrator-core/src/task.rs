@@ -3,6 +3,7 @@
 use crate::{
     id::{AgentName, TaskName},
     policy::RetryPolicy,
+    workspace::{ChecksPolicy, LandMode, LandPolicy, WorkspaceKind, WorkspacePolicy},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -293,6 +294,16 @@ pub struct TaskSpec {
     /// What is started when it has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<Then>,
+    /// Where its attempts work; in the project's directory when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Arc<WorkspacePolicy>>,
+    /// What proves its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Arc<ChecksPolicy>>,
+    /// How its work comes onto a branch; of a worktree onto the run's result branch when it is not
+    /// said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub land: Option<Arc<LandPolicy>>,
 }
 
 impl TaskSpec {
@@ -317,7 +328,26 @@ impl TaskSpec {
             concurrency_group: None,
             cache: None,
             then: Vec::new(),
+            workspace: None,
+            checks: None,
+            land: None,
         }
+    }
+
+    /// Whether its attempts work in a git worktree.
+    pub fn has_worktree(&self) -> bool {
+        self.workspace.as_ref().is_some_and(|policy| policy.kind == WorkspaceKind::Worktree)
+    }
+
+    /// Whether the engine proves its result, so that it ends verified or unverified.
+    pub fn is_proved(&self) -> bool {
+        self.checks.is_some()
+    }
+
+    /// How its work lands; none when it has no commits, or they stay where they are.
+    pub fn landing(&self) -> Option<LandPolicy> {
+        let policy = || self.land.as_deref().cloned().unwrap_or_default();
+        self.has_worktree().then(policy).filter(|land| land.mode != LandMode::No)
     }
 
     /// The name or role of the agent that it asks for; `command` for a program, nobody for a child
@@ -355,12 +385,15 @@ pub struct Binding {
     /// Who may undo it, where it declares how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<AgentName>,
+    /// Who may judge its result, where it declares that somebody does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<AgentName>,
 }
 
 impl Binding {
     /// The binding of a task that declares no `compensate`.
     pub fn new(task: TaskName, agents: Vec<AgentName>) -> Self {
-        Self { task, agents, undo: Vec::new() }
+        Self { task, agents, undo: Vec::new(), judges: Vec::new() }
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 const V1: &str = include_str!("golden/events-v1.jsonl");
 const V2: &str = include_str!("golden/events-v2.jsonl");
 const V3: &str = include_str!("golden/events-v3.jsonl");
+const V4: &str = include_str!("golden/events-v4.jsonl");
 
 fn load(text: &str) -> Vec<Recorded> {
     text.lines().map(|line| serde_json::from_str(line).expect("a golden line")).collect()
@@ -43,16 +44,37 @@ fn events_of_versions_2_and_3_load_and_fold() {
 }
 
 #[test]
+fn events_of_version_4_load_and_fold() {
+    let run = Run::replay(&load(V4)).expect("a golden log");
+    assert_eq!(run.status(), RunStatus::Cancelled);
+    let task = |name: &str| run.task(run.place(name).expect("a task")).expect("a task");
+    let (old, extra) = (task("old"), task("extra"));
+    assert_eq!(
+        extra.workspace().and_then(|opened| opened.base.clone()).map(|c| c.to_string()),
+        Some("b".repeat(40))
+    );
+    assert_eq!(extra.checkpoint().map(|commit| commit.as_str()), Some("d".repeat(40).as_str()));
+    let facts = extra.facts().expect("what it made");
+    assert!(facts.is_verified());
+    assert_eq!(facts.landed.as_ref().map(|landed| landed.target.as_str()), Some("main"));
+    assert_eq!(extra.feedback().last().map(|told| told.message.as_str()), Some("solve it"));
+    assert!(old.facts().is_some_and(|facts| !facts.is_verified()));
+    // What is not declared to be proved is neither verified nor not.
+    assert_eq!((old.verified(), extra.verified()), (None, None));
+    assert!(run.carried_commits().is_empty(), "the task does not work in a worktree here");
+}
+
+#[test]
 fn what_is_written_now_is_what_the_newest_golden_file_says() {
-    assert_eq!(VERSION, 3, "add a golden file for the new version");
+    assert_eq!(VERSION, 4, "add a golden file for the new version");
     let written: Vec<String> =
-        load(V3).iter().map(|event| serde_json::to_string(event).expect("an event")).collect();
-    let golden: Vec<&str> = V3.lines().collect();
+        load(V4).iter().map(|event| serde_json::to_string(event).expect("an event")).collect();
+    let golden: Vec<&str> = V4.lines().collect();
     assert_eq!(written, golden);
 }
 
 #[test]
 fn every_kind_of_event_is_in_the_newest_golden_file() {
-    let kinds: BTreeSet<&str> = load(V3).iter().map(|recorded| recorded.event.kind()).collect();
+    let kinds: BTreeSet<&str> = load(V4).iter().map(|recorded| recorded.event.kind()).collect();
     assert_eq!(kinds, Event::KINDS.iter().copied().collect());
 }

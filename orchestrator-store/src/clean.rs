@@ -31,6 +31,7 @@ impl LocalStore {
             runs = removed;
             let work = move |conn: &Connection| {
                 write::forget_expired_responses(conn, before)?;
+                write::forget_orphans(conn, before)?;
                 write::forget_expired(conn, before)
             };
             self.writer().write("forget expired results", work).await?;
@@ -56,7 +57,7 @@ impl LocalStore {
     }
 }
 
-/// The blobs that a run or a kept result refers to; without those runs and results that a removal
+/// The blobs that a run, landed work or a kept result refers to; without those runs and results that a removal
 /// before `without` would take.
 fn referenced(
     conn: &Connection,
@@ -66,7 +67,11 @@ fn referenced(
                WHERE ?1 IS NULL OR r.created_at >= ?1 OR r.status IS NULL \
                OR r.status NOT IN ('succeeded', 'failed', 'cancelled') \
                UNION SELECT b.blob FROM cache_blobs b JOIN cache c ON c.key = b.key \
-               WHERE ?1 IS NULL OR c.expires IS NULL OR c.expires > ?1";
+               WHERE ?1 IS NULL OR c.expires IS NULL OR c.expires > ?1 \
+               UNION SELECT l.evidence FROM landings l LEFT JOIN runs r ON r.id = l.run \
+               WHERE l.evidence IS NOT NULL AND (?1 IS NULL OR (r.n IS NULL AND l.settled_at >= ?1) \
+               OR r.created_at >= ?1 OR (r.n IS NOT NULL AND r.status IS NULL) \
+               OR r.status NOT IN ('succeeded', 'failed', 'cancelled'))";
     let mut statement = conn.prepare(sql)?;
     let blobs = statement.query_map([without.map(instant)], |row| row.get(0))?;
     blobs.collect()

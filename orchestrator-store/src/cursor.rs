@@ -59,6 +59,13 @@ impl TaskPlace {
     }
 }
 
+/// Reads `l/PLACE`, the place of settled work, from the page's cursor, if it has one.
+pub(crate) fn settled(page: &Page) -> Result<Option<i64>, StoreError> {
+    let Some(text) = &page.cursor else { return Ok(None) };
+    let place = text.strip_prefix("l/").and_then(|place| place.parse().ok());
+    place.map(Some).ok_or_else(|| invalid(text))
+}
+
 fn invalid(text: &str) -> StoreError {
     let start: String = text.chars().take(40).collect();
     StoreError::Damaged(format!(

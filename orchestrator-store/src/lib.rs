@@ -33,6 +33,7 @@ mod clean;
 mod cursor;
 mod directory;
 mod error;
+mod landings;
 mod ledger;
 mod local;
 mod migrate;

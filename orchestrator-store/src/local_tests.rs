@@ -390,13 +390,13 @@ async fn a_store_that_another_program_keeps_to_itself_is_said_to_be_locked() {
 async fn damage_that_opening_does_not_meet_is_found_by_looking() {
     let (dir, mut driver) = stored(2).await;
     let store = LocalStore::open(dir.path()).unwrap();
-    let lines = (0..2_000).map(|n| started("plan", n)).collect();
+    let lines = (0..4_000).map(|n| started("plan", n)).collect();
     driver.append(&store, lines, Rows::default()).await.unwrap();
     assert_eq!(store.verify().await, Ok(()));
     drop(store);
     // All but the first pages, of which opening reads some: the schema's.
     let mut bytes = fs::read(database(&dir)).unwrap();
-    let kept = 4096 * 32;
+    let kept = 4096 * 48;
     assert!(bytes.len() > kept + kept / 2, "{} bytes", bytes.len());
     bytes[kept..].iter_mut().step_by(7).for_each(|byte| *byte ^= 0xff);
     fs::write(database(&dir), bytes).unwrap();

@@ -22,6 +22,7 @@ pub(crate) const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0003-last-attempt.sql")),
     M::up(include_str!("../migrations/0004-ledger.sql")),
     M::up(include_str!("../migrations/0005-calls-and-estimates.sql")),
+    M::up(include_str!("../migrations/0006-landings.sql")),
 ];
 
 /// What the first migration writes into every store.

@@ -1,8 +1,10 @@
 //! The contract of the ports, put to the store on disk.
 
-use orchestrator_core::port::{Blobs, Catalog, Responses, Store};
+use orchestrator_core::port::{Blobs, Catalog, Landings, Responses, Store};
 use orchestrator_store::{FileBlobs, LocalStore};
-use orchestrator_testkit::{ledger_contract, responses_contract, store_contract};
+use orchestrator_testkit::{
+    landings_contract, ledger_contract, responses_contract, store_contract,
+};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -66,6 +68,18 @@ async fn answers_of_models_keep_their_contract() {
         let store = Arc::new(LocalStore::open(dir.path()).unwrap());
         dirs.lock().unwrap().push(dir);
         store as Arc<dyn Responses>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_of_branches_keep_their_contract() {
+    let dirs: Mutex<Vec<TempDir>> = Mutex::default();
+    landings_contract::run_all(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+        dirs.lock().unwrap().push(dir);
+        store as Arc<dyn Landings>
     })
     .await;
 }

@@ -2,11 +2,13 @@
 //!
 //! - [`sim`]: the whole engine in a seeded simulation, with crashes at every point.
 //! - [`faults`]: a store and blobs that fail on purpose.
-//! - [`workflows`]: twelve reference workflows with every construct of the language.
+//! - [`workflows`]: thirteen reference workflows with every construct of the language.
 //! - [`flip`]: a store with one bit flipped, anywhere.
 //! - [`model_server`]: a scripted server that speaks the protocols of model providers.
 //! - [`process`]: the real program, killed and with a disk that fails.
+//! - [`landings_contract`]: what all queues of branches must do, as cases.
 //! - [`ledger_contract`]: what every ledger must do, as cases.
+//! - [`workspaces`]: workspaces in memory, with scripted checks and faults.
 //! - [`store_contract`]: what every store and every keeper of blobs must do, as cases.
 //!
 //! What it is not: part of any product. Nothing here may be a dependency of what is shipped.
@@ -31,6 +33,8 @@ pub mod faults;
 
 pub mod flip;
 
+pub mod landings_contract;
+
 pub mod ledger_contract;
 
 pub mod model_server;
@@ -45,3 +49,5 @@ pub mod sim;
 pub mod store_contract;
 
 pub mod workflows;
+
+pub mod workspaces;

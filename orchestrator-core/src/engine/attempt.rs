@@ -1,16 +1,17 @@
 //! One attempt: what the agent is told, the bounds it works in, what is made of its answer.
 
-use super::{STOP_GRACE, Shared, accept, desk::Stop, host::Host, schema::Schema};
+use super::{STOP_GRACE, Shared, accept, desk::Stop, host::Host, schema::Schema, work::Placed};
 use crate::{
     agent::AgentSpec,
-    command::{AttemptKey, Command},
+    command::{Added, AttemptKey, Command},
     error::{ErrorClass, Failure},
-    event::ArtifactRef,
+    event::{ArtifactRef, Content},
     expr,
     id::{ProjectId, RunId, TenantId},
     port::{Agent, Answer, Assignment, CachedResult, StoreError, Work},
     run::{Briefing, Run, Sight},
     task::{CachePolicy, TaskKind},
+    usage::Spend,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -18,22 +19,65 @@ use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
 /// All that an attempt needs of its run, taken when it starts.
 pub(super) struct Plan {
-    run: RunId,
-    key: AttemptKey,
-    kind: TaskKind,
+    pub(super) run: RunId,
+    pub(super) key: AttemptKey,
+    pub(super) kind: TaskKind,
     schema: Option<Arc<Schema>>,
-    timeout: Option<Duration>,
-    cache: Option<Box<CachePolicy>>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) cache: Option<Box<CachePolicy>>,
     sight: Sight,
-    briefing: Briefing,
-    inputs: Arc<Value>,
-    directory: PathBuf,
-    tenant: TenantId,
-    project: ProjectId,
+    pub(super) briefing: Briefing,
+    pub(super) inputs: Arc<Value>,
+    pub(super) directory: PathBuf,
+    pub(super) tenant: TenantId,
+    pub(super) project: ProjectId,
     /// What the tasks that it adds may refer to, when it manages the others.
     manages: Option<accept::Managed>,
-    spec: Arc<AgentSpec>,
+    pub(super) spec: Arc<AgentSpec>,
     agent: Arc<dyn Agent>,
+    /// Where it works and what becomes of what it makes there, when it has a place of its own.
+    placed: Option<Box<Placed>>,
+}
+
+/// An agent with its specification.
+pub(super) type Worker = (Arc<AgentSpec>, Arc<dyn Agent>);
+
+/// How the provider of an attempt's agent did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    /// As the attempt ended.
+    AsTheAttempt,
+    /// It answered, whatever came then.
+    Answered,
+    /// It was not asked.
+    NotAsked,
+}
+
+/// What an agent has left, kept.
+pub(super) struct Kept {
+    pub(super) output: Content,
+    pub(super) spend: Vec<Spend>,
+    pub(super) artifacts: Vec<ArtifactRef>,
+    pub(super) added: Option<Box<Added>>,
+}
+
+/// Keeps what an agent has left.
+///
+/// # Errors
+/// It cannot be kept.
+pub(super) async fn keep(shared: &Shared, accepted: accept::Accepted) -> Result<Kept, StoreError> {
+    let accept::Accepted { answer, added } = accepted;
+    let output = shared.keep_value(answer.output).await?;
+    let mut artifacts = Vec::with_capacity(answer.artifacts.len());
+    for artifact in answer.artifacts {
+        artifacts.push(ArtifactRef {
+            blob: shared.keep_bytes(&artifact.bytes).await?,
+            name: artifact.name,
+            media_type: artifact.media_type,
+            bytes: artifact.bytes.len() as u64,
+        });
+    }
+    Ok(Kept { output, spend: answer.spend, artifacts, added: added.map(Box::new) })
 }
 
 /// How an attempt ended.
@@ -43,6 +87,8 @@ pub(super) struct Ended {
     pub(super) command: Command,
     /// What may be used again.
     pub(super) cached: Option<Box<CachedResult>>,
+    /// How its provider did.
+    pub(super) provider: Provider,
 }
 
 impl Plan {
@@ -52,11 +98,16 @@ impl Plan {
         place: usize,
         briefing: Briefing,
         schema: Option<Arc<Schema>>,
-        spec: Arc<AgentSpec>,
-        agent: Arc<dyn Agent>,
+        (spec, agent): Worker,
+        judge: Option<Worker>,
     ) -> Self {
         let (created, task) = (run.created(), run.spec(place));
+        let placed = task
+            .workspace
+            .as_ref()
+            .map(|policy| Box::new(Placed::new(run, place, policy.clone(), judge)));
         Self {
+            placed,
             kind: task.kind.clone(),
             schema,
             timeout: task.timeout,
@@ -82,52 +133,55 @@ impl Plan {
     /// What the attempt made cannot be kept: the run has to be put down, since going on without it
     /// would lose what was paid for or ask for it again.
     pub(super) async fn perform(self, host: Host) -> Result<Ended, StoreError> {
+        let mut this = self;
+        match this.placed.take() {
+            None => this.perform_here(host).await,
+            Some(placed) => this.perform_at(*placed, host).await,
+        }
+    }
+
+    /// Does the attempt in the project's directory.
+    async fn perform_here(self, host: Host) -> Result<Ended, StoreError> {
         let attempt = self.key.clone();
-        let failed = |failure| {
-            let attempt = attempt.clone();
-            Ok(Ended { command: Command::FailAttempt { attempt, failure }, cached: None })
-        };
+        let failed = |failure| Ok(self.failed(failure, Provider::AsTheAttempt));
         let (assignment, salt) = match self.assignment(&host.shared).await {
             Ok(told) => told,
             Err(failure) => return failed(failure),
         };
         let keeps = self.cache.as_deref().filter(|policy| policy.keeps_results());
-        let key = keeps.map(|_| super::cache::key(&assignment, salt.as_deref()));
+        let key = keeps.map(|_| super::cache::key(&assignment, salt.as_deref(), None));
         if let Some(key) = &key
             && let Some(hit) = host.shared.recall(key).await
         {
-            return Ok(Ended { command: hit.finish(attempt), cached: None });
+            let command = hit.finish(attempt);
+            return Ok(Ended { command, cached: None, provider: Provider::AsTheAttempt });
         }
         let accepted = match self.answer(&host, &assignment).await {
-            Ok(accepted) => accepted,
+            Ok((accepted, _)) => accepted,
             Err(failure) => return failed(failure),
         };
-        let accept::Accepted { answer, added } = accepted;
-        let (spend, added) = (answer.spend, added.map(Box::new));
-        let output = host.shared.keep_value(answer.output).await?;
-        let mut artifacts = Vec::with_capacity(answer.artifacts.len());
-        for artifact in answer.artifacts {
-            artifacts.push(ArtifactRef {
-                blob: host.shared.keep_bytes(&artifact.bytes).await?,
-                name: artifact.name,
-                media_type: artifact.media_type,
-                bytes: artifact.bytes.len() as u64,
-            });
-        }
+        let Kept { output, spend, artifacts, added } = keep(&host.shared, accepted).await?;
         let cached = keeps.zip(key).map(|(policy, key)| {
             let at = host.shared.clock.now();
             Box::new(host.keepsake(key, at, policy.ttl, &output, &artifacts))
         });
         let command =
             Command::FinishAttempt { attempt, output, spend, artifacts, cached: None, added };
-        Ok(Ended { command, cached })
+        Ok(Ended { command, cached, provider: Provider::AsTheAttempt })
     }
 
-    async fn answer(
+    /// The end of the attempt with `failure`.
+    pub(super) fn failed(&self, failure: Failure, provider: Provider) -> Ended {
+        let attempt = self.key.clone();
+        Ended { command: Command::FailAttempt { attempt, failure }, cached: None, provider }
+    }
+
+    /// The agent's answer, and whether it came only after the time was up.
+    pub(super) async fn answer(
         &self,
         host: &Host,
         assignment: &Assignment,
-    ) -> Result<accept::Accepted, Failure> {
+    ) -> Result<(accept::Accepted, bool), Failure> {
         let shared = &host.shared;
         // A panic in an agent is that attempt's failure, not the engine's.
         let mut work = AssertUnwindSafe(self.agent.perform(assignment, host)).catch_unwind();
@@ -139,7 +193,7 @@ impl Plan {
         };
         let (class, why) = tokio::select! {
             biased;
-            ended = &mut work => return self.accept(shared, ended),
+            ended = &mut work => return self.accept(shared, ended).map(|answer| (answer, false)),
             () = host.desk.stopped() => {
                 (ErrorClass::Cancelled, "the attempt was stopped".to_owned())
             }
@@ -154,7 +208,7 @@ impl Plan {
             biased;
             // What was finished in time to be recorded is paid for, so it is kept.
             ended = work => match self.accept(shared, ended) {
-                Ok(answer) => Ok(answer),
+                Ok(answer) => Ok((answer, class == ErrorClass::TimedOut)),
                 Err(failure) => Err(Failure { class, message: why, ..failure }),
             },
             () = shared.clock.until(grace) => Err(Failure::new(class, why)),
@@ -178,11 +232,14 @@ impl Plan {
     }
 
     /// What the agent is told, and what else the key of its result is made of.
-    async fn assignment(&self, shared: &Shared) -> Result<(Assignment, Option<String>), Failure> {
+    pub(super) async fn assignment(
+        &self,
+        shared: &Shared,
+    ) -> Result<(Assignment, Option<String>), Failure> {
         let blind = |reason: String| {
             Failure::new(ErrorClass::Internal, format!("cannot see what the task needs: {reason}"))
         };
-        let loaded = shared.load_all(self.sight.blobs()).await?;
+        let loaded = shared.load_sight(&self.sight).await?;
         let mut scope: Option<Value> = None;
         let mut fill = |text: &str| -> Result<String, Failure> {
             if !text.contains("{{") {

@@ -9,7 +9,7 @@ use crate::{
     id::{AgentName, InvalidId, OwnerId, ProviderName},
     memory::{MemoryBlobs, MemoryStore},
     policy::BreakerPolicy,
-    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Reckoner, Store},
+    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Reckoner, Store, Workspaces},
     schedule::{LimitPolicy, Limits},
 };
 use std::{
@@ -35,6 +35,7 @@ pub struct EngineBuilder {
     breaker: BreakerPolicy,
     mail_every: Option<Duration>,
     reckoner: Option<Arc<dyn Reckoner>>,
+    workspaces: Option<Arc<dyn Workspaces>>,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -130,6 +131,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Who gives attempts a place of their own, and proves and lands what they make there. Default:
+    /// nobody; then a task that declares a workspace fails with `invalid_request` before anything is
+    /// spent.
+    #[must_use]
+    pub fn workspaces(mut self, workspaces: Arc<dyn Workspaces>) -> Self {
+        self.workspaces = Some(workspaces);
+        self
+    }
+
     /// One more agent; one of the same name is replaced.
     #[must_use]
     pub fn agent(mut self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Self {
@@ -175,6 +185,7 @@ impl EngineBuilder {
             is_dead: self.is_dead.unwrap_or_else(|| Box::new(|_| false)),
             specs,
             reckoner: self.reckoner,
+            workspaces: self.workspaces,
             interrupted: watch::Sender::new(false),
             gate: SharedGate::new(Limits::new(limits, self.breaker)),
             runs: Registry::default(),

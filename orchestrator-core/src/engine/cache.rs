@@ -7,6 +7,7 @@ use crate::{
     id::CacheKey,
     port::{Assignment, CachedResult, Work},
     time::Timestamp,
+    workspace::WorkspacePolicy,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -14,9 +15,13 @@ use std::time::Duration;
 /// The number of the way in which keys are made: another one finds nothing of before.
 const FORMAT: u32 = 1;
 
-/// The key of the result of `assignment`: all that its agent is told, and `salt`, the task's own
-/// addition.
-pub(super) fn key(assignment: &Assignment, salt: Option<&str>) -> CacheKey {
+/// The key of the result of `assignment`: all that its agent is told, `salt`, the task's own
+/// addition, and in what kind of `place` it works.
+pub(super) fn key(
+    assignment: &Assignment,
+    salt: Option<&str>,
+    place: Option<&WorkspacePolicy>,
+) -> CacheKey {
     let agent = &assignment.agent;
     let needs: serde_json::Map<String, Value> = assignment
         .needs
@@ -49,6 +54,9 @@ pub(super) fn key(assignment: &Assignment, salt: Option<&str>) -> CacheKey {
         "compact": assignment.compact,
         "salt": salt,
     });
+    if let Some(policy) = place {
+        told["workspace"] = json!(policy);
+    }
     if let Some(route) = &agent.route {
         // What a rule comes to, not how it got there.
         let models: Vec<String> = route.models.iter().map(ToString::to_string).collect();
@@ -144,7 +152,7 @@ mod tests {
             Assignment::new(run, task, Arc::new(agent), Work::Prompt("do it".into()));
         assignment.inputs = Arc::new(json!({ "a": 1, "b": 2 }));
         change(&mut assignment);
-        key(&assignment, None)
+        key(&assignment, None, None)
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Legacy {
             wrong(format!("the workflow `{workflow}` was not pinned when the run began"))
         })?;
         self.check_generations(shared).await?;
-        let loaded = shared.load_all(sight.blobs()).await?;
+        let loaded = shared.load_sight(sight).await?;
         let scope =
             sight.scope(&loaded).map_err(|reason| Failure::new(ErrorClass::Internal, reason))?;
         let mut given = Map::new();

@@ -6,7 +6,7 @@ use crate::{
     event::Content,
     id::BlobId,
     port::{BlobError, StoreError},
-    run::Loaded,
+    run::{Loaded, Sight},
 };
 use serde_json::Value;
 use std::{
@@ -57,6 +57,19 @@ impl Values {
 }
 
 impl Shared {
+    /// The values that `sight` sees.
+    ///
+    /// # Errors
+    /// As [`Shared::load_all`].
+    pub(super) async fn load_sight(&self, sight: &Sight) -> Result<Loaded, Failure> {
+        let mut loaded = self.load_all(sight.blobs()).await?;
+        for id in sight.texts() {
+            let text = String::from_utf8_lossy(&self.fetch(&id).await?).into_owned();
+            loaded.insert(id, Arc::new(Value::String(text)));
+        }
+        Ok(loaded)
+    }
+
     /// The values of `blobs`.
     ///
     /// # Errors
@@ -97,10 +110,19 @@ impl Shared {
 
     /// The value of a blob, and its length as JSON.
     async fn read_blob(&self, id: &BlobId) -> Result<(Value, usize), Failure> {
+        let bytes = self.fetch(id).await?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::new(ErrorClass::Internal, format!("blob {id} is not JSON: {error}"))
+        })?;
+        Ok((value, bytes.len()))
+    }
+
+    /// The bytes of a blob, through a bad moment of the disk.
+    pub(super) async fn fetch(&self, id: &BlobId) -> Result<Vec<u8>, Failure> {
         let mut tries = 1;
-        let bytes = loop {
+        loop {
             match self.blobs.get(id).await {
-                Ok(bytes) => break bytes,
+                Ok(bytes) => return Ok(bytes),
                 Err(BlobError::Unavailable { .. }) if tries < TRIES => {
                     tries += 1;
                     self.clock.until(self.clock.now().after(PAUSE)).await;
@@ -110,11 +132,7 @@ impl Shared {
                     return Err(Failure::new(ErrorClass::Transient, message));
                 }
             }
-        };
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::new(ErrorClass::Internal, format!("blob {id} is not JSON: {error}"))
-        })?;
-        Ok((value, bytes.len()))
+        }
     }
 
     /// `value` as the log keeps it: in a blob when it is large.

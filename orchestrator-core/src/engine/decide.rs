@@ -3,7 +3,7 @@
 
 use super::{
     EngineError,
-    attempt::Ended,
+    attempt::{Ended, Provider},
     desk::Desk,
     driver::{BEAT, Driver, Input, Order, PUBLISH},
 };
@@ -55,9 +55,10 @@ impl Driver {
     }
 
     pub(super) fn take_end(&mut self, ended: Ended) {
-        let Ended { mut command, cached } = ended;
-        let (Command::FinishAttempt { attempt, .. } | Command::FailAttempt { attempt, .. }) =
-            &command
+        let Ended { mut command, cached, provider } = ended;
+        let (Command::FinishAttempt { attempt, .. }
+        | Command::FailAttempt { attempt, .. }
+        | Command::RejectWork { attempt, .. }) = &command
         else {
             return self.orders.push(command.into());
         };
@@ -77,6 +78,11 @@ impl Driver {
         } else if let Command::FinishAttempt { cached: Some(_), .. } = &command {
             // The provider was not asked.
             outcome = None;
+        }
+        match provider {
+            Provider::AsTheAttempt => {}
+            Provider::Answered => outcome = Some(Ok(())),
+            Provider::NotAsked => outcome = None,
         }
         self.shared.attempt_ended(self.run.id(), &supervised.counted, outcome);
         self.orders.push(Order { command, told: None, cached });

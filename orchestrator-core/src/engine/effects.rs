@@ -1,7 +1,7 @@
 //! Effects: what is done outside once the events behind it are durable.
 
 use super::{
-    attempt::Plan,
+    attempt::{Plan, Worker},
     children::{self, Ward},
     desk::{Desk, Stop},
     driver::{Driver, Input, RIDDLES, Supervised},
@@ -10,6 +10,7 @@ use super::{
     host::{Host, Turns},
     journal::Journal,
     schema::Schema,
+    work,
 };
 use crate::{
     agent::AgentSpec,
@@ -24,7 +25,7 @@ use crate::{
     schedule::GroupClaim,
 };
 use serde_json::Map;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tracing::Instrument;
 
 impl Driver {
@@ -40,6 +41,14 @@ impl Driver {
                             RunStatus::Paused => Stop::Pause,
                             _ => Stop::Now,
                         });
+                    }
+                }
+                Effect::LeaveWorkspace { attempt, place } => {
+                    if let Some(leaving) = work::Leaving::new(&self.run, &attempt, place)
+                        && let Some(workspaces) = self.shared.workspaces.clone()
+                    {
+                        let shared = self.shared.clone();
+                        self.aside(async move { Ok(leaving.leave(&shared, &*workspaces).await) });
                     }
                 }
                 Effect::AnswerAttempt { attempt, turn, verdict } => {
@@ -183,6 +192,13 @@ impl Driver {
         Some((spec, agent))
     }
 
+    /// Who judges what `worker` makes of the task at `place`: somebody else, where there is one.
+    fn judge(&mut self, place: usize, worker: &AgentName) -> Option<Worker> {
+        let judges = self.run.judges_for(place);
+        let other = judges.iter().find(|name| *name != worker).or(judges.first())?.clone();
+        self.agent(&other)
+    }
+
     /// The schema of the task at `place`; items of a list share one.
     fn schema(&mut self, place: usize) -> Option<Arc<Schema>> {
         let document = self.run.spec(place).output.as_ref()?;
@@ -223,13 +239,15 @@ impl Driver {
                 progress: NoProgress::new(ProgressPolicy::default()),
                 stuck: None,
             }),
+            checkpoints: OnceLock::new(),
         };
         let span = tracing::info_span!(
             "attempt", task = %key.task, attempt = %key.attempt, agent = %name,
             provider = %spec.provider, model = spec.model.as_deref(),
         );
         let schema = self.schema(place);
-        let plan = Plan::new(&self.run, key.clone(), place, briefing, schema, spec, agent);
+        let judge = self.judge(place, name);
+        let plan = Plan::new(&self.run, key.clone(), place, briefing, schema, (spec, agent), judge);
         let inbox = self.inbox.clone();
         let work = async move {
             let input = match plan.perform(host).await {

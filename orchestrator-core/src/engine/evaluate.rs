@@ -53,7 +53,7 @@ impl Riddle {
     }
 
     async fn find(&self, shared: &Shared) -> Result<Found, Failure> {
-        let loaded = shared.load_all(self.sight.blobs()).await?;
+        let loaded = shared.load_sight(&self.sight).await?;
         let scope = self.sight.scope(&loaded).map_err(|reason| {
             Failure::new(ErrorClass::Internal, format!("cannot see what is asked about: {reason}"))
         })?;

@@ -1,6 +1,6 @@
 //! The engine's side of a running attempt: its log, its progress, its turns, its order to stop.
 
-use super::{Shared, desk::Desk, driver::Input, journal::Journal};
+use super::{Shared, checkpoint::Checkpoints, desk::Desk, driver::Input, journal::Journal};
 use crate::{
     command::{AttemptKey, Command},
     error::{ErrorClass, Failure},
@@ -14,7 +14,7 @@ use crate::{
 use async_trait::async_trait;
 use serde_json::Value;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +29,8 @@ pub(super) struct Host {
     pub(super) desk: Arc<Desk>,
     pub(super) inbox: mpsc::UnboundedSender<Input>,
     pub(super) turns: Mutex<Turns>,
+    /// Where it records the states of its place, once it has one that is recorded.
+    pub(super) checkpoints: OnceLock<Checkpoints>,
 }
 
 /// The turns of an attempt.
@@ -45,7 +47,7 @@ impl Host {
     }
 
     /// Hands a command to the driver, to be waited for.
-    fn send(&self, command: Command) -> Written {
+    pub(super) fn send(&self, command: Command) -> Written {
         let (told, written) = oneshot::channel();
         // Without a driver the other end is dropped with the input, which the wait notices.
         let _ = self.inbox.send(Input::Durable(Box::new(command), told));
@@ -101,10 +103,10 @@ impl Host {
 }
 
 /// A command that is on its way into the log.
-struct Written(oneshot::Receiver<Result<(), Failure>>);
+pub(super) struct Written(oneshot::Receiver<Result<(), Failure>>);
 
 impl Written {
-    async fn durable(self) -> Result<(), Failure> {
+    pub(super) async fn durable(self) -> Result<(), Failure> {
         match self.0.await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::new(ErrorClass::Cancelled, "the run is not driven any more")),
@@ -112,7 +114,12 @@ impl Written {
     }
 }
 
-fn stopped() -> Failure {
+/// Whether a call may change files: a model only says something.
+fn changes_files(call: &Call) -> bool {
+    call.kind != "model"
+}
+
+pub(super) fn stopped() -> Failure {
     Failure::new(ErrorClass::Cancelled, "the attempt was told to stop")
 }
 
@@ -140,6 +147,10 @@ impl AttemptHost for Host {
             return Ok(Step::Recorded(output));
         }
         self.gets_on()?;
+        // A state is recorded while a model thinks; what changes files waits for that.
+        if let Some(checkpoints) = self.checkpoints.get().filter(|_| changes_files(call)) {
+            checkpoints.settle().await;
+        }
         if !self.desk.open_turn() {
             return Err(stopped());
         }
@@ -148,7 +159,7 @@ impl AttemptHost for Host {
 
     async fn finish(
         &self,
-        _turn: TurnNumber,
+        turn: TurnNumber,
         call: &Call,
         output: Value,
         spend: Vec<Spend>,
@@ -174,6 +185,9 @@ impl AttemptHost for Host {
         };
         self.desk.close_turn();
         kept?;
+        if let Some(checkpoints) = self.checkpoints.get().filter(|_| changes_files(call)) {
+            checkpoints.after(turn).await;
+        }
         self.gets_on()?;
         Ok(true)
     }

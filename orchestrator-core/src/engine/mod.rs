@@ -9,6 +9,7 @@ mod accept;
 mod attempt;
 mod builder;
 mod cache;
+mod checkpoint;
 mod children;
 mod commit;
 mod content;
@@ -18,9 +19,11 @@ mod driver;
 mod effects;
 mod error;
 mod evaluate;
+mod feedback;
 mod gate;
 mod host;
 mod journal;
+mod judge;
 mod keeper;
 mod recover;
 mod registry;
@@ -32,6 +35,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod watched;
+mod work;
 
 pub use builder::EngineBuilder;
 pub use error::EngineError;
@@ -42,7 +46,7 @@ use crate::{
     agent::AgentSpec,
     event::Recorded,
     id::{AgentName, OwnerId, RunId},
-    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Reckoner, Store},
+    port::{Agent, Blobs, Clock, Ids, Lease, Observer, Reckoner, Store, Workspaces},
 };
 use std::{
     collections::BTreeMap,
@@ -90,6 +94,7 @@ pub(crate) struct Shared {
     /// The specifications of the agents, to choose from.
     specs: BTreeMap<AgentName, AgentSpec>,
     reckoner: Option<Arc<dyn Reckoner>>,
+    workspaces: Option<Arc<dyn Workspaces>>,
     /// True once the engine was told to put its work down.
     interrupted: watch::Sender<bool>,
     gate: gate::SharedGate,

@@ -45,6 +45,9 @@ impl Shared {
             if let Some(wanted) = task.compensate.as_deref().and_then(|kind| kind.wanted()) {
                 binding.undo = self.who(task, wanted, &mut known)?;
             }
+            if let Some(judge) = task.checks.as_deref().and_then(|checks| checks.judge.as_deref()) {
+                binding.judges = self.who(task, judge, &mut known)?;
+            }
             bindings.push(binding);
         }
         let named = known.into_values().flatten().collect::<std::collections::BTreeSet<_>>();
@@ -213,7 +216,9 @@ impl Shared {
         if run.status().is_final() {
             return Err(EngineError::Ended { run: id.clone(), status: run.status() });
         }
-        for name in run.created().bindings.iter().flat_map(|binding| &binding.agents) {
+        let bindings = &run.created().bindings;
+        for name in bindings.iter().flat_map(|binding| binding.agents.iter().chain(&binding.judges))
+        {
             if !self.agents.contains_key(name) {
                 return Err(EngineError::MissingAgent { run: id.clone(), agent: name.clone() });
             }

@@ -6,6 +6,7 @@
 mod blobs;
 mod catalog;
 mod kept;
+mod landings;
 mod ledger;
 mod log;
 mod responses;
@@ -13,5 +14,6 @@ mod store;
 mod stored;
 
 pub use blobs::MemoryBlobs;
+pub use landings::MemoryLandings;
 pub use responses::MemoryResponses;
 pub use store::MemoryStore;

@@ -4,6 +4,7 @@ mod agent;
 mod blobs;
 mod catalog;
 mod clock;
+mod landings;
 mod ledger;
 mod observer;
 mod reckoner;
@@ -20,6 +21,7 @@ pub use agent::{
 pub use blobs::{BlobError, Blobs};
 pub use catalog::*;
 pub use clock::{Clock, Ids};
+pub use landings::{LandingFilter, Landings, LandingsError};
 pub use ledger::{CallRecord, CallState, HoldId, Ledger, LedgerError, Reserve, Settlement};
 pub use observer::Observer;
 pub use reckoner::{LostAttempt, Reckoner};

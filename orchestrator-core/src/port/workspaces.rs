@@ -2,7 +2,9 @@
 
 use crate::{
     error::Failure,
-    id::{AttemptNumber, CommitId, Epoch, ProjectId, RunId, TaskName, TenantId, TurnNumber},
+    id::{
+        AgentName, AttemptNumber, CommitId, Epoch, ProjectId, RunId, TaskName, TenantId, TurnNumber,
+    },
     port::AttemptHost,
     task::Priority,
     workspace::{
@@ -108,12 +110,18 @@ pub struct WorkspaceOrder {
     pub tenant: TenantId,
     /// The project's id.
     pub project: ProjectId,
+    /// Who works there, when that is known.
+    pub agent: Option<AgentName>,
     /// The project's directory.
     pub directory: PathBuf,
     /// What the task declares.
     pub policy: Arc<WorkspacePolicy>,
     /// From where it begins.
     pub start: Start,
+    /// Commits that tasks of another run had landed on its result branch and that were carried over
+    /// into this run, all on one line: the result branch of this run begins at the last of that
+    /// line, and not where the project is.
+    pub carried: Vec<CommitId>,
 }
 
 impl WorkspaceOrder {
@@ -132,9 +140,11 @@ impl WorkspaceOrder {
             epoch: Epoch(1),
             tenant: TenantId::default(),
             project: ProjectId::default(),
+            agent: None,
             directory,
             policy,
             start: Start::Tip,
+            carried: Vec::new(),
         }
     }
 }

@@ -166,6 +166,7 @@ impl Carrying<'_> {
             attempts: state.attempts,
             output: state.output.clone(),
             artifacts: state.more.as_deref().map(|more| more.artifacts.clone()).unwrap_or_default(),
+            facts: state.work().and_then(|work| work.facts.clone()).map(Box::new),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The tasks of a run, whether its definition has them or they came later.
 
-use super::{Lane, Made, Run, state::TaskState};
+use super::{Lane, LaneKey, Made, Run, state::TaskState};
 use crate::{
     agent::AgentSpec,
     expr,
-    id::{AgentName, ProviderName, TaskName},
+    id::{AgentName, CommitId, ProviderName, TaskName},
     port::LostAttempt,
     schedule::ReadyQueue,
     task::{TaskKind, TaskSpec, WORKFLOW_AGENT},
+    workspace::LandMode,
 };
 use serde_json::Map;
 
@@ -75,6 +76,29 @@ impl Run {
         }
     }
 
+    /// Who may judge what the task at `place` makes, best first.
+    pub fn judges_for(&self, place: usize) -> &[AgentName] {
+        match self.made(place) {
+            None => self.created.bindings.get(place).map_or(&[], |binding| &binding.judges),
+            Some(Made::Item { group, .. }) => self.judges_for(*group),
+            Some(Made::Added { binding, .. }) => &binding.judges,
+            Some(Made::Undo { .. }) => &[],
+        }
+    }
+
+    /// What tasks of another run had landed on its result branch that were carried over into this
+    /// one.
+    pub fn carried_commits(&self) -> Vec<CommitId> {
+        let carried = self.tasks.iter().enumerate().filter_map(|(place, state)| {
+            state.more(|more| more.carried.as_ref())?;
+            let landed = state.work()?.facts.as_ref()?.landed.as_ref()?;
+            let land = self.spec(place).landing()?;
+            let to_result = land.mode == LandMode::Branch && land.target.is_none();
+            to_result.then(|| landed.commit.clone())
+        });
+        carried.collect()
+    }
+
     fn undoers_of(&self, place: usize) -> &[AgentName] {
         match self.made(place) {
             None => self.created.bindings.get(place).map_or(&[], |binding| &binding.undo),
@@ -89,10 +113,14 @@ impl Run {
         self.created.agents.iter().chain(&self.more_agents).find(|spec| spec.name == *name)
     }
 
-    /// The attempts under way that an agent makes, none of them a child run.
+    /// The attempts under way in which an agent works, none of them a child run. What was spent on
+    /// work that is recorded is counted.
     pub fn attempts_under_way(&self) -> Vec<LostAttempt> {
         let own = |state: &TaskState| {
             let current = state.current.as_deref().filter(|current| current.child.is_none())?;
+            if state.is_done() {
+                return None;
+            }
             Some((current.attempt, current.agent.clone()))
         };
         let all = self.tasks.iter().enumerate();
@@ -142,13 +170,12 @@ impl Run {
         }
     }
 
-    /// The lane of tasks that need that agent and group.
-    pub(super) fn lane(&mut self, agent: AgentName, group: Option<Box<str>>) -> usize {
-        let key = (agent, group);
+    /// The lane of that key.
+    pub(super) fn lane(&mut self, key: LaneKey) -> usize {
         if let Some(lane) = self.lane_of.get(&key) {
             return *lane;
         }
-        let (agent, group) = key.clone();
+        let (agent, group, _) = key.clone();
         self.lanes.push(Lane { agent, group, queue: ReadyQueue::default(), held: None });
         self.lane_of.insert(key, self.lanes.len() - 1);
         self.lanes.len() - 1

@@ -4,6 +4,7 @@
 //! have already applied them. [`Run::replay`] folds stored events into the same state with the same
 //! code, so that replay equals live. Nothing here waits, reads a clock, or draws a number.
 
+mod apart;
 mod behaviour;
 mod carry;
 mod changed;
@@ -20,7 +21,7 @@ mod why;
 
 pub use behaviour::{Behaviour, Change};
 pub use decide::{Found, StartRun, find_out};
-pub use sight::{Briefing, Loaded, Sight};
+pub use sight::{Briefing, Loaded, Sight, WorkDone};
 pub use state::{ReplayError, TaskView};
 pub use status::RunStatus;
 pub use why::{Cause, Link, OpenItems, Reason, Rule, Why};
@@ -129,11 +130,13 @@ pub struct Run {
     /// Tasks that ended and whose end something may follow from.
     ended: Vec<usize>,
     lanes: Vec<Lane>,
-    lane_of: BTreeMap<(AgentName, Option<Box<str>>), usize>,
+    lane_of: BTreeMap<LaneKey, usize>,
     /// The tasks whose attempt under way is a child run.
     children: BTreeMap<RunId, usize>,
     /// Tasks between attempts, by when the next is due.
     waiting: BTreeSet<(Timestamp, usize)>,
+    /// Tasks whose attempt is under way and that say which files they touch.
+    touching: BTreeSet<usize>,
     /// What ends at an instant.
     clocks: BTreeSet<(Timestamp, usize, Clock)>,
     effects: Vec<Effect>,
@@ -172,6 +175,10 @@ enum Clock {
     /// The time that a task may take.
     Deadline,
 }
+
+/// What tasks of one lane share: an agent, perhaps a group, and nothing else where a task may be
+/// held up by what it touches: then it is alone.
+type LaneKey = (AgentName, Option<Box<str>>, Option<usize>);
 
 /// Ready tasks that need the same to start: an agent, and perhaps a group.
 #[derive(Debug, Clone)]

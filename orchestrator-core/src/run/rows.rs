@@ -1,6 +1,6 @@
 //! The rows that lists and details are made of, derived from the state.
 
-use super::Run;
+use super::{Run, state::TaskState};
 use crate::{
     port::{ItemCounts, Rows, RunRow, TaskRow},
     task::{OnFailure, TaskStatus},
@@ -51,7 +51,7 @@ impl Run {
             name: self.name(place),
             position: u32::try_from(place).unwrap_or(u32::MAX),
             status: state.status,
-            verified: None,
+            verified: self.verified(place),
             agent: state.last_agent.clone(),
             attempts: state.attempts,
             started_at: state.started_at,
@@ -68,6 +68,22 @@ impl Run {
             held_up: held.clone().find(|(at, _)| *at == place).map(|(_, by)| by.clone()),
             ask: state.more(|more| more.ask.clone()),
         })
+    }
+
+    /// Whether the checks of the task at `place` passed on what it has made.
+    pub(super) fn verified(&self, place: usize) -> Option<bool> {
+        if !self.spec(place).is_proved() || self.is_undo(place) {
+            return None;
+        }
+        let state = &self.tasks[place];
+        if let Some(items) = state.items() {
+            let items = &self.tasks[items.first..items.first + items.count as usize];
+            let ended = state.status.is_final() && state.status != TaskStatus::Skipped;
+            return ended.then(|| items.iter().all(TaskState::is_verified));
+        }
+        let known = state.work().and_then(|work| work.facts.as_ref()?.evidence.as_ref()).is_some()
+            || state.attempts > 0 && state.status.is_final();
+        known.then(|| state.is_verified())
     }
 
     /// How many tasks count: those that are not retired.

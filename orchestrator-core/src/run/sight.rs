@@ -2,15 +2,16 @@
 
 use super::{
     Made, Run,
-    state::{Items, List, TaskState},
+    state::{Items, List, WorkState},
 };
 use crate::{
-    event::{Content, Turn},
+    event::{ArtifactRef, Content, Turn},
     expr,
     id::{AttemptNumber, BlobId, RunId, TaskName},
-    port::{Feedback, Item, Upstream},
+    port::{Feedback, Item, Start, Upstream},
     task::{TaskKind, TaskSpec, TaskStatus, Then},
     time::Timestamp,
+    workspace::{Opened, WorkFacts},
 };
 use serde_json::{Map, Value, json};
 use std::{
@@ -28,6 +29,8 @@ pub struct Sight {
     inputs: Arc<Value>,
     tasks: Vec<Seen>,
     item: Option<SeenItem>,
+    /// Whether somebody speaks of what tasks have changed: that is not loaded for nothing.
+    diffs: bool,
 }
 
 /// Values of blobs that were loaded.
@@ -76,6 +79,15 @@ struct Facts {
     attempts: u32,
     cost: f64,
     error: Option<String>,
+    verified: Option<bool>,
+    diff: Option<Diff>,
+}
+
+/// What a task has changed.
+#[derive(Debug, Clone)]
+enum Diff {
+    Nothing,
+    Blob(BlobId),
 }
 
 #[derive(Debug, Clone)]
@@ -105,11 +117,32 @@ pub struct Briefing {
     pub compact: bool,
     /// When the task must have ended.
     pub deadline: Option<Timestamp>,
+    /// From where a place of its own begins, when it has one.
+    pub start: Start,
+    /// What an earlier attempt has made and recorded: the agent is not asked again.
+    pub done: Option<Box<WorkDone>>,
+}
+
+/// Work that is recorded and has yet to be proved or landed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkDone {
+    /// The output.
+    pub output: Content,
+    /// Files that were made besides.
+    pub artifacts: Vec<ArtifactRef>,
+    /// The commit, what proves it and where it has landed, as far as that is known.
+    pub facts: WorkFacts,
+    /// Where it was made.
+    pub opened: Option<Arc<Opened>>,
 }
 
 impl Facts {
-    fn of(state: &TaskState) -> Self {
+    fn of(run: &Run, place: usize) -> Self {
+        let state = &run.tasks[place];
+        let work = state.work().and_then(|work| Some(&work.facts.as_ref()?.work));
         Self {
+            verified: run.verified(place),
+            diff: work.map(|work| work.diff.clone().map_or(Diff::Nothing, Diff::Blob)),
             status: state.status,
             output: state.output.clone(),
             attempts: state.attempts,
@@ -127,6 +160,15 @@ impl Facts {
 
     fn output(&self, loaded: &Loaded) -> Result<Value, String> {
         self.shared(loaded).map(Arc::unwrap_or_clone)
+    }
+
+    /// The difference as text; nothing when it was not asked for, or there is no git.
+    fn diff(&self, loaded: &Loaded) -> Value {
+        match &self.diff {
+            None => Value::Null,
+            Some(Diff::Nothing) => Value::String(String::new()),
+            Some(Diff::Blob(id)) => loaded.get(id).map(|text| (**text).clone()).unwrap_or_default(),
+        }
     }
 }
 
@@ -159,6 +201,27 @@ impl Sight {
         blobs
     }
 
+    /// The blobs of text that have to be loaded as well, as JSON strings of the whole: what tasks
+    /// have changed, where somebody speaks of that.
+    pub fn texts(&self) -> Vec<BlobId> {
+        if !self.diffs {
+            return Vec::new();
+        }
+        let facts = self.tasks.iter().filter(|seen| seen.told).flat_map(|seen| match &seen.left {
+            Left::One(facts) => std::slice::from_ref(facts),
+            Left::Each(each) => &each.all,
+        });
+        let mut texts: Vec<BlobId> = facts
+            .filter_map(|facts| match &facts.diff {
+                Some(Diff::Blob(id)) => Some(id.clone()),
+                Some(Diff::Nothing) | None => None,
+            })
+            .collect();
+        texts.sort();
+        texts.dedup();
+        texts
+    }
+
     /// The values as expressions see them: `inputs`, `tasks`, `run`, and `item` and `index` where
     /// the task is one of a `for-each`.
     ///
@@ -173,21 +236,23 @@ impl Sight {
                     "status": facts.status.as_str(),
                     "attempts": facts.attempts,
                     "cost": facts.cost,
-                    "verified": Value::Null,
-                    "diff": Value::Null,
+                    "verified": facts.verified,
+                    "diff": facts.diff(loaded),
                     "error": facts.error,
                 }),
                 Left::Each(list) => {
                     let each = |part: fn(&Facts) -> Value| -> Vec<Value> {
                         list.all.iter().map(part).collect()
                     };
+                    let diffs: Vec<Value> =
+                        list.all.iter().map(|facts| facts.diff(loaded)).collect();
                     json!({
                         "output": *list.outputs(loaded)?,
                         "status": each(|facts| facts.status.as_str().into()),
                         "attempts": each(|facts| facts.attempts.into()),
                         "cost": each(|facts| facts.cost.into()),
-                        "verified": each(|_| Value::Null),
-                        "diff": each(|_| Value::Null),
+                        "verified": each(|facts| facts.verified.into()),
+                        "diff": diffs,
                         "error": each(|facts| facts.error.clone().into()),
                     })
                 }
@@ -291,8 +356,10 @@ impl Run {
         let tells = |at: &usize| !is_item || told.contains(at);
         let seen = places.into_iter().enumerate();
         let tasks = seen.map(|(n, at)| Seen { told: tells(&at), ..self.seen(at, n < needs) });
-        let tasks = tasks.collect();
-        Sight { item: self.seen_item(place), ..self.sight_of(tasks) }
+        let tasks: Vec<Seen> = tasks.collect();
+        let diffs = tasks.iter().any(Seen::has_diff)
+            && (speaks_of_diffs(self.spec(owner)) || speaks_of_diffs(self.spec(place)));
+        Sight { item: self.seen_item(place), diffs, ..self.sight_of(tasks) }
     }
 
     /// What the inputs of a workflow may see that `then` starts after the end of `task`, or of the
@@ -308,7 +375,9 @@ impl Run {
                 places.push(place);
             }
         }
-        self.sight_of(places.into_iter().map(|at| self.seen(at, false)).collect())
+        let seen: Vec<Seen> = places.into_iter().map(|at| self.seen(at, false)).collect();
+        let diffs = seen.iter().any(Seen::has_diff) && values_speak_of_diffs(then.with.values());
+        Sight { diffs, ..self.sight_of(seen) }
     }
 
     fn sight_of(&self, tasks: Vec<Seen>) -> Sight {
@@ -320,13 +389,14 @@ impl Run {
             inputs: self.created.inputs.clone(),
             tasks,
             item: None,
+            diffs: false,
         }
     }
 
     fn seen(&self, place: usize, need: bool) -> Seen {
         let state = &self.tasks[place];
         let left = match state.items() {
-            None => Left::One(Facts::of(state)),
+            None => Left::One(Facts::of(self, place)),
             // Once all have ended, nothing changes any more: a list that is made again is another.
             Some(items) if items.open == 0 => {
                 Left::Each(items.left.0.get_or_init(|| self.each(items)).clone())
@@ -337,8 +407,9 @@ impl Run {
     }
 
     fn each(&self, items: &Items) -> Arc<Each> {
-        let all = &self.tasks[items.first..items.first + items.count as usize];
-        Arc::new(Each { all: all.iter().map(Facts::of).collect(), outputs: OnceLock::new() })
+        let all = items.first..items.first + items.count as usize;
+        let all = all.map(|place| Facts::of(self, place)).collect();
+        Arc::new(Each { all, outputs: OnceLock::new() })
     }
 
     fn seen_item(&self, place: usize) -> Option<SeenItem> {
@@ -382,6 +453,8 @@ impl Run {
             first_attempt: first.or(attempt).unwrap_or(AttemptNumber(1)),
             compact: more.compact,
             deadline: more.deadline,
+            start: more.work.as_deref().map(WorkState::start).unwrap_or_default(),
+            done: more.work.as_deref().and_then(WorkState::done).map(Box::new),
         }
     }
 
@@ -395,6 +468,72 @@ impl Run {
         });
         self.sight_of(ends.map(|place| self.seen(place, true)).collect())
     }
+}
+
+impl Seen {
+    /// Whether the task, or an item of it, has changed something.
+    fn has_diff(&self) -> bool {
+        let changed = |facts: &Facts| matches!(facts.diff, Some(Diff::Blob(_)));
+        match &self.left {
+            Left::One(facts) => changed(facts),
+            Left::Each(each) => each.all.iter().any(changed),
+        }
+    }
+}
+
+impl WorkState {
+    fn start(&self) -> Start {
+        match &self.opened {
+            Some(opened) if self.is_open => Start::Resume((**opened).clone()),
+            _ => self.begin.clone(),
+        }
+    }
+
+    fn done(&self) -> Option<WorkDone> {
+        let (done, facts) = (self.done.as_ref()?, self.facts.as_ref()?);
+        Some(WorkDone {
+            output: done.output.clone(),
+            artifacts: done.artifacts.clone(),
+            facts: facts.clone(),
+            opened: self.opened.clone(),
+        })
+    }
+}
+
+/// Whether some text or condition of `task` may speak of what another has changed.
+fn speaks_of_diffs(task: &TaskSpec) -> bool {
+    let conditions = [task.when.as_deref(), task.for_each.as_deref()];
+    let unless = task.revise.as_ref().map(|revise| revise.unless.as_str());
+    let key = task.cache.as_ref().and_then(|cache| cache.key.as_deref());
+    kind_speaks_of_diffs(&task.kind)
+        || task.compensate.as_deref().is_some_and(kind_speaks_of_diffs)
+        || conditions.into_iter().flatten().chain(unless).chain(key).any(speaks)
+}
+
+fn kind_speaks_of_diffs(kind: &TaskKind) -> bool {
+    match kind {
+        TaskKind::Agent { prompt, .. } => speaks(prompt),
+        TaskKind::Command { command } => command.iter().any(|text| speaks(text)),
+        TaskKind::Workflow { with, .. } => values_speak_of_diffs(with.values()),
+        TaskKind::Approval { message, .. } => speaks(message),
+    }
+}
+
+fn values_speak_of_diffs<'v>(mut values: impl Iterator<Item = &'v Value>) -> bool {
+    values.any(|value| match value {
+        Value::String(text) => speaks(text),
+        Value::Array(items) => values_speak_of_diffs(items.iter()),
+        Value::Object(map) => {
+            let values: Vec<&Value> = map.values().collect();
+            values_speak_of_diffs(values.into_iter())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    })
+}
+
+/// Too often rather than too seldom: an expression may write it as `["diff"]`.
+fn speaks(text: &str) -> bool {
+    text.contains("diff")
 }
 
 /// Adds the names of the tasks that the texts and conditions of `task` refer to.

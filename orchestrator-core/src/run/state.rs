@@ -4,12 +4,13 @@ use super::{Made, Run, sight::Each};
 use crate::{
     error::Failure,
     event::{ArtifactRef, Ask, Content, SkipReason, Turn},
-    id::{AgentName, AttemptNumber, Epoch, RunId, Sequence, TaskName},
+    id::{AgentName, AttemptNumber, CommitId, Epoch, RunId, Sequence, TaskName},
     policy::Tally,
-    port::{Feedback, ItemCounts},
+    port::{Feedback, ItemCounts, Start},
     task::{TaskSpec, TaskStatus},
     time::Timestamp,
     usage::{Cost, Usage},
+    workspace::{Opened, Refusal, WorkFacts},
 };
 use serde_json::Value;
 use std::{
@@ -85,6 +86,36 @@ pub(super) struct More {
     pub(super) artifacts: Vec<ArtifactRef>,
     /// Whether the last result came from the cache.
     pub(super) cached: bool,
+    /// Where it works and what it has made there, when it has a place of its own.
+    pub(super) work: Option<Box<WorkState>>,
+}
+
+/// Where the attempts of a task work, and what they have made there.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct WorkState {
+    /// The place of the attempt under way, or of the last one.
+    pub(super) opened: Option<Arc<Opened>>,
+    /// Whether the attempt under way has opened it, or the next one goes on in it.
+    pub(super) is_open: bool,
+    /// From where a place is begun when none is open.
+    pub(super) begin: Start,
+    /// What the agent has left, once its work is recorded and until its attempt has ended with it.
+    pub(super) done: Option<Done>,
+    /// The work that was recorded last.
+    pub(super) facts: Option<WorkFacts>,
+    /// Why that was not let onto its branch.
+    pub(super) refused: Option<Refusal>,
+    /// The last state that was recorded.
+    pub(super) checkpoint: Option<CommitId>,
+    /// When the last of these happened.
+    pub(super) since: Timestamp,
+}
+
+/// What an agent has left whose attempt has not ended yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Done {
+    pub(super) output: Content,
+    pub(super) artifacts: Vec<ArtifactRef>,
 }
 
 /// The items of a `for-each` task.
@@ -183,6 +214,26 @@ impl TaskState {
         self.more(|more| more.error.as_ref())
     }
 
+    pub(super) fn work(&self) -> Option<&WorkState> {
+        self.more(|more| more.work.as_deref())
+    }
+
+    pub(super) fn work_mut(&mut self) -> &mut WorkState {
+        self.more_mut().work.get_or_insert_default()
+    }
+
+    /// Whether what was made was found to be good.
+    pub(super) fn is_verified(&self) -> bool {
+        let facts = self.work().and_then(|work| work.facts.as_ref());
+        facts.is_some_and(WorkFacts::is_verified)
+    }
+
+    /// Whether the work of the attempt under way, or of the one before, is recorded and has yet to
+    /// be proved or landed.
+    pub(super) fn is_done(&self) -> bool {
+        self.work().is_some_and(|work| work.done.is_some())
+    }
+
     /// Forgets what only holds between attempts: the journal and the session.
     pub(super) fn forget_journal(&mut self) {
         if let Some(more) = &mut self.more {
@@ -258,6 +309,32 @@ impl<'r> TaskView<'r> {
     /// What a person is asked.
     pub fn ask(&self) -> Option<&'r Ask> {
         self.state().ask()
+    }
+
+    /// The place of its own in which it works, or worked last.
+    pub fn workspace(&self) -> Option<&'r Opened> {
+        self.state().work().and_then(|work| work.opened.as_deref())
+    }
+
+    /// What it has made there, what proves that, and where it has landed.
+    pub fn facts(&self) -> Option<&'r WorkFacts> {
+        self.state().work().and_then(|work| work.facts.as_ref())
+    }
+
+    /// Why its work was not let onto its branch, unless that has been mended since.
+    pub fn refusal(&self) -> Option<&'r Refusal> {
+        self.state().work().and_then(|work| work.refused.as_ref())
+    }
+
+    /// The last state of its place that was recorded, besides the work itself.
+    pub fn checkpoint(&self) -> Option<&'r CommitId> {
+        self.state().work().and_then(|work| work.checkpoint.as_ref())
+    }
+
+    /// Whether its checks passed on what it has made; none when it declares none, or nothing is
+    /// known yet. Of a `for-each` task, whether they did for every item.
+    pub fn verified(&self) -> Option<bool> {
+        self.run.verified(self.place)
     }
 
     /// The child run that its attempt under way is.

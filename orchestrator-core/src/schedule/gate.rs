@@ -88,6 +88,13 @@ pub enum HeldUp {
         /// The task that has it, once that is known.
         task: Option<TaskName>,
     },
+    /// Another task of the run is at work on the same files, and the two are kept apart.
+    Apart {
+        /// That task.
+        task: TaskName,
+        /// What both touch.
+        path: String,
+    },
     /// The provider has failed too often of late.
     Breaker {
         /// The provider.
@@ -117,6 +124,9 @@ impl fmt::Display for HeldUp {
                 write!(f, "the group `{group}` is held by task `{task}` of run `{run}`")
             }
             Self::Group { group, .. } => write!(f, "the group `{group}` is not free"),
+            Self::Apart { task, path } => {
+                write!(f, "the task `{task}` is at work on `{path}`, which this one touches too")
+            }
             Self::Breaker { provider, .. } => {
                 write!(f, "the provider `{provider}` has failed too often of late")
             }

@@ -1,7 +1,7 @@
 //! How finished work comes onto a branch.
 
 use super::Evidence;
-use crate::id::CommitId;
+use crate::id::{BlobId, CommitId};
 use serde::{Deserialize, Serialize};
 
 /// How the work of a task comes onto a branch.
@@ -42,6 +42,21 @@ pub enum LandMode {
     No,
 }
 
+impl LandMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Branch, Self::Direct, Self::PullRequest, Self::No];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Branch => "branch",
+            Self::Direct => "direct",
+            Self::PullRequest => "pull-request",
+            Self::No => "no",
+        }
+    }
+}
+
 /// What came of landing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Landing {
@@ -70,6 +85,24 @@ pub struct Landed {
     pub commit: CommitId,
     /// What the branch was before.
     pub before: CommitId,
+}
+
+/// Why finished work was not let onto a branch: what is recorded of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Refusal {
+    /// The branch, without `refs/heads/`.
+    pub target: String,
+    /// What the branch was.
+    pub tip: CommitId,
+    /// The files that do not go together; none when they do, and the checks of both together fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// In words for the agent that is to mend it.
+    pub message: String,
+    /// What the checks of both together gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<BlobId>,
 }
 
 /// Why work does not go together with a branch.

@@ -4,16 +4,18 @@
 mod evidence;
 mod landing;
 mod policy;
+mod queue;
 
 pub use evidence::{
     CaseOutcome, CheckOutcome, CheckRecord, Evidence, Finding, FindingKind, Judgement, TestCounts,
     Verdict,
 };
-pub use landing::{Conflict, LandMode, LandPolicy, Landed, Landing};
+pub use landing::{Conflict, LandMode, LandPolicy, Landed, Landing, Refusal};
 pub use policy::{
     CheckCommand, CheckParser, CheckSpec, ChecksPolicy, TamperPolicy, WorkspaceKind,
     WorkspacePolicy,
 };
+pub use queue::{LandingRow, LandingState, LandingTarget};
 
 use crate::id::{BlobId, CommitId, TurnNumber};
 use serde::{Deserialize, Serialize};
@@ -118,6 +120,62 @@ pub struct WorkRecord {
     /// The difference in unified form: a blob of text, cut at a bound. None when nothing differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<BlobId>,
+}
+
+/// Where the evidence of a commit is, and what it comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EvidenceRef {
+    /// The document `orchestrator.evidence/v1`.
+    pub blob: BlobId,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// The commit that was checked.
+    pub commit: CommitId,
+    /// What the checks printed: the blobs that the document names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<BlobId>,
+}
+
+/// All that is known of a task's work once it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WorkFacts {
+    /// What was made.
+    pub work: WorkRecord,
+    /// What proves it, or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceRef>,
+    /// Where it has landed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landed: Option<Landed>,
+}
+
+impl WorkFacts {
+    /// What is known of work that is neither proved nor landed.
+    pub fn new(work: WorkRecord) -> Self {
+        Self { work, evidence: None, landed: None }
+    }
+
+    /// Whether the commit that was made, and no other, was found to be good.
+    pub fn is_verified(&self) -> bool {
+        self.evidence.as_ref().is_some_and(|evidence| {
+            evidence.verdict == Verdict::Verified && evidence.commit == self.work.commit
+        })
+    }
+
+    /// The blobs that it names.
+    pub fn blobs(&self) -> impl Iterator<Item = &BlobId> {
+        let proved = self.evidence.iter().flat_map(|evidence| evidence.blobs());
+        self.work.diff.iter().chain(proved)
+    }
+}
+
+impl EvidenceRef {
+    /// The blobs that it names.
+    pub fn blobs(&self) -> impl Iterator<Item = &BlobId> {
+        std::iter::once(&self.blob).chain(&self.outputs)
+    }
 }
 
 impl WorkRecord {

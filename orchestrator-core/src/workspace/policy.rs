@@ -2,7 +2,7 @@
 
 use crate::task::opt_duration;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What kind of place an attempt works in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -17,6 +17,21 @@ pub enum WorkspaceKind {
     Worktree,
     /// A copy of the project, without git.
     Copy,
+}
+
+impl WorkspaceKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::None, Self::Project, Self::Worktree, Self::Copy];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Project => "project",
+            Self::Worktree => "worktree",
+            Self::Copy => "copy",
+        }
+    }
 }
 
 /// Where the attempts of a task work.
@@ -81,6 +96,22 @@ pub struct CheckSpec {
     pub coverage: Option<u8>,
 }
 
+impl CheckSpec {
+    /// A check by its exit code alone, run once in the root of the checkout.
+    pub fn new(name: impl Into<String>, command: CheckCommand) -> Self {
+        Self {
+            name: name.into(),
+            command,
+            directory: None,
+            timeout: None,
+            parser: CheckParser::default(),
+            report: None,
+            retries: 0,
+            coverage: None,
+        }
+    }
+}
+
 /// What a check runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -89,6 +120,15 @@ pub enum CheckCommand {
     Shell(String),
     /// A program and its arguments.
     Program(Vec<String>),
+}
+
+impl fmt::Display for CheckCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell(line) => f.write_str(line),
+            Self::Program(words) => f.write_str(&words.join(" ")),
+        }
+    }
 }
 
 /// How what a check prints or writes is read. The exit code counts whatever the parser.
@@ -114,6 +154,36 @@ pub enum CheckParser {
     Go,
     /// Coverage: LCOV, Cobertura XML or the JSON of coverage.py.
     Coverage,
+}
+
+impl CheckParser {
+    /// Every parser.
+    pub const ALL: [Self; 9] = [
+        Self::ExitCode,
+        Self::Junit,
+        Self::Tap,
+        Self::Sarif,
+        Self::Cargo,
+        Self::Pytest,
+        Self::Jest,
+        Self::Go,
+        Self::Coverage,
+    ];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExitCode => "exit-code",
+            Self::Junit => "junit",
+            Self::Tap => "tap",
+            Self::Sarif => "sarif",
+            Self::Cargo => "cargo",
+            Self::Pytest => "pytest",
+            Self::Jest => "jest",
+            Self::Go => "go",
+            Self::Coverage => "coverage",
+        }
+    }
 }
 
 /// What proves the results of a task.

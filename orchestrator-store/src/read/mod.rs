@@ -3,6 +3,7 @@
 mod attempts;
 mod cache;
 mod history;
+mod landings;
 mod log;
 #[cfg(test)]
 mod plans;
@@ -14,6 +15,7 @@ mod tasks;
 pub(crate) use attempts::{attempts, attempts_of};
 pub(crate) use cache::{cached, count_cached, forgettable};
 pub(crate) use history::{estimated, history};
+pub(crate) use landings::{count_landings, landed, landing, settled, targets, waiting};
 pub(crate) use log::{events, mail, signals};
 pub(crate) use responses::{count_responses, response};
 pub(crate) use runs::{open_runs, removable, run, run_ids, runs};

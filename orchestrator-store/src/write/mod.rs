@@ -4,6 +4,7 @@ mod append;
 mod cache;
 mod groups;
 mod inbox;
+mod landings;
 mod leases;
 mod remove;
 mod responses;
@@ -13,6 +14,9 @@ pub(crate) use append::{append, create};
 pub(crate) use cache::{forget, forget_expired};
 pub(crate) use groups::{hold, unhold};
 pub(crate) use inbox::signal;
+pub(crate) use landings::{
+    again, enqueue, forget_landings, forget_orphans, reverted, settle, take, test, withdraw,
+};
 pub(crate) use leases::{claim, lease, lease_of, release, renew};
 pub(crate) use remove::remove;
 pub(crate) use responses::{forget_expired_responses, forget_responses, keep_response};

@@ -29,6 +29,9 @@ pub(crate) fn remove(
             conn.prepare_cached(&sql)?.execute([place(n, 0), place(n, LAST_SEQ)])?;
         }
         ledger::forget_run(conn, run)?;
+        // What is open still stays until its queue has looked at it.
+        conn.prepare_cached("DELETE FROM landings WHERE run = ?1 AND settled IS NOT NULL")?
+            .execute([run.as_str()])?;
         // The tables that refer to the run follow it.
         conn.prepare_cached("DELETE FROM runs WHERE n = ?1")?.execute([n])?;
         removed.push(run.clone());

@@ -85,6 +85,7 @@ fn every_kind(blob: &str) -> Vec<Value> {
     let task = name("a");
     let failure = json!({"class": "crashed", "message": "it was cut off"});
     let content = json!({"inline": {"text": "done", "number": 0.1}});
+    let commit = "c".repeat(40);
     let ask = json!({"kind": "approval", "message": "Land it?", "expires": 9});
     vec![
         json!({"type": "attempt-started", "task": task, "attempt": 1, "epoch": 1, "agent": "dev"}),
@@ -98,6 +99,19 @@ fn every_kind(blob: &str) -> Vec<Value> {
             "artifacts": [{"name": "report.md", "media-type": "text/markdown", "blob": blob, "bytes": 9}]}),
         json!({"type": "attempt-failed", "task": task, "attempt": 1, "failure": failure,
             "next": {"at": 12, "agent": 0}}),
+        json!({"type": "workspace-opened", "task": task, "attempt": 1, "opened": {"kind": "worktree",
+            "directory": "/w/a", "base": commit, "branch": "orchestrator/r/a/1", "sandbox": "off"}}),
+        json!({"type": "checkpoint-made", "task": task, "attempt": 1,
+            "checkpoint": {"commit": commit, "turn": 1, "files": 2}}),
+        json!({"type": "work-recorded", "task": task, "attempt": 1, "output": content,
+            "work": {"commit": commit, "base": commit, "files": 1, "diff": blob,
+                "listed": [{"path": "a.rs", "change": "modified"}]}}),
+        json!({"type": "evidence-recorded", "task": task, "attempt": 1, "evidence": {"blob": blob,
+            "verdict": "verified", "commit": commit, "outputs": [blob]}}),
+        json!({"type": "landing-refused", "task": task, "attempt": 1, "refusal": {"target": "main",
+            "tip": commit, "files": ["a.rs"], "message": "solve it", "evidence": blob}}),
+        json!({"type": "work-landed", "task": task, "attempt": 1,
+            "landed": {"target": "main", "commit": commit, "before": commit}}),
         json!({"type": "task-expanded", "task": task, "count": 2, "items": {"inline": [1, 2]}}),
         json!({"type": "tasks-added", "by": task, "tasks": [], "bindings": []}),
         json!({"type": "condition-met", "task": task, "question": "when"}),

@@ -40,6 +40,8 @@ pub enum Construct {
     Hierarchical,
     /// `then`.
     Chains,
+    /// `workspace: worktree` with checks and landing.
+    Worktrees,
     /// Journalled turns and sessions.
     Turns,
     /// A limit of attempts at once for an agent.
@@ -54,7 +56,7 @@ pub enum Construct {
 
 impl Construct {
     /// Every construct.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::When,
         Self::Revise,
         Self::Continue,
@@ -71,6 +73,7 @@ impl Construct {
         Self::Cache,
         Self::Hierarchical,
         Self::Chains,
+        Self::Worktrees,
         Self::Turns,
         Self::Limits,
         Self::Cancels,
@@ -97,6 +100,7 @@ impl Construct {
             Self::Cache => "cache",
             Self::Hierarchical => "hierarchical",
             Self::Chains => "chains",
+            Self::Worktrees => "worktrees",
             Self::Turns => "turns",
             Self::Limits => "limits",
             Self::Cancels => "cancels",

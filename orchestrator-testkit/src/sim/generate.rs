@@ -282,5 +282,30 @@ impl Generator<'_> {
             });
             task.insert("retry".into(), retry);
         }
+        if is_agent && self.may(Construct::Worktrees, 200) {
+            self.worktree(task);
+        }
+    }
+
+    /// Lets the task work in a worktree: some of what is written there fails its checks at first,
+    /// and some does not go together with what others write.
+    fn worktree(&mut self, task: &mut Map<String, Value>) {
+        let file = *self.rng.pick(&["a", "b", "shared", "shared"]);
+        let text = *self.rng.pick(&["fine", "good", "bad"]);
+        let prompt = task.get("prompt").and_then(Value::as_str).unwrap_or_default();
+        let prompt = format!("write {file} {text}-{}; {prompt}", self.rng.below(3));
+        task.insert("prompt".into(), json!(prompt));
+        task.insert("workspace".into(), json!("worktree"));
+        task.remove("cache");
+        if self.rng.chance(800) {
+            task.insert("checks".into(), json!(["make test"]));
+        }
+        let land = match self.rng.below(6) {
+            0 => json!("no"),
+            1 => json!("direct"),
+            2 => json!({ "touches": [file], "keep-apart": true }),
+            _ => return,
+        };
+        task.insert("land".into(), land);
     }
 }

@@ -196,6 +196,7 @@ impl Stage {
             .blobs(Arc::new(blobs))
             .clock(self.clock.clone())
             .ids(self.ids.clone())
+            .workspaces(self.world.places.clone())
             .dead_when(|_| true);
         if let Ok(owner) = OwnerId::new(format!("life-{life}")) {
             builder = builder.owner(owner);

@@ -15,13 +15,17 @@ use orchestrator_core::{
     effect::{Effect, Question},
     error::{ErrorClass, Failure},
     event::{Content, Recorded, Reply, Turn, Verdict},
-    id::{AgentName, AttemptNumber, BlobId, Epoch, ProviderName, RunId, TaskName, TurnNumber},
+    id::{
+        AgentName, AttemptNumber, BlobId, CommitId, Epoch, ProviderName, RunId, TaskName,
+        TurnNumber,
+    },
     port::{AttemptRow, Rows, Signal, TaskRow},
     run::{Run, RunStatus, StartRun},
     schedule::{Gate, HeldUp, LimitScope, Want},
     task::{Binding, TaskKind, TaskSpec},
     time::Timestamp,
     workflow::Workflow,
+    workspace::{EvidenceRef, Landed, Refusal, Verdict as Proof, WorkRecord},
 };
 use serde_json::{Value, json};
 use std::{
@@ -160,6 +164,7 @@ fn bind(task: &TaskSpec) -> Binding {
         task: task.name.clone(),
         agents: of(task.wanted()),
         undo: of(task.compensate.as_ref().and_then(|kind| kind.wanted())),
+        judges: of(task.checks.as_ref().and_then(|checks| checks.judge.as_deref())),
     }
 }
 
@@ -445,6 +450,9 @@ impl Machine {
                 self.end(attempt.clone(), Command::PutDownAttempt { attempt, failure });
             }
             _ => {
+                if self.prove(&attempt) {
+                    return;
+                }
                 let output = self.output(&attempt);
                 let added = (attempt.task.as_str() == "lead").then(|| {
                     let agent = TaskKind::Agent { agent: "worker".into(), prompt: "more".into() };
@@ -462,6 +470,91 @@ impl Machine {
                     Command::FinishAttempt { attempt, output, spend, artifacts, cached, added };
                 self.end(key, command);
             }
+        }
+    }
+
+    /// What an attempt with a worktree makes goes its way; true when it did not come to its end.
+    fn prove(&mut self, attempt: &AttemptKey) -> bool {
+        let Some(place) = self.run.place(attempt.task.as_str()) else { return false };
+        let spec = self.run.spec(place);
+        if !spec.has_worktree() {
+            return false;
+        }
+        let (proved, lands) = (spec.is_proved(), spec.landing().is_some());
+        let done = self.run.briefing(place).done;
+        let work = match &done {
+            Some(done) => done.facts.work.clone(),
+            None => {
+                let id = |number: u64| {
+                    CommitId::new(format!("{number:040x}")).expect("hexadecimal digits")
+                };
+                let (commit, base) = (id(attempt.epoch.0), id(0));
+                WorkRecord { commit, base, files: 1, listed: Vec::new(), diff: None }
+            }
+        };
+        if done.is_none() {
+            let command = Command::RecordWork {
+                attempt: attempt.clone(),
+                output: self.output(attempt),
+                spend: Vec::new(),
+                artifacts: Vec::new(),
+                work: Box::new(work.clone()),
+            };
+            self.must(command);
+            // Whatever comes now, its agent is not asked again.
+            if self.rng.chance(300) {
+                return true;
+            }
+        }
+        let known = done.as_ref().and_then(|done| done.facts.evidence.clone());
+        let mut verdict = known.as_ref().map_or(Proof::Verified, |evidence| evidence.verdict);
+        if proved && known.is_none() {
+            if self.rng.chance(300) {
+                verdict = *self.rng.pick(&[Proof::Failed, Proof::Tampered, Proof::NotAccepted]);
+            }
+            let blob = BlobId::new(format!("sha256:{:064x}", 7)).expect("it is valid");
+            let (commit, outputs) = (work.commit.clone(), Vec::new());
+            let evidence = Box::new(EvidenceRef { blob, verdict, commit, outputs });
+            let attempt = attempt.clone();
+            self.must(Command::RecordEvidence { attempt, evidence, spend: Vec::new() });
+            if self.rng.chance(300) {
+                return true;
+            }
+        }
+        let landed = done.as_ref().is_some_and(|done| done.facts.landed.is_some());
+        let refused = verdict == Proof::Verified && lands && !landed && self.rng.chance(200);
+        if verdict != Proof::Verified || refused {
+            let refusal = refused.then(|| {
+                Box::new(Refusal {
+                    target: "main".into(),
+                    tip: work.base.clone(),
+                    files: vec!["a".into()],
+                    message: "solve it".into(),
+                    evidence: None,
+                })
+            });
+            let command = Command::RejectWork {
+                attempt: attempt.clone(),
+                failure: Failure::new(ErrorClass::CheckFailed, "it is not good"),
+                feedback: "mend it".into(),
+                refusal,
+            };
+            self.end(attempt.clone(), command);
+            return true;
+        }
+        if lands && !landed {
+            let (commit, before) = (work.commit.clone(), work.base.clone());
+            let landed = Box::new(Landed { target: "main".into(), commit, before });
+            self.must(Command::RecordLanding { attempt: attempt.clone(), landed });
+        }
+        false
+    }
+
+    /// A step of an attempt at work, which cannot be rejected.
+    fn must(&mut self, command: Command) {
+        let said = format!("{command:?}");
+        if !self.handle(command) {
+            self.broken(format!("{said} was rejected"));
         }
     }
 

@@ -6,11 +6,12 @@
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     event::{AskKind, Event, NextAttempt, Recorded, RunCreated, Verdict},
-    id::{AttemptNumber, Epoch, Sequence, TaskName},
+    id::{AttemptNumber, CommitId, Epoch, Sequence, TaskName},
     run::RunStatus,
     task::{OnFailure, TaskSpec},
     time::Timestamp,
     workflow::Mode,
+    workspace::Verdict as Proof,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +49,12 @@ struct Task {
     fresh: bool,
     /// The turn with which its attempt asks a person.
     asks: Option<u32>,
+    /// Whether its work has to be proved.
+    is_proved: bool,
+    /// Whether it has commits.
+    has_commits: bool,
+    /// The commit that was recorded and has not been sent back, and what its checks gave.
+    made: Option<(CommitId, Option<Proof>)>,
 }
 
 /// What one log tells.
@@ -137,8 +144,24 @@ impl LogModel {
                     task.turns = task.turns.min(from.0.saturating_sub(1));
                 }
             }
+            Event::WorkspaceOpened { task, attempt, .. }
+            | Event::CheckpointMade { task, attempt, .. } => self.under_way(task, *attempt),
+            Event::WorkRecorded { task, attempt, work, .. } => {
+                self.under_way(task, *attempt);
+                self.records(task, &work.commit);
+            }
+            Event::EvidenceRecorded { task, attempt, evidence, .. } => {
+                self.under_way(task, *attempt);
+                self.proves(task, &evidence.commit, evidence.verdict);
+            }
+            Event::WorkLanded { task, attempt, .. } => {
+                self.under_way(task, *attempt);
+                self.needs_proof(task, "lands");
+            }
+            Event::LandingRefused { task, attempt, .. } => self.under_way(task, *attempt),
             Event::AttemptSucceeded { task, attempt, .. } => {
                 self.under_way(task, *attempt);
+                self.needs_proof(task, "succeeds");
                 self.close(task, Stand::Succeeded);
             }
             Event::AttemptFailed { task, attempt, failure, next, ask } => {
@@ -233,6 +256,9 @@ impl LogModel {
             turns: 0,
             fresh: true,
             asks: None,
+            is_proved: spec.is_proved(),
+            has_commits: spec.has_worktree(),
+            made: None,
         };
         if self.tasks.insert(spec.name.clone(), task).is_some() {
             self.broken.push(format!("the task `{}` exists twice", spec.name));
@@ -321,6 +347,9 @@ impl LogModel {
         }
         if let Some(task) = self.tasks.get_mut(name) {
             task.attempt = None;
+            if failure.class == ErrorClass::CheckFailed {
+                task.made = None;
+            }
             let cut_off = [ErrorClass::Cancelled, ErrorClass::Crashed].contains(&failure.class);
             task.failures += u32::from(!cut_off);
         }
@@ -341,7 +370,13 @@ impl LogModel {
     fn expand(&mut self, name: &TaskName, count: u32) {
         let Some(whole) = self.tasks.get(name).cloned() else { return };
         for index in 0..count {
-            let item = Task { stand: Stand::Open, attempt: None, attempts: 0, ..whole.clone() };
+            let item = Task {
+                stand: Stand::Open,
+                attempt: None,
+                attempts: 0,
+                made: None,
+                ..whole.clone()
+            };
             let item_name = name.item(index);
             // A list that was done before and is done again goes on counting.
             let attempts = self.tried.get(&item_name).copied().unwrap_or_default();
@@ -364,7 +399,42 @@ impl LogModel {
                 task.stand = Stand::Open;
                 (task.since_reopened, task.failures) = (0, 0);
                 (task.turns, task.fresh) = (0, true);
+                task.made = None;
             }
+        }
+    }
+
+    /// Whether the work of a task is recorded and was not sent back since: nobody has to be asked
+    /// for it.
+    pub(super) fn is_recorded(&self, name: &TaskName) -> bool {
+        self.tasks.get(name).is_some_and(|task| task.stand == Stand::Open && task.made.is_some())
+    }
+
+    fn records(&mut self, name: &TaskName, commit: &CommitId) {
+        let Some(task) = self.tasks.get_mut(name) else { return };
+        if task.made.is_some() {
+            self.broken.push(format!("the work of `{name}` is recorded twice"));
+        }
+        task.made = Some((commit.clone(), None));
+    }
+
+    fn proves(&mut self, name: &TaskName, commit: &CommitId, verdict: Proof) {
+        let Some(task) = self.tasks.get_mut(name) else { return };
+        match &mut task.made {
+            Some((made, proof @ None)) if made == commit => *proof = Some(verdict),
+            other => {
+                let what = format!("`{name}` proves {commit} where {other:?} was made");
+                self.broken.push(what);
+            }
+        }
+    }
+
+    /// What has to be proved goes nowhere without.
+    fn needs_proof(&mut self, name: &TaskName, does: &str) {
+        let Some(task) = self.tasks.get(name) else { return };
+        let is_good = matches!(task.made, Some((_, Some(Proof::Verified))));
+        if task.is_proved && !is_good || task.has_commits && task.made.is_none() {
+            self.broken.push(format!("`{name}` {does} with {:?}", task.made));
         }
     }
 
@@ -385,6 +455,9 @@ impl LogModel {
                         turns: 0,
                         fresh: true,
                         asks: None,
+                        is_proved: false,
+                        has_commits: false,
+                        made: None,
                         most: done.most,
                     };
                     self.tasks.insert(undo.clone(), task);

@@ -34,6 +34,7 @@ use std::{
 /// | `session` | names the session in which it works |
 /// | `ask TEXT` | asks a person and waits for a minute |
 /// | `file BYTES` | leaves a file |
+/// | `write FILE TEXT` | in a simulation, writes into a file of its workspace, last of all; text that says `bad` fails its checks until the task was sent back |
 /// | `add NAME NAME` | adds tasks of those names to the run |
 /// | `list N` | answers `{"items": [0, 1, ..]}` |
 /// | `approve-at N` | answers `{"approved": .., "feedback": ..}`, true once what it needs says `revN` |

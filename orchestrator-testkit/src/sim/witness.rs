@@ -52,6 +52,9 @@ impl Agent for Witness {
             };
             let watched = Watched { work, host, world: &self.world, seam: &self.seam };
             let outcome = self.inner.perform(work, &watched).await;
+            if outcome.is_ok() {
+                self.world.writes(work);
+            }
             drop(at_work);
             outcome
         };

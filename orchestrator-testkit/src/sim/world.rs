@@ -2,7 +2,10 @@
 //! what was promised, and says when a promise is broken.
 
 use super::{Trace, VirtualClock, chaos::Chaos, model::LogModel};
-use crate::faults::{Call, Fate, Op, Plan, Write};
+use crate::{
+    faults::{Call, Fate, Op, Plan, Write},
+    workspaces::{MemoryWorkspaces, Script},
+};
 use async_trait::async_trait;
 use orchestrator_core::{
     event::{Event, Recorded},
@@ -11,6 +14,7 @@ use orchestrator_core::{
     port::{Append, Assignment, Call as TurnCall, Catalog, Page, Store, TaskFilter, TaskRow},
     run::{Run, RunStatus},
     task::TaskStatus,
+    workspace::Verdict,
 };
 use std::{
     collections::BTreeMap,
@@ -21,6 +25,9 @@ use std::{
 /// Logs up to this length are replayed after every event; longer ones from time to time.
 const SHORT: u64 = 24;
 
+/// How long a workspace takes for each of its steps.
+const STEP: Duration = Duration::from_millis(3);
+
 /// A turn in the eyes of whoever performs it: its key, and a digest of what is sent.
 type TurnKey = (String, String);
 
@@ -28,6 +35,7 @@ type TurnKey = (String, String);
 pub(super) struct World {
     pub(super) clock: Arc<VirtualClock>,
     pub(super) store: Arc<MemoryStore>,
+    pub(super) places: Arc<MemoryWorkspaces>,
     state: Mutex<State>,
 }
 
@@ -76,7 +84,16 @@ impl World {
             points: Vec::new(),
             performed: 0,
         };
-        Self { clock, store: Arc::default(), state: Mutex::new(state) }
+        let files = [("a", "1"), ("b", "1"), ("shared", "1")];
+        // What says bad does not pass.
+        let script = Script::default().slow(STEP).judged(|files| {
+            match files.values().any(|text| text.starts_with("bad")) {
+                true => Verdict::Failed,
+                false => Verdict::Verified,
+            }
+        });
+        let places = Arc::new(MemoryWorkspaces::new(clock.clone(), &files, script));
+        Self { clock, store: Arc::default(), places, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,6 +167,9 @@ impl World {
     pub(super) fn enters(&self, work: &Assignment) -> Option<String> {
         let mut broken = Vec::new();
         let mut state = self.state();
+        if state.runs.get(&work.run).is_some_and(|run| run.model.is_recorded(&work.task)) {
+            broken.push(format!("{}.{} is asked again for recorded work", work.run, work.task));
+        }
         let (most, group) = match state.runs.get(&work.run) {
             Some(run) => (run.model.max_parallel(), run.model.group(&work.task)),
             None => (usize::MAX, None),
@@ -172,6 +192,23 @@ impl World {
             self.broken(what);
         }
         group
+    }
+
+    /// An agent leaves in its workspace what its prompt says, as `write FILE TEXT`; what was sent
+    /// back it writes differently.
+    pub(super) fn writes(&self, work: &Assignment) {
+        let Some(opened) = &work.workspace else { return };
+        for step in work.prompt().split(';') {
+            if let Some(("write", given)) = step.trim().split_once(' ')
+                && let Some((path, text)) = given.split_once(' ')
+            {
+                let text = match work.feedback.len() {
+                    0 => text.to_owned(),
+                    times => format!("mended {times}: {text}"),
+                };
+                self.places.write(&opened.directory, path, &text);
+            }
+        }
     }
 
     /// An agent stops working, however.

@@ -1,4 +1,4 @@
-//! Twelve reference workflows, which between them have every construct of the language: what the
+//! Thirteen reference workflows, which between them have every construct of the language: what the
 //! proofs over every crash and every fault run.
 //!
 //! Each is a file as a user would write it. Its agents are [`Scripted`](crate::sim::Scripted): the
@@ -46,6 +46,7 @@ pub fn all() -> Vec<Reference> {
         make("manager", "a task that adds tasks", file!("manager")),
         make("time", "delays, timeouts, an agent that does not stop", file!("time")),
         make("groups", "concurrency groups and a cached result", file!("groups")),
+        make("worktrees", "worktrees, checks that fail once, a conflict", file!("worktrees")),
         make("pause", "paused in the middle and resumed, one task killed", file!("pause")),
         make(
             "everything",
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn every_file_is_a_workflow() {
         let references = all();
-        assert_eq!(references.len(), 12);
+        assert_eq!(references.len(), 13);
         for reference in references {
             let documents = reference.job.library.iter().map(|(_, document)| document);
             for document in documents.chain([&reference.job.document]) {

@@ -192,7 +192,7 @@ impl Run {
     /// Puts the task among those that can start.
     fn make_ready(&mut self, place: usize) -> Result<(), crate::expr::ExprError> {
         let group = self.concurrency_group(place)?;
-        let lane = self.lane(self.agent_of(place), group);
+        let lane = self.lane((self.agent_of(place), group, self.alone(place)));
         // Since when it could start is told by its needs, so that replay queues it as live did.
         let owner = self.group_of(place).unwrap_or(place);
         let since = self.graph.needs(owner).filter_map(|need| self.tasks[need].ended_at).max();
@@ -314,6 +314,9 @@ impl Run {
         urgency: i128,
         to: &mut Deciding<'_>,
     ) -> Result<AgentName, HeldUp> {
+        if let Some(by) = self.held_apart(place) {
+            return Err(by);
+        }
         let first = self.lanes[lane].agent.clone();
         if matches!(self.spec(place).kind, TaskKind::Workflow { .. }) {
             return Ok(first);

@@ -7,7 +7,7 @@ use crate::{
     error::{ErrorClass, Failure},
     event::{ArtifactRef, Ask, AskKind, CacheHit, Content, Event, NextAttempt, Turn, Verdict},
     id::{RunId, TurnNumber},
-    policy::{self, Case, Decision},
+    policy::{self, Case, Decision, RetryPolicy},
     port::Feedback,
     run::RunStatus,
     task::{OnFailure, TaskKind},
@@ -133,9 +133,11 @@ impl Run {
             true => (None, None),
             false => self.after_failure(place, &failure, to),
         };
-        let AttemptKey { task, attempt, .. } = attempt;
+        let AttemptKey { task, attempt: number, .. } = attempt.clone();
         let next = next.map(Box::new);
-        self.record(to, Event::AttemptFailed { task, attempt, failure, next, ask });
+        let failed = Event::AttemptFailed { task, attempt: number, failure, next, ask };
+        self.record(to, failed);
+        self.leave_place(place, attempt);
     }
 
     /// The attempt was stopped because its driver goes down or the run is paused: nobody's failure.
@@ -148,8 +150,11 @@ impl Run {
     ) {
         let failure = Failure { class: ErrorClass::Cancelled, ..failure };
         let stopping = self.tasks[place].more(|more| Some(more.is_stopping())).unwrap_or(false);
+        let key = attempt.clone();
         let AttemptKey { task, attempt, .. } = attempt;
-        if self.spec(place).retry.never_repeat && self.goes_on() && !stopping {
+        // Of an agent that is done it is known what it did.
+        let unknown = self.spec(place).retry.never_repeat && !self.tasks[place].is_done();
+        if unknown && self.goes_on() && !stopping {
             let ask = Some(Box::new(self.outcome_unknown(place)));
             return self
                 .record(to, Event::AttemptFailed { task, attempt, failure, next: None, ask });
@@ -157,6 +162,7 @@ impl Run {
         let again = self.goes_on() && !stopping;
         let next = again.then(|| Box::new(self.next(place, to.now)));
         self.record(to, Event::AttemptFailed { task, attempt, failure, next, ask: None });
+        self.leave_place(place, key);
     }
 
     fn next(&self, place: usize, at: crate::time::Timestamp) -> NextAttempt {
@@ -196,9 +202,23 @@ impl Run {
         if self.is_final_undeclared(place, failure.class) {
             return (None, None);
         }
+        self.remedy(place, failure, to)
+    }
+
+    /// What the policy of the task at `place` makes of `failure`.
+    pub(super) fn remedy(
+        &self,
+        place: usize,
+        failure: &Failure,
+        to: &Deciding<'_>,
+    ) -> (Option<NextAttempt>, Option<Box<Ask>>) {
+        let state = &self.tasks[place];
         let fresh = policy::Tally::default();
         let tally = state.more.as_deref().map_or(&fresh, |more| &more.tally);
-        let retry = &self.spec(place).retry;
+        // What comes after the agent is done may be repeated.
+        let done = state.is_done() && failure.class != ErrorClass::CheckFailed;
+        let own = self.spec(place).retry;
+        let retry = &RetryPolicy { never_repeat: own.never_repeat && !done, ..own };
         let decision = policy::decide(&Case {
             policy: retry,
             failure,
@@ -250,7 +270,7 @@ impl Run {
     pub(in super::super) fn is_final_undeclared(&self, place: usize, class: ErrorClass) -> bool {
         let spec = self.spec(place);
         matches!(spec.kind, TaskKind::Command { .. })
-            && class == ErrorClass::ToolFailed
+            && matches!(class, ErrorClass::ToolFailed | ErrorClass::CheckFailed)
             && !spec.retry.declared
     }
 

@@ -279,11 +279,12 @@ impl Run {
             true => (None, None),
             false => self.after_failure(place, &failure, to),
         };
-        let (task, attempt) = (key.task, key.attempt);
+        let (task, attempt) = (key.task.clone(), key.attempt);
         self.record(
             to,
             Event::AttemptFailed { task, attempt, failure, next: next.map(Box::new), ask },
         );
+        self.leave_place(place, key);
     }
 
     /// Judgements that a crash may have kept from being made: nothing has followed from them yet.

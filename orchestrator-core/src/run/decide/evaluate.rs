@@ -78,7 +78,7 @@ impl Run {
         question: Question,
     ) -> Option<Result<Evaluated, Failure>> {
         let sight = self.sight(place);
-        if !sight.blobs().is_empty() {
+        if !sight.blobs().is_empty() || !sight.texts().is_empty() {
             return None;
         }
         let internal = |message: String| Failure::new(ErrorClass::Internal, message);

@@ -6,6 +6,7 @@ mod chain;
 mod control;
 mod evaluate;
 mod undo;
+mod work;
 
 pub use evaluate::{Found, find_out};
 
@@ -218,6 +219,36 @@ impl Run {
                 let place = self.under_way(&attempt)?;
                 self.ask_person(place, turn, message, expires_in, to);
             }
+            Command::OpenWorkspace { attempt, opened } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::WorkspaceOpened { task, attempt, opened });
+            }
+            Command::NoteCheckpoint { attempt, checkpoint } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::CheckpointMade { task, attempt, checkpoint });
+            }
+            Command::RecordWork { attempt, output, spend, artifacts, work } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                let done = Event::WorkRecorded { task, attempt, output, spend, artifacts, work };
+                self.record(to, done);
+            }
+            Command::RecordEvidence { attempt, evidence, spend } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::EvidenceRecorded { task, attempt, evidence, spend });
+            }
+            Command::RecordLanding { attempt, landed } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::WorkLanded { task, attempt, landed });
+            }
+            Command::RejectWork { attempt, failure, feedback, refusal } => {
+                let place = self.under_way(&attempt)?;
+                self.reject_work(place, attempt, failure, feedback, refusal, to);
+            }
             Command::FinishAttempt { attempt, output, spend, artifacts, cached, added } => {
                 let place = self.under_way(&attempt)?;
                 self.finish(place, attempt, output, spend, artifacts, cached, added, to);
@@ -290,9 +321,11 @@ impl Run {
 
 fn check_binding(task: &crate::task::TaskSpec, binding: Option<&Binding>) -> Result<(), String> {
     let undo = task.compensate.as_ref().and_then(|kind| kind.wanted());
+    let judge = task.checks.as_ref().and_then(|checks| checks.judge.as_ref());
     match binding {
         Some(binding)
             if binding.task == task.name
+                && (judge.is_none() || !binding.judges.is_empty())
                 && (task.wanted().is_none() || !binding.agents.is_empty())
                 && (undo.is_none() || !binding.undo.is_empty()) =>
         {

@@ -64,6 +64,9 @@ impl Run {
                     more.error = None;
                     more.compact = false;
                     more.cached = false;
+                    if let Some(work) = &mut more.work {
+                        work.succeeded();
+                    }
                 }
                 if cached.is_some() {
                     state.more_mut().cached = true;
@@ -83,7 +86,11 @@ impl Run {
     }
 
     /// The place of the task whose attempt is under way, which must be that one.
-    fn under_attempt(&self, task: &TaskName, attempt: AttemptNumber) -> Result<usize, String> {
+    pub(super) fn under_attempt(
+        &self,
+        task: &TaskName,
+        attempt: AttemptNumber,
+    ) -> Result<usize, String> {
         let place = self.find(task)?;
         match &self.tasks[place].current {
             Some(current) if current.attempt == attempt => Ok(place),
@@ -111,6 +118,9 @@ impl Run {
         self.running += 1;
         let index = self.agents_for(place).iter().position(|name| name == agent);
         let limit = self.spec(place).task_timeout;
+        if self.touches(place).is_some() {
+            self.touching.insert(place);
+        }
         self.unready(place);
         let state = &mut self.tasks[place];
         if let Some(due) = state.more.as_mut().and_then(|more| more.due.take()) {
@@ -204,6 +214,7 @@ impl Run {
         match self.tasks[place].current.take() {
             Some(current) if current.attempt == attempt => {
                 self.running -= 1;
+                self.touching.remove(&place);
                 if let Some(child) = &current.child {
                     self.children.remove(child);
                 }
@@ -233,9 +244,15 @@ impl Run {
         let mut error = failure.cloned().unwrap_or_else(|| unreachable!("it was put there above"));
         error.spend = Vec::new();
         let class = error.class;
+        let switches = next.is_some_and(|next| next.agent != state.agent);
         let more = state.more_mut();
         more.tally.note(class);
         more.error = Some(error);
+        if more.work.is_some() {
+            self.work_failed(place, class, switches);
+        }
+        let state = &mut self.tasks[place];
+        let more = state.more_mut();
         if let Some(next) = next {
             more.feedback.extend(next.feedback.clone());
             more.compact |= next.compact;
@@ -329,7 +346,7 @@ impl Run {
     }
 
     /// The row of the attempt under way has changed.
-    fn note_running(&mut self, place: usize) {
+    pub(super) fn note_running(&mut self, place: usize) {
         if self.changed.is_muted() {
             return;
         }
@@ -393,7 +410,7 @@ impl Run {
         self.changed.attempt(row);
     }
 
-    fn note_spend(
+    pub(super) fn note_spend(
         &mut self,
         task: &TaskName,
         attempt: AttemptNumber,

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod tasks;
+mod work;
 
 use super::{Chain, Changed, ReplayError, Run, RunStatus, state::TaskState};
 use crate::{
@@ -85,6 +86,7 @@ impl Run {
             lane_of: BTreeMap::new(),
             children: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            touching: BTreeSet::new(),
             clocks: BTreeSet::new(),
             effects: Vec::new(),
             changed,
@@ -120,6 +122,12 @@ impl Run {
             | Event::AttemptLogged { .. }
             | Event::AttemptSucceeded { .. }
             | Event::AttemptFailed { .. } => self.apply_to_attempt(&recorded.event, at),
+            Event::WorkspaceOpened { .. }
+            | Event::CheckpointMade { .. }
+            | Event::WorkRecorded { .. }
+            | Event::EvidenceRecorded { .. }
+            | Event::WorkLanded { .. }
+            | Event::LandingRefused { .. } => self.apply_to_work(&recorded.event, at),
             Event::SignalTaken { number, .. } => {
                 if *number <= self.signal {
                     return Err(format!("signal {number} was taken before"));

@@ -81,7 +81,7 @@ impl Run {
                 self.end(place, TaskStatus::Succeeded, at);
                 Ok(())
             }
-            Event::TaskCarried { task, from, agent, attempts, output, artifacts } => {
+            Event::TaskCarried { task, from, agent, attempts, output, artifacts, facts } => {
                 let place = self.find(task)?;
                 self.must_be_idle(place)?;
                 let state = &mut self.tasks[place];
@@ -90,6 +90,9 @@ impl Run {
                 state.last_agent.clone_from(agent);
                 state.more_mut().carried = Some(from.clone());
                 state.more_mut().artifacts.clone_from(artifacts);
+                if let Some(facts) = facts {
+                    state.work_mut().facts = Some((**facts).clone());
+                }
                 self.note_carried(place, at);
                 self.end(place, TaskStatus::Succeeded, at);
                 Ok(())
@@ -325,6 +328,7 @@ impl Run {
                 more.decided_by = None;
                 more.accepted = false;
             }
+            self.work_reopened(place);
             self.retire_items(place);
         }
         for name in reopened {

@@ -25,6 +25,7 @@ fn begun(from: &Run, into: Workflow, seed: Vec<Event>) -> Driven {
         task: task.name.clone(),
         agents: agents.clone(),
         undo: agents.clone(),
+        judges: Vec::new(),
     };
     let bindings = into.tasks.iter().map(binding).collect();
     let start = StartRun { seed, ..StartRun::new(Arc::new(into)) };

@@ -47,6 +47,7 @@ impl Driven {
                 task: task.name.clone(),
                 agents: agents.clone(),
                 undo: agents.clone(),
+                judges: agents.clone(),
             })
             .collect();
         let provider = ProviderName::new("test").unwrap();

@@ -41,6 +41,8 @@ impl Run {
                 self.person(place, ask)
             } else if let Some(child) = &current.child {
                 Reason::Child { run: child.clone(), since: current.started_at }
+            } else if let Some(phase) = self.phase(place) {
+                phase
             } else {
                 Reason::Attempt {
                     attempt: current.attempt,
@@ -76,6 +78,19 @@ impl Run {
             Some(until) if until > now => self.timer(place, until),
             _ => self.place_to_start(place),
         }
+    }
+
+    /// What is done with work that is recorded.
+    fn phase(&self, place: usize) -> Option<Reason> {
+        let work = self.tasks[place].work().filter(|work| work.done.is_some())?;
+        let facts = work.facts.as_ref()?;
+        let (commit, since) = (facts.work.commit.clone(), work.since);
+        let spec = self.spec(place);
+        if spec.is_proved() && facts.evidence.is_none() {
+            return Some(Reason::Checking { commit, since });
+        }
+        let waits = facts.landed.is_none() && spec.landing().is_some();
+        waits.then_some(Reason::Landing { commit, since })
     }
 
     fn person(&self, place: usize, ask: &Ask) -> Reason {
@@ -167,6 +182,6 @@ impl Run {
     /// The lane in which the task at `place` waits for a place to start.
     fn lane_at(&self, place: usize) -> Option<usize> {
         let group = self.concurrency_group(place).ok()?;
-        self.lane_of.get(&(self.agent_of(place), group)).copied()
+        self.lane_of.get(&(self.agent_of(place), group, self.alone(place))).copied()
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     effect::Question,
     error::ErrorClass,
     event::{AskKind, SkipReason},
-    id::{AgentName, AttemptNumber, RunId, TaskName},
+    id::{AgentName, AttemptNumber, CommitId, RunId, TaskName},
     schedule::HeldUp,
     time::{Timestamp, format_duration},
 };
@@ -109,6 +109,20 @@ pub enum Reason {
         session: Option<String>,
         /// How many turns are recorded.
         turns: u32,
+    },
+    /// Its agent is done, and its checks run on what it has made.
+    Checking {
+        /// The commit.
+        commit: CommitId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its work is done, and waits to land or is being landed.
+    Landing {
+        /// The commit.
+        commit: CommitId,
+        /// Since when.
+        since: Timestamp,
     },
     /// Its attempt was told to stop.
     Stopping {
@@ -280,6 +294,11 @@ impl Rule {
     }
 }
 
+/// As much of a commit's id as people need.
+fn short(commit: &CommitId) -> &str {
+    commit.as_str().get(..10).unwrap_or(commit.as_str())
+}
+
 impl Reason {
     /// The stable name of its kind.
     pub fn kind(&self) -> &'static str {
@@ -296,6 +315,8 @@ impl Reason {
             Self::Items { .. } => "items",
             Self::Child { .. } => "child",
             Self::Attempt { .. } => "attempt",
+            Self::Checking { .. } => "checking",
+            Self::Landing { .. } => "landing",
             Self::Stopping { .. } => "stopping",
             Self::Paused {} => "paused",
             Self::Compensating { .. } => "compensating",
@@ -389,6 +410,14 @@ impl Reason {
                     ago(*since, now)
                 )
             }
+            Self::Checking { commit, since } => {
+                format!("its checks run on commit {}, since {}", short(commit), ago(*since, now))
+            }
+            Self::Landing { commit, since } => format!(
+                "its work is done, and commit {} waits to land, since {}",
+                short(commit),
+                ago(*since, now)
+            ),
             Self::Stopping { message } => format!("its attempt was told to stop: {message}"),
             Self::Paused {} => "the run is paused".into(),
             Self::Compensating { failed } => {

@@ -23,7 +23,7 @@ impl Reason {
             Self::Child { .. } => 5,
             Self::Delay { .. } => 4,
             Self::Stopping { .. } | Self::Cancelling { .. } | Self::Compensating { .. } => 4,
-            Self::Attempt { .. } => 3,
+            Self::Attempt { .. } | Self::Checking { .. } | Self::Landing { .. } => 3,
             Self::Evaluating { .. } | Self::Turn {} => 2,
             Self::Succeeded { .. }
             | Self::Failed { .. }

@@ -2,6 +2,7 @@
 
 use super::{
     Sight, check_names, check_needs, check_output, expression, library, sense, task_pointer,
+    workspace,
 };
 use crate::{
     graph::Graph,
@@ -44,6 +45,7 @@ impl Workflow {
             check_needs(task, &names, existing, &mut problems);
             check_output(task, &mut problems);
             sense::check(task, &mut problems);
+            workspace::check(task, &mut problems);
         }
         // The graph of the new tasks alone: an old one cannot need a new one.
         let alone = Self {

@@ -6,6 +6,7 @@ mod expression;
 mod library;
 mod sense;
 mod view;
+mod workspace;
 
 pub use added::MAX_ADDED;
 pub use library::MAX_NESTING;
@@ -50,9 +51,13 @@ impl Workflow {
             check_needs(task, &names, &|_| false, &mut problems);
             check_output(task, &mut problems);
             sense::check(task, &mut problems);
+            workspace::check(task, &mut problems);
         }
-        if self.mode != Mode::Hierarchical {
-            sense::check_undoing(&self.tasks, &mut problems);
+        match self.mode {
+            Mode::Hierarchical => workspace::check_managing(&self.tasks, &mut problems),
+            Mode::Parallel | Mode::Sequential => {
+                sense::check_undoing(&self.tasks, &mut problems);
+            }
         }
         let graph = match Graph::of(self) {
             Ok(graph) => graph,

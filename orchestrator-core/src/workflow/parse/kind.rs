@@ -16,12 +16,15 @@ const KINDS: [&str; 4] = ["agent", "command", "workflow", "approval"];
 
 /// Keys that go with some kinds of tasks alone. Defaults may stand behind a task's `timeout` and
 /// `retry`, so only here is it known who wrote them.
-const KEYS: [(&str, &[&str]); 4] = [
+const KEYS: [(&str, &[&str]); 7] = [
     ("prompt", &["agent"]),
     ("with", &["workflow"]),
     ("timeout", &["agent", "command", "workflow"]),
     // A child's own tasks are tried again; the child as a whole has done that when it fails.
     ("retry", &["agent", "command"]),
+    ("workspace", &["agent", "command"]),
+    ("checks", &["agent", "command"]),
+    ("land", &["agent", "command"]),
 ];
 
 pub(super) fn read_kind(

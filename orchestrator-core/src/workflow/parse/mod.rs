@@ -3,6 +3,7 @@
 mod kind;
 mod policy;
 mod task;
+mod workspace;
 
 use super::{
     InputSpec, InputType, Mode, Workflow,
@@ -64,7 +65,7 @@ impl Workflow {
     /// Every problem found, each placed as if the mapping were the `tasks` of a workflow.
     pub fn parse_tasks(tasks: &Value) -> Result<Vec<TaskSpec>, Vec<Problem>> {
         let mut problems = Vec::new();
-        let read = task::read_tasks(tasks, "/tasks", Defaults::default(), &mut problems);
+        let read = task::read_tasks(tasks, "/tasks", &Defaults::default(), &mut problems);
         if problems.is_empty() { Ok(read) } else { Err(problems) }
     }
 }
@@ -88,7 +89,11 @@ fn read(document: &Value, problems: &mut Vec<Problem>) -> Option<Workflow> {
     let then = read_then(&top, problems);
     let defaults = read_defaults(&top, problems);
     let tasks = match top.get("tasks") {
-        Some(tasks) => task::read_tasks(tasks, &top.pointer("tasks"), defaults, problems),
+        Some(tasks) => {
+            let managed = mode == Some(Mode::Hierarchical);
+            let defaults = Defaults { managed, ..defaults };
+            task::read_tasks(tasks, &top.pointer("tasks"), &defaults, problems)
+        }
         None => {
             problems.push(Problem::new(code::MISSING_KEY, &top.at, "the key `tasks` is missing"));
             Vec::new()

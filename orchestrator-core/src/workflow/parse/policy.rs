@@ -1,6 +1,9 @@
 //! Reads what holds around a task's work: time limits, retries, the cache, and what comes then.
 
-use super::kind::read_with;
+use super::{
+    kind::read_with,
+    workspace::{read_checks, read_land, read_workspace},
+};
 use crate::{
     policy::RetryPolicy,
     task::{CachePolicy, TaskKind, Then, ThenOn},
@@ -9,9 +12,10 @@ use crate::{
         problem::{self as code, Problem},
         reader::{Table, table, wrong_type},
     },
+    workspace::{ChecksPolicy, LandPolicy, WorkspacePolicy},
 };
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How long an attempt and a task may take.
 #[derive(Debug, Default, Clone, Copy)]
@@ -21,18 +25,23 @@ pub(super) struct Timeouts {
 }
 
 /// What tasks take when they do not say.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Defaults {
     pub(super) timeouts: Timeouts,
     pub(super) retry: Option<RetryPolicy>,
+    pub(super) workspace: Option<Arc<WorkspacePolicy>>,
+    pub(super) checks: Option<Arc<ChecksPolicy>>,
+    pub(super) land: Option<Arc<LandPolicy>>,
+    /// Whether the first task manages the others.
+    pub(super) managed: bool,
 }
 
 impl Defaults {
     /// Those for a task of that kind: they are meant for work. A child workflow has its own tasks
     /// with their own, and a person has no attempts.
-    pub(super) fn of(self, kind: &TaskKind) -> Self {
+    pub(super) fn of(&self, kind: &TaskKind) -> Self {
         match kind {
-            TaskKind::Agent { .. } | TaskKind::Command { .. } => self,
+            TaskKind::Agent { .. } | TaskKind::Command { .. } => self.clone(),
             TaskKind::Workflow { .. } | TaskKind::Approval { .. } => Self::default(),
         }
     }
@@ -45,10 +54,14 @@ pub(super) fn read_defaults(top: &Table<'_>, problems: &mut Vec<Problem>) -> Def
     let Some(defaults) = table(value, &top.pointer("defaults"), problems) else {
         return Defaults::default();
     };
-    defaults.check_keys(&["timeout", "retry"], &["workspace"], problems);
+    defaults.check_keys(&["timeout", "retry", "workspace", "checks", "land"], &[], problems);
     Defaults {
         timeouts: read_timeouts(&defaults, problems),
         retry: read_retry(&defaults, RetryPolicy::default(), problems),
+        workspace: read_workspace(&defaults, problems),
+        checks: read_checks(&defaults, problems),
+        land: read_land(&defaults, problems),
+        managed: false,
     }
 }
 

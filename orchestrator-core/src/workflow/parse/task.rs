@@ -3,6 +3,7 @@
 use super::{
     kind::{read_compensate, read_kind},
     policy::{Defaults, read_cache, read_retry, read_then, read_timeouts},
+    workspace::{read_checks, read_land, read_workspace},
 };
 use crate::{
     id::TaskName,
@@ -13,6 +14,7 @@ use crate::{
         problem::{self as code, Problem},
         reader::{Table, table, wrong_type},
     },
+    workspace::{ChecksPolicy, WorkspaceKind, WorkspacePolicy},
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -39,14 +41,17 @@ const TASK: &[&str] = &[
     "concurrency-group",
     "cache",
     "then",
+    "workspace",
+    "checks",
+    "land",
 ];
-const TASK_PLANNED: &[&str] = &["workspace", "checks"];
+const TASK_PLANNED: &[&str] = &[];
 
 /// Reads a mapping of tasks that stands at `at`.
 pub(super) fn read_tasks(
     value: &Value,
     at: &str,
-    defaults: Defaults,
+    defaults: &Defaults,
     problems: &mut Vec<Problem>,
 ) -> Vec<TaskSpec> {
     let Some(tasks) = table(value, at, problems) else {
@@ -55,11 +60,13 @@ pub(super) fn read_tasks(
     tasks
         .map
         .iter()
-        .filter_map(|(name, value)| {
+        .enumerate()
+        .filter_map(|(place, (name, value))| {
             let at = tasks.pointer(name);
             let name = tasks.keep(name, TaskName::new(name), problems);
             let task = table(value, &at, problems)?;
-            Some(read_task(name?, &task, defaults, problems))
+            let manages = defaults.managed && place == 0;
+            Some(read_task(name?, &task, defaults, manages, problems))
         })
         .collect()
 }
@@ -67,7 +74,8 @@ pub(super) fn read_tasks(
 fn read_task(
     name: TaskName,
     task: &Table<'_>,
-    defaults: Defaults,
+    defaults: &Defaults,
+    manages: bool,
     problems: &mut Vec<Problem>,
 ) -> TaskSpec {
     task.check_keys(TASK, TASK_PLANNED, problems);
@@ -122,7 +130,33 @@ fn read_task(
     spec.concurrency_group = task.text("concurrency-group", problems).map(Box::from);
     spec.cache = read_cache(task, problems).map(Box::new);
     spec.then = read_then(task, problems);
+    read_place(&mut spec, task, &defaults, manages, problems);
     spec
+}
+
+/// Where it works and what becomes of that. Of the defaults the checks and the landing are for what
+/// has commits, and a worktree is not for the task that manages the others: it changes nothing.
+fn read_place(
+    spec: &mut TaskSpec,
+    task: &Table<'_>,
+    defaults: &Defaults,
+    manages: bool,
+    problems: &mut Vec<Problem>,
+) {
+    let is_worktree = |policy: &Arc<WorkspacePolicy>| policy.kind == WorkspaceKind::Worktree;
+    let own = read_workspace(task, problems);
+    let usual = defaults.workspace.as_ref().filter(|policy| !(manages && is_worktree(policy)));
+    spec.workspace = own.or_else(|| usual.cloned());
+    let usual = spec.workspace.as_ref().is_some_and(is_worktree).then_some(defaults);
+    spec.checks = match task.get("checks") {
+        Some(_) => read_checks(task, problems),
+        None => usual.and_then(|defaults| defaults.checks.clone()),
+    };
+    spec.checks.take_if(|checks| **checks == ChecksPolicy::default());
+    spec.land = match task.get("land") {
+        Some(_) => read_land(task, problems),
+        None => usual.and_then(|defaults| defaults.land.clone()),
+    };
 }
 
 /// An expression, or a list as it stands, which is kept as its JSON: that is CEL, too.

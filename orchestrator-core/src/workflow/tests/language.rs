@@ -223,8 +223,8 @@ fn each_wrong_value_is_placed() {
         &[
             "ORC-0208 /agents",
             "ORC-0204 /timeout",
-            "ORC-0208 /defaults/workspace",
             "ORC-0204 /defaults/retry",
+            "ORC-0204 /defaults/workspace",
             "ORC-0204 /then/0/workflow",
         ],
     );

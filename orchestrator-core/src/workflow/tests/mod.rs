@@ -1,6 +1,7 @@
 mod expressions;
 mod language;
 mod library;
+mod workspace;
 
 use super::*;
 use crate::task::TaskKind;
@@ -67,15 +68,15 @@ fn every_problem_is_reported_with_its_place() {
         with_tasks(json!({
             "none": {},
             "both": { "agent": "a", "prompt": "x", "command": ["y"] },
-            "late": { "agent": "a", "prompt": "x", "workspace": "worktree", "checks": ["true"] },
+            "late": { "agent": "a", "prompt": "x", "workspace": "worktre", "checks": 5 },
             "after": { "agent": "a", "prompt": "x", "needs": ["late"] },
             "bad name": { "agent": "a", "prompt": "x" },
         })),
         &[
             "ORC-0207 /tasks/none",
             "ORC-0207 /tasks/both",
-            "ORC-0208 /tasks/late/workspace",
-            "ORC-0208 /tasks/late/checks",
+            "ORC-0204 /tasks/late/workspace",
+            "ORC-0201 /tasks/late/checks",
             "ORC-0204 /tasks/bad name",
         ],
     );
