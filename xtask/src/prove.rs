@@ -83,6 +83,13 @@ const PROOFS: &[Proof] = &[
         needs_program: false,
     },
     Proof {
+        name: "landing",
+        does: "processes that are killed land on one branch [--rounds N] [--seed S] [--tasks T] [--processes P] [--kills K]",
+        package: "orchestrator-service",
+        example: "prove-landing",
+        needs_program: false,
+    },
+    Proof {
         name: "load",
         does: "the same calls against any gateway [--gateway URL --key K --upstream ADDR:PORT] [--budget USD]",
         package: "orchestrator-service",

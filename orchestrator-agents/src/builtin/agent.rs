@@ -119,7 +119,7 @@ impl Agent for BuiltinAgent {
         let options = Options {
             history: is_true(assignment.inputs.get("history")),
             inputs: Arc::clone(&assignment.inputs),
-            root: assignment.project.clone(),
+            root: assignment.directory().to_path_buf(),
             others: others(assignment),
             cancelled: Arc::new(AtomicBool::new(false)),
         };

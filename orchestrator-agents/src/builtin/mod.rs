@@ -13,7 +13,6 @@ pub mod pm;
 pub mod qa;
 pub mod render;
 pub mod security;
-mod syntax;
 
 pub use agent::BuiltinAgent;
 pub use finding::{Finding, Report, Severity};

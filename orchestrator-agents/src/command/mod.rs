@@ -1,7 +1,7 @@
 //! Programs as agents: one is run with its arguments, watched, and stopped with all it started.
 //!
 //! No shell stands between: the first item of the command is the program, the others are its
-//! arguments as they are. It runs in the project's directory and sees of the environment only what
+//! arguments as they are. It runs in the attempt's workspace, or else in the project's directory, and sees of the environment only what
 //! [`Environment`] lets through. [`CommandAgent`] runs the programs of `command` tasks, which read
 //! nothing; [`ProgramAgent`] is one program that reads a prompt and prints its answer.
 //!
@@ -17,10 +17,12 @@
 //!
 //! How a program and all that it starts is owned is said in [`orchestrator_workspace::process`].
 
+mod confine;
 mod outcome;
 mod prompted;
 mod run;
 
+pub use confine::{Confine, Confined};
 pub use orchestrator_workspace::process::Environment;
 pub use prompted::ProgramAgent;
 
@@ -43,6 +45,7 @@ pub struct CommandAgent {
     environment: Environment,
     grace: Duration,
     told: Option<Arc<Telling>>,
+    confine: Option<Arc<dyn Confine>>,
 }
 
 /// More variables for the program of an attempt.
@@ -57,7 +60,7 @@ impl fmt::Debug for CommandAgent {
 impl CommandAgent {
     /// An agent whose programs see what `environment` lets through.
     pub fn new(environment: Environment) -> Self {
-        Self { environment, grace: GRACE, told: None }
+        Self { environment, grace: GRACE, told: None, confine: None }
     }
 
     /// The same with another time between the request to end and the end; 2 seconds otherwise.
@@ -79,6 +82,15 @@ impl CommandAgent {
     }
 }
 
+impl CommandAgent {
+    /// The same, whose programs are confined as `confine` says; not at all otherwise.
+    #[must_use]
+    pub fn confined_by(mut self, confine: Arc<dyn Confine>) -> Self {
+        self.confine = Some(confine);
+        self
+    }
+}
+
 #[async_trait]
 impl Agent for CommandAgent {
     async fn perform(
@@ -94,7 +106,8 @@ impl Agent for CommandAgent {
         for (name, value) in self.told.iter().flat_map(|tell| tell(assignment)) {
             environment = environment.with(name, value);
         }
-        let runner = Runner { environment: &environment, grace: self.grace };
+        let confine = self.confine.as_deref();
+        let runner = Runner { environment: &environment, grace: self.grace, confine };
         let mut ran = runner.run(words, None, assignment, host).await?;
         let output =
             output_of(&ran.program, assignment.output_schema.is_some(), &mut ran.stdout).await?;

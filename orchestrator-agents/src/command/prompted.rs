@@ -1,6 +1,6 @@
 //! A program that is an agent: it reads a prompt and prints its answer.
 
-use super::{Environment, GRACE, output_of, run::Runner};
+use super::{Confine, Environment, GRACE, output_of, run::Runner};
 use crate::model::{output::OutputSchema, prompt};
 use async_trait::async_trait;
 use orchestrator_core::{
@@ -8,6 +8,7 @@ use orchestrator_core::{
     port::{Agent, Answer, Assignment, AttemptHost, Work},
 };
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Runs one program for every task that it is given. The program reads the agent's instructions and
 /// the task's prompt, as a model would be told them, from its standard input, and what it prints is
@@ -18,13 +19,21 @@ use serde_json::Value;
 pub struct ProgramAgent {
     command: Vec<String>,
     environment: Environment,
+    confine: Option<Arc<dyn Confine>>,
 }
 
 impl ProgramAgent {
     /// An agent that runs `command`, a program and its arguments, which sees what `environment` lets
     /// through.
     pub fn new(command: Vec<String>, environment: Environment) -> Self {
-        Self { command, environment }
+        Self { command, environment, confine: None }
+    }
+
+    /// The same, whose program is confined as `confine` says; not at all otherwise.
+    #[must_use]
+    pub fn confined_by(mut self, confine: Arc<dyn Confine>) -> Self {
+        self.confine = Some(confine);
+        self
     }
 }
 
@@ -50,7 +59,8 @@ impl Agent for ProgramAgent {
         }
         let input =
             format!("{}\n\n{}\n", assignment.agent.instructions(), prompt::text(assignment));
-        let runner = Runner { environment: &environment, grace: GRACE };
+        let confine = self.confine.as_deref();
+        let runner = Runner { environment: &environment, grace: GRACE, confine };
         let mut ran = runner.run(&self.command, Some(input), assignment, host).await?;
         let program = ran.program.clone();
         let bad = |why: String| Failure::new(ErrorClass::BadOutput, why);

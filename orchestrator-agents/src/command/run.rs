@@ -1,11 +1,11 @@
 //! One run of a program, from its start to what it has printed.
 
-use super::{note, outcome};
+use super::{Confine, Confined, confine, note, outcome};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     port::{Answer, Artifact, Assignment, AttemptHost},
 };
-use orchestrator_workspace::process::{self, Capture, Environment, Watch, Watched};
+use orchestrator_workspace::process::{self, Capture, Ending, Environment, Watch, Watched};
 use std::{ffi::OsString, process::Command, time::Duration};
 
 /// Runs programs in an environment.
@@ -14,6 +14,8 @@ pub(super) struct Runner<'a> {
     pub(super) environment: &'a Environment,
     /// How long a program may take to end after it was asked to.
     pub(super) grace: Duration,
+    /// What confines them; nothing when there is none.
+    pub(super) confine: Option<&'a dyn Confine>,
 }
 
 /// A program that has ended well, with what it printed.
@@ -41,24 +43,49 @@ impl Runner<'_> {
             return Err(Failure::new(ErrorClass::InvalidRequest, message));
         };
         let path = self.environment.get("PATH").map(OsString::from).unwrap_or_default();
-        let command = self.command(program, arguments, assignment);
+        let confined = match self.confine {
+            Some(confine) => confine.confine(assignment).await?,
+            None => None,
+        };
+        let command = match &confined {
+            Some(confined) => confined.command(program, arguments, assignment.directory()).await?,
+            None => {
+                let mut command = Command::new(program);
+                command.args(arguments).current_dir(assignment.directory());
+                command
+            }
+        };
+        let command = self.told(command, assignment, confined.as_ref());
         let watch = Watch { input, limit: assignment.timeout, grace: self.grace };
         let Watched { ending, stdout, stderr } =
             process::run(program, command, watch, host).await.map_err(|error| {
                 outcome::not_started(program, assignment.directory(), &path, &error)
             })?;
+        if let (Some(_), Ending::Ended(Ok(status))) = (&confined, &ending)
+            && let Some(failure) = confine::not_confined(program, status.code(), &stderr)
+        {
+            return Err(failure);
+        }
         outcome::judge(program, &path, ending, &stdout, &stderr)?;
         Ok(Ran { program: program.clone(), stdout, stderr })
     }
 
-    fn command(self, program: &str, arguments: &[String], assignment: &Assignment) -> Command {
+    /// The command with all that its program sees of the environment.
+    fn told(
+        self,
+        mut command: Command,
+        assignment: &Assignment,
+        confined: Option<&Confined>,
+    ) -> Command {
         let (run, task, attempt) = (&assignment.run, &assignment.task, assignment.attempt);
-        let mut command = Command::new(program);
+        let own = assignment.workspace.iter().flat_map(|opened| &opened.environment);
+        let confined = confined.into_iter().flat_map(|confined| &confined.variables);
         command
-            .args(arguments)
-            .current_dir(assignment.directory())
             .env_clear()
             .envs(self.environment.iter())
+            // Its workspace may have ports and the like of its own.
+            .envs(own)
+            .envs(confined.map(|(name, value)| (name, value)))
             .env("ORCHESTRATOR_RUN", run.as_str())
             .env("ORCHESTRATOR_TASK", task.as_str())
             .env("ORCHESTRATOR_ATTEMPT", attempt.to_string())

@@ -4,6 +4,7 @@ use orchestrator_core::{
     id::{AgentName, ProviderName, RunId, TaskName},
     port::Progress,
     time::Timestamp,
+    workspace::{Opened, WorkspaceKind},
 };
 use orchestrator_workspace::process::{HEAD, TAIL};
 use serde_json::json;
@@ -78,6 +79,33 @@ fn assignment(dir: &Path, words: &[&str]) -> Assignment {
 async fn run(words: &[&str]) -> Result<Answer, Failure> {
     let dir = tempfile::tempdir().unwrap();
     agent().perform(&assignment(dir.path(), words), &Host::default()).await
+}
+
+#[tokio::test]
+async fn a_program_works_in_its_workspace_with_what_that_gives_it() {
+    let (project, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let script = "pwd; echo $ORCHESTRATOR_PORT $ORCHESTRATOR_TASK; touch made";
+    let mut assignment = assignment(project.path(), &["sh", "-c", script]);
+    assignment.workspace = Some(Arc::new(Opened {
+        kind: WorkspaceKind::Worktree,
+        directory: place.path().to_path_buf(),
+        base: None,
+        branch: None,
+        environment: [
+            ("ORCHESTRATOR_PORT".to_owned(), "41000".to_owned()),
+            // What the engine says of the attempt is not for a workspace to change.
+            ("ORCHESTRATOR_TASK".to_owned(), "another".to_owned()),
+        ]
+        .into(),
+        sandbox: "off".into(),
+    }));
+    let host = Host::default();
+    agent().perform(&assignment, &host).await.unwrap();
+    let said = host.texts(LogStream::Stdout);
+    let there = fs::canonicalize(place.path()).unwrap();
+    assert_eq!(fs::canonicalize(&said[0]).unwrap(), there);
+    assert_eq!(said[1], "41000 build");
+    assert!(place.path().join("made").exists() && !project.path().join("made").exists());
 }
 
 /// What the system says of one process.

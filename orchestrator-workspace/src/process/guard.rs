@@ -78,6 +78,11 @@ impl Guard {
         Ok(Self { shell })
     }
 
+    /// Whether nobody has ended it.
+    pub(super) fn is_there(&mut self) -> bool {
+        matches!(self.shell.try_wait(), Ok(None))
+    }
+
     pub(super) fn pid(&self) -> Pid {
         Pid::from_child(&self.shell)
     }

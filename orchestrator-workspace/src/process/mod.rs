@@ -23,10 +23,12 @@ mod environment;
 mod group;
 mod guard;
 mod owned;
+mod pen;
 mod stray;
 mod watched;
 
 pub use capture::{Capture, HEAD, TAIL};
 pub use environment::Environment;
 pub use owned::{NotStarted, Process, Reads};
+pub(crate) use pen::Pen;
 pub use watched::{Ending, Watch, Watched, run};

@@ -1,11 +1,63 @@
 //! Confinement of what agents and checks run.
 //!
 //! A [`Sandbox`] turns a program into a command that is confined as a [`Confinement`] says. It fails
-//! closed: what it cannot enforce it refuses to start.
+//! closed: what it cannot enforce it refuses to start, and before it is trusted it is tried: a
+//! program in it attempts what is forbidden.
+//!
+//! | sandbox | how |
+//! |---|---|
+//! | [`Landlock`] | rules of the kernel for files and calls, in namespaces where there are |
+//! | [`Landlock::in_bubblewrap`] | the same, in the namespaces that `bwrap` makes |
+//! | [`Container`] | a container of docker or podman, by their command |
+//! | [`Dagger`] | a step of Dagger, by its session |
+//! | [`Off`] | nothing |
+//!
+//! All but the last are there on Linux alone; elsewhere [`auto`] says so.
+//!
+//! A host whose own program is the launcher calls [`launch_if_asked`] first in its `main`.
 
+#[cfg(target_os = "linux")]
+mod bubblewrap;
+#[cfg(target_os = "linux")]
+mod choice;
 mod confinement;
+#[cfg(target_os = "linux")]
+mod container;
+#[cfg(target_os = "linux")]
+mod cover;
+#[cfg(target_os = "linux")]
+mod dagger;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod launch;
+#[cfg(target_os = "linux")]
+mod native;
+#[cfg(target_os = "linux")]
+mod order;
+#[cfg(target_os = "linux")]
+mod probe;
+#[cfg(target_os = "linux")]
+mod proof;
+#[cfg(target_os = "linux")]
+mod proxy;
+#[cfg(target_os = "linux")]
+mod relay;
+#[cfg(target_os = "linux")]
+mod scratch;
 
-pub use confinement::{Confinement, Limits, Network, Reads};
+pub use confinement::{Confinement, Enforced, Limits, Network, Reads};
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{auto, launch_if_asked};
+#[cfg(target_os = "linux")]
+pub use {
+    choice::auto,
+    container::{Container, Engine},
+    dagger::Dagger,
+    launch::launch_if_asked,
+    native::Landlock,
+    order::NOT_CONFINED,
+};
 
 use std::{
     ffi::{OsStr, OsString},
@@ -31,6 +83,13 @@ pub trait Sandbox: Send + Sync + std::fmt::Debug {
         directory: &Path,
         confinement: &Confinement,
     ) -> Result<Command, SandboxError>;
+
+    /// What is enforced for programs that are confined like this, each as it was tried here. It is
+    /// tried once and remembered.
+    ///
+    /// # Errors
+    /// [`SandboxError`] when the confinement cannot be enforced here, or does not hold.
+    fn prove(&self, confinement: &Confinement) -> Result<Vec<Enforced>, SandboxError>;
 }
 
 /// A confinement that cannot be enforced; nothing was started.
@@ -67,5 +126,9 @@ impl Sandbox for Off {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(directory);
         Ok(command)
+    }
+
+    fn prove(&self, _confinement: &Confinement) -> Result<Vec<Enforced>, SandboxError> {
+        Ok(Vec::new())
     }
 }

@@ -3,8 +3,8 @@
 use crate::builtin::{
     Finding, Report, Severity,
     index::{Class, FileEntry, Index},
-    syntax::{Syntax, identifier, indent},
 };
+use orchestrator_workspace::recognise::{Syntax, identifier, indent};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -182,7 +182,8 @@ fn deeper<'a>(index: &'a Index, page: &Page) -> Option<&'a FileEntry> {
 }
 
 fn has_code(index: &Index) -> bool {
-    use crate::builtin::{index::Class, syntax::Syntax};
+    use crate::builtin::index::Class;
+    use orchestrator_workspace::recognise::Syntax;
     index
         .files()
         .iter()

@@ -1,10 +1,8 @@
 //! The project's own test commands.
 
 use super::examine::Examined;
-use crate::builtin::{
-    index::{Class, FileEntry, Index},
-    syntax::Syntax,
-};
+use crate::builtin::index::{Class, FileEntry, Index};
+use orchestrator_workspace::recognise::Syntax;
 use serde_json::Value;
 
 /// A command that runs tests.

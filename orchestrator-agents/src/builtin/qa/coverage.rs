@@ -4,7 +4,8 @@ use super::{
     NAMED,
     examine::{Examined, hash},
 };
-use crate::builtin::{Finding, Severity, index::Class, syntax::Syntax};
+use crate::builtin::{Finding, Severity, index::Class};
+use orchestrator_workspace::recognise::Syntax;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,13 +1,7 @@
 //! What one source file says about tests.
 
-use super::{
-    marker::{Marker, marker},
-    vacuous,
-};
-use crate::builtin::{
-    index::{Class, FileEntry},
-    syntax::{Syntax, identifier, indent},
-};
+use crate::builtin::index::{Class, FileEntry};
+use orchestrator_workspace::recognise::{Marker, Syntax, identifier, indent, marker, vacuous};
 
 /// One source file.
 #[derive(Debug)]
@@ -100,7 +94,7 @@ pub(super) fn examine<'a>(file: &'a FileEntry, text: &str) -> Option<Examined<'a
     examined.mentions.sort_unstable();
     examined.mentions.dedup();
     if examined.tests > 0 {
-        examined.vacuous = vacuous::find(syntax, text);
+        examined.vacuous = vacuous(syntax, text);
     }
     Some(examined)
 }

@@ -3,8 +3,8 @@
 use crate::builtin::{
     index::{Class, Index, Kind},
     phrase,
-    syntax::Syntax,
 };
+use orchestrator_workspace::recognise::Syntax;
 use std::collections::BTreeMap;
 
 /// How many extensions a note names.

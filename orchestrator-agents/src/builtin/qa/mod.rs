@@ -5,8 +5,6 @@ mod command;
 mod coverage;
 mod examine;
 mod foreign;
-mod marker;
-mod vacuous;
 
 use super::{Finding, Index, Options, Report, Severity, phrase::counted};
 use coverage::Coverage;

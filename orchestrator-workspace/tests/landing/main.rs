@@ -1,0 +1,9 @@
+//! Landing on real repositories.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod batches;
+mod crashes;
+mod one;
+mod room;
+mod undo;

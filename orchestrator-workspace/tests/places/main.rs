@@ -1,0 +1,10 @@
+//! Where agents work, against real repositories in temporary directories.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod bad_input;
+mod checkpoints;
+mod crash;
+mod git;
+mod support;
+mod worktrees;
