@@ -44,12 +44,12 @@ impl Context {
     /// # Errors
     /// A path that cannot be a project.
     pub(crate) fn service(&self) -> Result<OrchestratorService, Failure> {
-        let service = self.open()?;
+        let service = self.open(Vec::new())?;
         self.listen(&service, TelemetryConfig::default())?;
         Ok(service)
     }
 
-    fn open(&self) -> Result<OrchestratorService, Failure> {
+    fn open(&self, settings: Vec<(String, String)>) -> Result<OrchestratorService, Failure> {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
@@ -58,9 +58,11 @@ impl Context {
         let environment = Environment::new(variables, directory);
         let options = OpenOptions {
             path: self.path.clone(),
-            settings: Vec::new(),
+            settings,
             known: self.known.clone(),
             passphrase: AskPassphrase::new(ask_passphrase),
+            // Without it what must be confined does not run, and says why.
+            launcher: std::env::current_exe().ok(),
         };
         Ok(OrchestratorService::open(environment, options)?)
     }
@@ -70,7 +72,18 @@ impl Context {
     /// # Errors
     /// As for [`Context::service`], and invalid settings.
     pub(crate) fn driving_service(&self) -> Result<OrchestratorService, Failure> {
-        let service = self.open()?;
+        self.driving_service_with(Vec::new())
+    }
+
+    /// The same with settings from flags.
+    ///
+    /// # Errors
+    /// As for [`Context::driving_service`].
+    pub(crate) fn driving_service_with(
+        &self,
+        settings: Vec<(String, String)>,
+    ) -> Result<OrchestratorService, Failure> {
+        let service = self.open(settings)?;
         self.listen(&service, service.telemetry(false)?)?;
         Ok(service)
     }
@@ -80,7 +93,7 @@ impl Context {
     /// # Errors
     /// As for [`Context::driving_service`].
     pub(crate) fn serving_service(&self) -> Result<OrchestratorService, Failure> {
-        let service = self.open()?;
+        let service = self.open(Vec::new())?;
         self.listen(&service, service.telemetry(true)?)?;
         Ok(service)
     }

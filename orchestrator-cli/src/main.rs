@@ -23,6 +23,8 @@ use problem::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A confined program is started by this one, before anything else is.
+    orchestrator_service::launch_if_asked();
     panics::install();
     // A panic is a bug, already reported by the hook; it ends with the code of a failed run.
     std::panic::catch_unwind(run).unwrap_or(Exit::Failed).into()

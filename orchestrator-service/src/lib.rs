@@ -52,6 +52,7 @@ mod setup;
 pub mod telemetry;
 mod templates;
 mod transfer;
+mod work;
 
 pub mod views;
 
@@ -70,6 +71,7 @@ pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
 pub use setup::{InitOptions, Inquiry, NO_PROVIDER, ProviderChoice, SetupChoices};
 pub use transfer::ImportOptions;
+pub use work::{CommitOrder, DiffOrder, DiffQuery, LandOrder, RestoreRequest, RestoreTo};
 
 /// What requests and views are made of.
 pub use orchestrator_core::secret::SecretString;
@@ -79,3 +81,7 @@ pub use orchestrator_core::{
     time::{InvalidDuration, Timestamp, format_duration, parse_duration},
     workflow::Mode,
 };
+
+/// A front-end that names its own program as [`OpenOptions::launcher`] calls this first in its `main`,
+/// while it has one thread: the program is also the launcher of sandboxes.
+pub use orchestrator_workspace::sandbox::launch_if_asked;

@@ -54,7 +54,9 @@ impl Clean {
         let clean = |dry_run| runtime::ask(async { Ok(service.clean(age, dry_run).await?) });
         if !self.dry_run && !self.yes && confirm::can_ask(console) {
             let would = clean(true)?;
-            if !would.runs.is_empty() && !confirm::ask(&format!("remove {}?", said(&would))) {
+            if (!would.runs.is_empty() || would.worktrees > 0)
+                && !confirm::ask(&format!("remove {}?", said(&would)))
+            {
                 return Ok(Exit::Cancelled);
             }
         }
@@ -69,9 +71,13 @@ impl Clean {
     }
 }
 
-/// `2 runs, 14 blobs (3.1 MiB)`.
+/// `2 runs, 14 blobs, 1 worktree (3.1 MiB)`.
 fn said(clean: &CleanView) -> String {
     let (runs, blobs) = (clean.runs.len() as u64, clean.blobs);
     let size = text::bytes(clean.bytes);
-    format!("{}, {} ({size})", text::counted(runs, "run"), text::counted(blobs, "blob"))
+    let worktrees = match clean.worktrees {
+        0 => String::new(),
+        some => format!(", {}", text::counted(some, "worktree")),
+    };
+    format!("{}, {}{worktrees} ({size})", text::counted(runs, "run"), text::counted(blobs, "blob"))
 }

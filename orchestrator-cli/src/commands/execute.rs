@@ -66,6 +66,14 @@ pub(crate) struct Execute {
     #[arg(long, value_name = "CASSETTE")]
     replay: Option<PathBuf>,
 
+    /// Let worktrees begin with what is not committed: changed, staged and new files. They stay as they
+    /// are
+    #[arg(long)]
+    include_uncommitted: bool,
+
+    #[command(flatten)]
+    sandbox: Confining,
+
     /// Show the plan and an estimate; start and spend nothing
     #[arg(long)]
     dry_run: bool,
@@ -76,6 +84,27 @@ pub(crate) struct Execute {
 
     #[command(flatten)]
     detach: Detach,
+}
+
+/// How programs are confined, for this call alone.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Confining {
+    /// How programs of tasks with a workspace and checks are confined, in place of `sandbox.mode`;
+    /// `off`: not at all
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_parser = ["auto", "landlock", "bubblewrap", "docker", "podman", "dagger", "off"]
+    )]
+    sandbox: Option<String>,
+}
+
+impl Confining {
+    /// The same as a setting.
+    pub(super) fn settings(&self) -> Vec<(String, String)> {
+        let mode = self.sandbox.iter();
+        mode.map(|mode| ("sandbox.mode".to_owned(), mode.clone())).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -111,7 +140,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 impl Execute {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
-        let service = context.driving_service()?;
+        let service = context.driving_service_with(self.sandbox.settings())?;
         // A replay spends nothing that could be asked about.
         let yes = self.yes || self.replay.is_some();
         let (dry_run, detach) = (self.dry_run, self.detach.clone());
@@ -161,6 +190,7 @@ impl Execute {
             budget: self.budget,
             max_parallel: self.max_parallel,
             tape: self.record.map(Tape::Record).or(self.replay.map(Tape::Replay)),
+            include_uncommitted: self.include_uncommitted,
         }
     }
 }

@@ -5,12 +5,14 @@ use clap::{Args, ValueEnum};
 use orchestrator_service::ExportFormat;
 use std::{io::Write, path::PathBuf};
 
-/// One run as one file: everything as JSON for `import`, its tasks as CSV, or a page as HTML
+/// One run as one file: everything as JSON for `import`, its tasks as CSV, a page as HTML, or a signed
+/// receipt
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator export latest --output run.json
   orchestrator export latest --children --output run.json
   orchestrator export latest --format html --output run.html
+  orchestrator export latest --format receipt --output receipt.json
   orchestrator export r_01 --format csv | column -s, -t")]
 pub(crate) struct Export {
     /// An id, the start of one, or `latest`
@@ -38,6 +40,8 @@ enum Format {
     Csv,
     /// One page for people
     Html,
+    /// What a run that has ended did, signed: for `verify`
+    Receipt,
 }
 
 impl Export {
@@ -48,6 +52,7 @@ impl Export {
             Format::Json => ExportFormat::Json { children: self.children },
             Format::Csv => ExportFormat::Csv,
             Format::Html => ExportFormat::Html,
+            Format::Receipt => ExportFormat::Receipt,
         };
         let exported = runtime::ask(async { Ok(service.export(&self.run, format).await?) })?;
         let Some(path) = &self.output else {

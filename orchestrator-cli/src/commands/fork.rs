@@ -1,6 +1,9 @@
 //! `orchestrator fork`
 
-use super::{again, execute::pair};
+use super::{
+    again,
+    execute::{Confining, pair},
+};
 use crate::{context::Context, detach::Detach, exit::Exit, problem::Failure};
 use clap::Args;
 use orchestrator_service::ForkRequest;
@@ -26,13 +29,16 @@ pub(crate) struct Fork {
     inputs: Vec<(String, String)>,
 
     #[command(flatten)]
+    sandbox: Confining,
+
+    #[command(flatten)]
     detach: Detach,
 }
 
 impl Fork {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let service = context.driving_service()?;
-        let Self { run, at, inputs, detach } = self;
+        let service = context.driving_service_with(self.sandbox.settings())?;
+        let Self { run, at, inputs, detach, .. } = self;
         let request = ForkRequest { run, at, inputs };
         again::drive(context, &detach, |service| service.fork(&request), &service)
     }

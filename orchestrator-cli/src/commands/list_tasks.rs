@@ -89,7 +89,10 @@ pub(super) fn shown(tasks: &[TaskView]) -> impl Iterator<Item = &TaskView> {
 
 /// Tasks as a table.
 pub(super) fn table<'t>(tasks: impl IntoIterator<Item = &'t TaskView>) -> Table {
-    let mut table = Table::new(&[
+    let tasks: Vec<&TaskView> = tasks.into_iter().collect();
+    // Where nothing is checked, nothing is to be told of it.
+    let is_proved = tasks.iter().any(|task| task.verified.is_some());
+    let mut columns = vec![
         ("TASK", Align::Left),
         ("STATUS", Align::Left),
         ("AGENT", Align::Left),
@@ -98,9 +101,13 @@ pub(super) fn table<'t>(tasks: impl IntoIterator<Item = &'t TaskView>) -> Table 
         ("TOKENS", Align::Right),
         ("COST", Align::Right),
         ("REMARK", Align::Left),
-    ]);
+    ];
+    if is_proved {
+        columns.insert(2, ("PROOF", Align::Left));
+    }
+    let mut table = Table::new(&columns);
     for task in tasks {
-        table.row(vec![
+        let mut cells: Vec<Cell> = vec![
             task.id.as_str().into(),
             Cell::status(&task.status),
             task.agent.as_deref().unwrap_or("-").into(),
@@ -109,7 +116,11 @@ pub(super) fn table<'t>(tasks: impl IntoIterator<Item = &'t TaskView>) -> Table 
             text::thousands(task.spent.tokens()).into(),
             task.spent.cost().to_string().into(),
             remark(task).into(),
-        ]);
+        ];
+        if is_proved {
+            cells.insert(2, proof(task).into());
+        }
+        table.row(cells);
     }
     table
 }
@@ -128,5 +139,17 @@ fn remark(task: &TaskView) -> String {
             if counts.failed > 0 { format!(", {} failed", counts.failed) } else { String::new() };
         return format!("{} of {} items{failed}", counts.ended, counts.total);
     }
-    task.error.as_ref().map(|error| text::first_line(&error.message)).unwrap_or_default()
+    if let Some(error) = &task.error {
+        return text::first_line(&error.message);
+    }
+    String::new()
+}
+
+/// Whether its checks passed; `-` where there are none, or before they have run.
+pub(crate) fn proof(task: &TaskView) -> &'static str {
+    match task.verified {
+        Some(true) => "verified",
+        Some(false) => "unverified",
+        None => "-",
+    }
 }

@@ -5,6 +5,7 @@ mod agent_details;
 mod answer;
 mod approve;
 mod cancel;
+mod checkpoints;
 mod clean;
 mod compare;
 mod completions;
@@ -12,14 +13,17 @@ mod config;
 mod confirm;
 mod control;
 mod cost_report;
+mod diff;
 mod doctor;
 mod execute;
 mod export;
 mod fork;
 mod gateway;
+mod git;
 mod import;
 mod init;
 mod kill;
+mod land;
 mod list_agents;
 mod list_runs;
 mod list_tasks;
@@ -29,15 +33,21 @@ mod logs;
 mod markdown_help;
 mod pause;
 mod plan;
+mod proof;
+mod queue;
 mod reject;
+mod restore;
 mod resume;
 mod retry;
+mod rollback;
 mod run_details;
 mod secrets;
 mod sheet;
 mod status;
 mod task_details;
+mod verify;
 mod why;
+mod worktrees;
 
 use crate::{context::Context, exit::Exit, problem::Failure};
 use clap::Subcommand;
@@ -58,6 +68,10 @@ pub(crate) enum Command {
     AgentDetails(agent_details::AgentDetails),
     Logs(logs::Logs),
     Why(why::Why),
+    Diff(diff::Diff),
+    Checkpoints(checkpoints::Checkpoints),
+    Restore(restore::Restore),
+    Worktrees(worktrees::Worktrees),
     Approve(approve::Approve),
     Reject(reject::Reject),
     Answer(answer::Answer),
@@ -69,7 +83,12 @@ pub(crate) enum Command {
     Fork(fork::Fork),
     Compare(compare::Compare),
     CostReport(cost_report::CostReport),
+    Land(land::Land),
+    Queue(queue::Queue),
+    Rollback(rollback::Rollback),
+    Git(git::Git),
     Export(export::Export),
+    Verify(verify::Verify),
     Import(import::Import),
     Clean(clean::Clean),
     Secrets(secrets::Secrets),
@@ -100,6 +119,10 @@ impl Command {
             Self::AgentDetails(command) => command.run(context),
             Self::Logs(command) => command.run(context),
             Self::Why(command) => command.run(context),
+            Self::Diff(command) => command.run(context),
+            Self::Checkpoints(command) => command.run(context),
+            Self::Restore(command) => command.run(context),
+            Self::Worktrees(command) => command.run(context),
             Self::Approve(command) => command.run(context),
             Self::Reject(command) => command.run(context),
             Self::Answer(command) => command.run(context),
@@ -111,7 +134,12 @@ impl Command {
             Self::Fork(command) => command.run(context),
             Self::Compare(command) => command.run(context),
             Self::CostReport(command) => command.run(context),
+            Self::Land(command) => command.run(context),
+            Self::Queue(command) => command.run(context),
+            Self::Rollback(command) => command.run(context),
+            Self::Git(command) => command.run(context),
             Self::Export(command) => command.run(context),
+            Self::Verify(command) => command.run(context),
             Self::Import(command) => command.run(context),
             Self::Clean(command) => command.run(context),
             Self::Secrets(command) => command.run(context),

@@ -38,6 +38,12 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
     sheet.section("Tasks");
     sheet.lines(table(&plan.items).lines(console.paint(), console.columns()));
     let all = plan.workflows.iter().map(|other| &other.items).chain([&plan.items]).flatten();
+    let placed: Vec<String> = all.filter_map(placed).collect();
+    if !placed.is_empty() {
+        sheet.section("Workspaces");
+        sheet.lines(placed);
+    }
+    let all = plan.workflows.iter().map(|other| &other.items).chain([&plan.items]).flatten();
     let ruled: Vec<&PlannedTask> = all.filter(|task| task.why.is_some()).collect();
     if !ruled.is_empty() {
         sheet.section("Models");
@@ -64,6 +70,18 @@ pub(super) fn print(console: &Console, plan: &PlanView) -> Result<(), Failure> {
     sheet.print(console)?;
     console.hint("nothing was started or spent");
     Ok(())
+}
+
+/// Where a task works, what proves its result, and where that lands.
+fn placed(task: &PlannedTask) -> Option<String> {
+    let kind = task.workspace.as_ref()?;
+    let checks = match task.checks.is_empty() {
+        true => "no checks: it ends unverified".to_owned(),
+        false => format!("checked by {}", task.checks.join(", ")),
+    };
+    let lands = task.lands.as_ref().map(|branch| format!("; lands on {branch}"));
+    let line = format!("{}  {kind}; {checks}{}", task.name, lands.unwrap_or_default());
+    Some(text::harmless(&line, false).into_owned())
 }
 
 /// Which models a rule names for a task, and why.

@@ -1,6 +1,6 @@
 //! `orchestrator resume`
 
-use super::control;
+use super::{control, execute::Confining};
 use crate::{
     context::Context,
     detach::{self, Detach},
@@ -28,13 +28,16 @@ pub(crate) struct Resume {
     budget: Option<MicroUsd>,
 
     #[command(flatten)]
+    sandbox: Confining,
+
+    #[command(flatten)]
     detach: Detach,
 }
 
 impl Resume {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
-        let service = context.driving_service()?;
+        let service = context.driving_service_with(self.sandbox.settings())?;
         if self.detach.detach {
             // One that a living process drives is told here and now.
             let run = runtime::ask(async { Ok(service.run(&self.run).await?) })?;

@@ -1,6 +1,6 @@
 //! `orchestrator retry`
 
-use super::again;
+use super::{again, execute::Confining};
 use crate::{context::Context, detach::Detach, exit::Exit, problem::Failure};
 use clap::Args;
 use orchestrator_service::RetryRequest;
@@ -30,14 +30,17 @@ pub(crate) struct Retry {
     latest: bool,
 
     #[command(flatten)]
+    sandbox: Confining,
+
+    #[command(flatten)]
     detach: Detach,
 }
 
 impl Retry {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let service = context.driving_service()?;
+        let service = context.driving_service_with(self.sandbox.settings())?;
         // `--failed` is the usual way by its name; with `--latest` it says nothing more.
-        let Self { run, failed: _, from, latest, detach } = self;
+        let Self { run, failed: _, from, latest, detach, sandbox: _ } = self;
         let request = RetryRequest { run, from, latest };
         again::drive(context, &detach, |service| service.retry(&request), &service)
     }

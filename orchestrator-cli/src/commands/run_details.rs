@@ -71,6 +71,7 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
     let replayed = "models were not called; tokens and cost are as recorded";
     sheet.field("replayed", run.replayed.then(|| replayed.to_owned()));
     sheet.field("expected", details.forecast.as_ref().map(forecast::outcome));
+    sheet.field("landed on", landed(details));
     sheet.field("budget", run.budget_usd.map(|usd| format!("${usd}")));
     if details.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
         sheet.section("Inputs");
@@ -106,6 +107,14 @@ pub(super) fn next_steps(details: &views::RunDetails) -> Vec<String> {
         lines.push(format!("go on with: orchestrator resume {}", run.id));
     }
     lines
+}
+
+/// `orchestrator/r_01/result (3 tasks)`.
+fn landed(details: &views::RunDetails) -> String {
+    let branch = |landed: &views::ResultBranch| {
+        format!("{} ({})", landed.branch, text::counted(landed.tasks.len() as u64, "task"))
+    };
+    details.landed.iter().map(branch).collect::<Vec<_>>().join(", ")
 }
 
 /// `fork of r_01 at event 12`.

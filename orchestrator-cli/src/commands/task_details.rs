@@ -1,6 +1,6 @@
 //! `orchestrator task-details`
 
-use super::{run_details::tokens, sheet::Sheet};
+use super::{proof, run_details::tokens, sheet::Sheet};
 use crate::{
     context::Context,
     exit::Exit,
@@ -58,8 +58,12 @@ fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure>
     sheet.field("task", task.id.clone());
     sheet.field("what", details.description.clone());
     sheet.field("status", sheet.paint().status(&task.status));
-    let verified = task.verified.map(|yes| if yes { "yes" } else { "no" }.to_owned());
-    sheet.field("verified", verified);
+    let verified = match task.verified {
+        Some(true) => Some("verified"),
+        Some(false) => Some("unverified"),
+        None => (task.status == "succeeded").then_some("unverified: it has no checks"),
+    };
+    sheet.field("verified", verified.map(str::to_owned));
     sheet.field("agent", task.agent.clone());
     sheet.field("needs", details.needs.join(", "));
     sheet.field("started", task.started_at.clone());
@@ -84,6 +88,10 @@ fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure>
     if !details.items.is_empty() {
         sheet.section("Attempts");
         sheet.lines(details.items.iter().flat_map(attempt).collect::<Vec<_>>());
+    }
+    for work in &details.work {
+        sheet.section(&format!("Work of attempt {}", work.attempt));
+        sheet.lines(proof::lines(work));
     }
     if !details.calls.is_empty() {
         sheet.section("Models");

@@ -75,6 +75,7 @@ async fn tell(
         text::thousands(result.spent.tokens()),
         result.spent.cost(),
     ));
+    proved(result).into_iter().for_each(|line| console.say(&line));
     if let Some(outcome) = &result.forecast {
         console.say(&format!("expected: {}", forecast::outcome(outcome)));
     }
@@ -86,6 +87,25 @@ async fn tell(
         console.hint(&format!("more: orchestrator run-details {}", result.run));
     }
     Ok(())
+}
+
+/// What was proved and where it is now.
+fn proved(result: &ResultView) -> Vec<String> {
+    let count = |of| result.items.iter().filter(|task| task.verified == Some(of)).count();
+    let mut lines = Vec::new();
+    let (verified, unverified) = (count(true), count(false));
+    if verified + unverified > 0 {
+        lines.push(format!("checks: {verified} verified, {unverified} unverified"));
+    }
+    lines.extend(result.landed.iter().map(|landed| {
+        format!(
+            "landed on {} ({}): {}",
+            landed.branch,
+            landed.commit.chars().take(10).collect::<String>(),
+            text::harmless(&landed.tasks.join(", "), false)
+        )
+    }));
+    lines
 }
 
 /// How many questions are shown: the items of one list may ask a hundred thousand.

@@ -73,7 +73,7 @@ pub(crate) async fn drive(
     before: Option<&RunDetails>,
     patience: Patience,
 ) -> Result<Exit, Failure> {
-    execution.note().into_iter().for_each(|note| console.say(note));
+    execution.notes().iter().for_each(|note| console.say(note));
     let control = execution.control();
     let mut show = Show::new(console, execution.run(), before);
     let mut frames = tokio::time::interval(FRAME);

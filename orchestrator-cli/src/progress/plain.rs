@@ -5,6 +5,7 @@ use crate::output::text;
 use orchestrator_core::{
     event::{Ask, Event, Recorded, Reply, Verdict},
     id::RunId,
+    workspace::Verdict as Proof,
 };
 
 /// What there is to say about `recorded`, an event of `run` that `board` has taken already.
@@ -83,6 +84,25 @@ fn said(board: &Board, recorded: &Recorded, verbose: bool) -> Vec<String> {
                 }
                 (None, None) => one(format!("{task}: failed: {why}")),
             }
+        }
+        Event::WorkspaceOpened { task, opened, .. } if verbose => {
+            one(format!("{task}: works in {}", opened.directory.display()))
+        }
+        Event::WorkRecorded { task, work, .. } => {
+            one(format!("{task}: {} changed", text::counted(u64::from(work.files), "file")))
+        }
+        Event::EvidenceRecorded { task, evidence, .. } => one(match evidence.verdict {
+            Proof::Verified => format!("{task}: verified"),
+            Proof::Failed => format!("{task}: not verified: a check failed"),
+            Proof::Tampered => format!("{task}: not verified: what proves it was weakened"),
+            Proof::NotAccepted => format!("{task}: not verified: the judge does not accept it"),
+        }),
+        Event::WorkLanded { task, landed, .. } => {
+            one(format!("{task}: landed on {}", text::first_line(&landed.target)))
+        }
+        Event::LandingRefused { task, refusal, .. } => {
+            let target = text::first_line(&refusal.target);
+            one(format!("{task}: does not go together with what is on {target}"))
         }
         Event::TaskExpanded { task, count, .. } => {
             one(format!("{task}: {}", text::counted(u64::from(*count), "item")))

@@ -51,6 +51,13 @@ const fn setting(key: &'static str, takes: Takes, about: &'static str) -> Settin
 pub(crate) const PROVIDER_KINDS: &[&str] =
     &["anthropic", "openai-responses", "openai-chat", "gemini", "deepseek", "ollama"];
 
+/// How programs can be confined.
+pub(crate) const SANDBOXES: &[&str] =
+    &["auto", "landlock", "bubblewrap", "docker", "podman", "dagger", "off"];
+
+/// Whom programs can be allowed to talk to.
+pub(crate) const NETWORKS: &[&str] = &["none", "gateway", "hosts", "all"];
+
 /// Every setting.
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("providers.*.kind", Takes::OneOf(PROVIDER_KINDS), "the protocol that it speaks"),
@@ -232,6 +239,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Flag,
         "whether identical requests that are under way at once make one call; true unless set",
     ),
+    setting(
+        "agents.*.sandbox",
+        Takes::OneOf(&["on", "off"]),
+        "whether its program is confined; as [sandbox] says unless set",
+    ),
+    setting(
+        "agents.*.network",
+        Takes::OneOf(NETWORKS),
+        "whom its program may talk to, when not what [sandbox] says",
+    ),
     setting("agents.*.mode", Takes::OneOf(&["metered", "own-login"]), "how it reaches its model"),
     setting("agents.*.permissions.allow", Takes::List, "what it may do"),
     setting("agents.*.permissions.ask", Takes::List, "what it may do after asking"),
@@ -351,6 +368,86 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "limits.per-project",
         Takes::Count(1, COUNT),
         "the most attempts at once of the runs of one project",
+    ),
+    Setting {
+        key: "sandbox.mode",
+        takes: Takes::OneOf(SANDBOXES),
+        default: Some("auto"),
+        about: "how what agents and checks run is confined; `off` for not at all",
+    },
+    Setting {
+        key: "sandbox.network",
+        takes: Takes::OneOf(NETWORKS),
+        default: Some("gateway"),
+        about: "whom agents' programs may talk to",
+    },
+    setting("sandbox.hosts", Takes::List, "the hosts that `hosts` allows, such as crates.io"),
+    Setting {
+        key: "sandbox.reads",
+        takes: Takes::OneOf(&["all", "system"]),
+        default: Some("all"),
+        about: "what may be read: all but what is hidden, or the system and what is listed",
+    },
+    setting(
+        "sandbox.readable",
+        Takes::List,
+        "paths that may be read besides: with `system`, or in places for temporary files",
+    ),
+    setting("sandbox.writable", Takes::List, "paths that may be written besides, such as a cache"),
+    setting("sandbox.hidden", Takes::List, "paths that cannot be seen besides what is known"),
+    setting("sandbox.image", Takes::Text, "the image that containers are made of"),
+    setting(
+        "sandbox.memory",
+        Takes::Size(1 << 20, 1 << 50),
+        "memory of a program with all it starts",
+    ),
+    setting("sandbox.processes", Takes::Count(1, COUNT), "processes and threads at once"),
+    setting("sandbox.cpu", Takes::Duration, "time on processors"),
+    setting("sandbox.files", Takes::Count(16, COUNT), "open files of each process"),
+    setting("sandbox.file-size", Takes::Size(1_000, 1 << 50), "the largest file that is written"),
+    Setting {
+        key: "checks.network",
+        takes: Takes::OneOf(NETWORKS),
+        default: Some("none"),
+        about: "whom checks may talk to",
+    },
+    setting("checks.hosts", Takes::List, "the hosts that `hosts` allows to checks"),
+    Setting {
+        key: "checks.timeout",
+        takes: Takes::Duration,
+        default: Some("10m"),
+        about: "how long a check may take that does not say",
+    },
+    setting("checks.environment", Takes::List, "variables that checks see besides the usual ones"),
+    setting("checks.writable", Takes::List, "paths that checks may write besides, such as a cache"),
+    setting("workspaces.quota", Takes::Size(1 << 20, 1 << 50), "what one may take on the disk"),
+    Setting {
+        key: "workspaces.largest-file",
+        takes: Takes::Size(1_000, 1 << 40),
+        default: Some("10MB"),
+        about: "from which size on a file is left out of checkpoints",
+    },
+    Setting {
+        key: "workspaces.pool",
+        takes: Takes::Count(0, 100),
+        default: Some("0"),
+        about: "how many worktrees are made ready in advance",
+    },
+    setting(
+        "workspaces.ports",
+        Takes::Text,
+        "the ports that workspaces are given of, such as 20000-29999",
+    ),
+    Setting {
+        key: "landing.batch",
+        takes: Takes::Count(1, 64),
+        default: Some("4"),
+        about: "how many that wait are checked together",
+    },
+    setting(
+        "landing.update-checkout",
+        Takes::Flag,
+        "whether landing on the branch that is checked out brings the checkout along; false unless set",
     ),
     setting("prices.*.input", Takes::Money, "USD per million input tokens of a model"),
     setting("prices.*.output", Takes::Money, "USD per million output tokens"),

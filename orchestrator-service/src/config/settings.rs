@@ -17,6 +17,10 @@ pub(crate) struct Settings {
     pub(crate) defaults: DefaultSettings,
     pub(crate) limits: SharedLimitSettings,
     pub(crate) prices: BTreeMap<String, PriceSettings>,
+    pub(crate) sandbox: SandboxSettings,
+    pub(crate) checks: CheckSettings,
+    pub(crate) workspaces: WorkspaceSettings,
+    pub(crate) landing: LandingSettings,
     pub(crate) tokenizers: BTreeMap<String, TokenizerSettings>,
     pub(crate) telemetry: TelemetrySettings,
     pub(crate) log: LogSettings,
@@ -104,6 +108,8 @@ pub(crate) struct AgentSettings {
     pub(crate) fall_back: Vec<String>,
     pub(crate) mode: Option<String>,
     pub(crate) join: Option<bool>,
+    pub(crate) sandbox: Option<String>,
+    pub(crate) network: Option<String>,
     pub(crate) command: Vec<String>,
     pub(crate) models: Vec<String>,
     pub(crate) accounts: Vec<String>,
@@ -224,6 +230,56 @@ pub(crate) struct PriceSettings {
     pub(crate) batch_input: Option<MicroUsd>,
     pub(crate) batch_output: Option<MicroUsd>,
     pub(crate) provider: Option<String>,
+}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct SandboxSettings {
+    pub(crate) mode: Option<String>,
+    pub(crate) network: Option<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) reads: Option<String>,
+    pub(crate) readable: Vec<String>,
+    pub(crate) writable: Vec<String>,
+    pub(crate) hidden: Vec<String>,
+    pub(crate) image: Option<String>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) processes: Option<u32>,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) cpu: Option<Duration>,
+    pub(crate) files: Option<u64>,
+    pub(crate) file_size: Option<u64>,
+}
+
+/// `[checks]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct CheckSettings {
+    pub(crate) network: Option<String>,
+    pub(crate) hosts: Vec<String>,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) environment: Vec<String>,
+    pub(crate) writable: Vec<String>,
+}
+
+/// `[workspaces]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct WorkspaceSettings {
+    pub(crate) quota: Option<u64>,
+    pub(crate) largest_file: Option<u64>,
+    pub(crate) pool: Option<u32>,
+    pub(crate) ports: Option<String>,
+}
+
+/// `[landing]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct LandingSettings {
+    pub(crate) batch: Option<u32>,
+    pub(crate) update_checkout: bool,
 }
 
 /// `[telemetry]`.

@@ -95,9 +95,15 @@ fn hide(text: &mut String, redactor: &Redactor) {
 }
 
 /// The engine's side of an attempt, with secrets kept from it.
-struct Guard<'a> {
+pub(crate) struct Guard<'a> {
     host: &'a dyn AttemptHost,
     redactor: &'a Redactor,
+}
+
+impl<'a> Guard<'a> {
+    pub(crate) fn new(host: &'a dyn AttemptHost, redactor: &'a Redactor) -> Self {
+        Self { host, redactor }
+    }
 }
 
 #[async_trait]

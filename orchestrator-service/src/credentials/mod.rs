@@ -11,7 +11,7 @@ mod reveal;
 mod store;
 
 pub(crate) use answers::GuardedResponses;
-pub(crate) use guard::Guarded;
+pub(crate) use guard::{Guard, Guarded};
 pub use known::{HidingWriter, KnownSecrets};
 pub use place::{AskPassphrase, Passphrase};
 pub use store::KeyChange;

@@ -1,6 +1,6 @@
 //! What each error is called, what to do about it, and how a front-end ends.
 
-use super::{Exit, ServiceError, secrets, store};
+use super::{Exit, ServiceError, secrets, store, work};
 use crate::document::Diagnostic;
 use orchestrator_core::port::BlobError;
 use orchestrator_gateway::cassette::CassetteError;
@@ -49,6 +49,23 @@ impl ServiceError {
             Self::WorkflowHere { .. } => "ORC-0633",
             Self::NotAgain { .. } => "ORC-0634",
             Self::Cassette(error) => error.code(),
+            Self::Git(error) => work::of_git(error),
+            Self::Sandbox(error) => work::of_sandbox(error),
+            Self::Checks(error) => work::of_checks(error),
+            Self::Landing(error) => work::of_landing(error),
+            Self::GitTool(error) => work::of_tool(error),
+            Self::NothingToLand { .. } => "ORC-0664",
+            Self::RunGoesOn { .. } => "ORC-0665",
+            Self::Unverified { .. } => "ORC-0666",
+            Self::NothingLanded { .. } => "ORC-0667",
+            Self::RolledBack { .. } => "ORC-0668",
+            Self::SigningKey { .. } => "ORC-0641",
+            Self::NoWork { .. } => "ORC-0642",
+            Self::NoSuchCheckpoint { .. } => "ORC-0643",
+            Self::InTheWay { .. } => "ORC-0644",
+            Self::Place(_) => "ORC-0645",
+            Self::NotEnded { .. } => "ORC-0646",
+            Self::Receipt { .. } => "ORC-0647",
             Self::Project { .. } => "ORC-0701",
             Self::Platform(_) => "ORC-0706",
             Self::PathNotUtf8(_) => "ORC-0702",
@@ -130,6 +147,50 @@ impl ServiceError {
             Self::NotAgain { run, .. } => {
                 format!("`orchestrator run-details {run}` shows its tasks")
             }
+            // Their messages say what to do.
+            Self::Git(_) | Self::GitTool(_) => return None,
+            Self::Landing(error) => work::help_of_landing(error)?,
+            Self::NothingToLand { run, .. } => format!(
+                "`orchestrator run-details {run}` shows what it made and where that is; only work of \
+                 tasks in worktrees lands"
+            ),
+            Self::RunGoesOn { run, .. } => format!(
+                "wait for its end (`orchestrator logs {run} -f`), or stop it with `orchestrator cancel {run}`"
+            ),
+            Self::Unverified { .. } => {
+                "give those tasks `checks`, or say `--unverified` when you have looked at it".into()
+            }
+            Self::NothingLanded { run, .. } => {
+                format!("`orchestrator queue --run {run}` shows what became of its work")
+            }
+            Self::RolledBack { by, .. } => {
+                let short = by.iter().rev().map(|by| by.chars().take(10).collect::<String>());
+                format!(
+                    "to have it back, revert what undid it: `git revert {}`",
+                    short.collect::<Vec<_>>().join(" ")
+                )
+            }
+            Self::Sandbox(error) => work::help_of_sandbox(error)?,
+            Self::Checks(error) => work::help_of_checks(error)?,
+            Self::SigningKey { .. } => {
+                "restore the file, or move it away for a new key to be made: what the old one signed \
+                 verifies as long as its public key is known"
+                    .into()
+            }
+            Self::NoWork { .. } => "only what tasks change that declare `workspace: worktree` is \
+                                    recorded and lands: `orchestrator task-details TASK` shows it"
+                .into(),
+            Self::NoSuchCheckpoint { task, .. } => {
+                format!("`orchestrator checkpoints {task}` shows those that there are")
+            }
+            Self::InTheWay { help, .. } => (*help).into(),
+            Self::Place(_) => "`orchestrator worktrees list` shows the places that there are".into(),
+            Self::NotEnded { run, .. } => {
+                format!("a receipt is of a run that has ended: `orchestrator status {run}` shows where it stands")
+            }
+            Self::Receipt { .. } => {
+                "name a file that `orchestrator export RUN --format receipt` wrote".into()
+            }
             Self::Project { .. } => "name a directory with `--path DIR`".into(),
             Self::Platform(_) => "run it on Linux, or in a Linux virtual machine".into(),
             Self::PathNotUtf8(_) => "rename it, or work from a copy with a plain name".into(),
@@ -186,16 +247,33 @@ impl ServiceError {
             | Self::RunHere(_)
             | Self::WorkflowHere { .. }
             | Self::NotAgain { .. }
+            | Self::GitTool(_)
+            | Self::NothingToLand { .. }
+            | Self::RunGoesOn { .. }
+            | Self::Unverified { .. }
+            | Self::NothingLanded { .. }
+            | Self::RolledBack { .. }
+            | Self::NoWork { .. }
+            | Self::NoSuchCheckpoint { .. }
+            | Self::InTheWay { .. }
+            | Self::NotEnded { .. }
+            | Self::Receipt { .. }
             | Self::Project { .. }
             | Self::PathNotUtf8(_)
             | Self::Argument { .. }
             | Self::Missing(_) => Exit::Usage,
+            Self::Git(error) => work::exit(error.class()),
+            Self::Place(failure) => work::exit(failure.class),
+            Self::Checks(error) => work::exit(error.class()),
+            Self::Landing(error) => work::exit_of_landing(error),
             Self::Cassette(CassetteError::Write { .. }) => Exit::Failed,
             Self::Cassette(_) => Exit::Usage,
             Self::Store { error, .. } => store::exit(error),
             Self::State { .. } | Self::Blob(_) => Exit::Unreachable,
             Self::SettingsUnwritable { .. }
             | Self::HoldsSecret(_)
+            | Self::Sandbox(_)
+            | Self::SigningKey { .. }
             | Self::Platform(_)
             | Self::Engine(_)
             | Self::Telemetry(_)

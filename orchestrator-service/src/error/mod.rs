@@ -4,12 +4,16 @@ mod codes;
 mod help;
 pub(crate) mod secrets;
 mod store;
+mod work;
 
 pub use codes::{SERVICE_CODES, codes};
 
 use crate::document::Diagnostic;
 use orchestrator_core::port::{BlobError, SecretsError, StoreError};
 use orchestrator_gateway::cassette::CassetteError;
+use orchestrator_workspace::{
+    check::CheckError, git::GitError, landing::LandError, sandbox::SandboxError, tools::ToolError,
+};
 use std::path::PathBuf;
 
 /// What can go wrong in a use case.
@@ -216,6 +220,119 @@ pub enum ServiceError {
     /// A cassette cannot be read, written or gone on with.
     #[error(transparent)]
     Cassette(#[from] CassetteError),
+    /// Git, or what it found.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// Programs cannot be confined, so that nothing was started.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// Checks could not be run at all.
+    #[error(transparent)]
+    Checks(#[from] CheckError),
+    /// Work could not be brought onto a branch, or be undone there.
+    #[error(transparent)]
+    Landing(#[from] LandError),
+    /// Git did not do what a person asked of it.
+    #[error(transparent)]
+    GitTool(ToolError),
+    /// The run has made nothing that could land there.
+    #[error("run `{run}` has nothing to land on `{branch}`")]
+    NothingToLand {
+        /// The run.
+        run: String,
+        /// The branch.
+        branch: String,
+    },
+    /// The run has not ended, and may make more.
+    #[error("cannot {action} run `{run}`: it is {status}, and may land more")]
+    RunGoesOn {
+        /// What was asked.
+        action: &'static str,
+        /// The run.
+        run: String,
+        /// Where it stands.
+        status: String,
+    },
+    /// Work of the run is not proved.
+    #[error("cannot land run `{run}`: no check has proved the work of {}", tasks.join(", "))]
+    Unverified {
+        /// The run.
+        run: String,
+        /// The tasks.
+        tasks: Vec<String>,
+    },
+    /// The run has landed nothing that could be undone.
+    #[error(
+        "run `{run}` has landed nothing{} that is there still",
+        branch.as_ref().map_or(String::new(), |branch| format!(" on `{branch}`"))
+    )]
+    NothingLanded {
+        /// The run.
+        run: String,
+        /// The branch, if one was named.
+        branch: Option<String>,
+    },
+    /// The run was landed there and undone.
+    #[error("cannot land run `{run}` on `{branch}`: it has landed there, and was rolled back")]
+    RolledBack {
+        /// The run.
+        run: String,
+        /// The branch.
+        branch: String,
+        /// The commits that undid it, newest first.
+        by: Vec<String>,
+    },
+    /// The key that signs receipts cannot be had.
+    #[error("cannot use the key of receipts `{}`: {reason}", path.display())]
+    SigningKey {
+        /// Where it is or would be.
+        path: PathBuf,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The task or run has recorded no work of that kind.
+    #[error("{what} has recorded no work in a place of its own: {reason}")]
+    NoWork {
+        /// The task or run.
+        what: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// The task has no such checkpoint.
+    #[error("task `{task}` has no checkpoint `{given}`")]
+    NoSuchCheckpoint {
+        /// The task's id.
+        task: String,
+        /// What was given.
+        given: String,
+    },
+    /// Something would be overwritten.
+    #[error("{what} is there already, and would be overwritten")]
+    InTheWay {
+        /// What is there.
+        what: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// The place of an attempt cannot be used.
+    #[error("{}", .0.message)]
+    Place(orchestrator_core::error::Failure),
+    /// A run that goes on has no receipt.
+    #[error("run `{run}` has not ended: it is {status}")]
+    NotEnded {
+        /// The run.
+        run: String,
+        /// Where it stands.
+        status: String,
+    },
+    /// A file is no receipt.
+    #[error("cannot read `{}` as a receipt: {reason}", file.display())]
+    Receipt {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The run cannot be done again in the way that was asked for.
     #[error("cannot {action} run `{run}`: {reason}")]
     NotAgain {
@@ -259,6 +376,15 @@ pub enum ServiceError {
     /// A bug.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<ToolError> for ServiceError {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Git(error) => Self::Git(error),
+            other => Self::GitTool(other),
+        }
+    }
 }
 
 fn first(diagnostics: &[Diagnostic]) -> String {

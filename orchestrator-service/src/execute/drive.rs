@@ -11,10 +11,14 @@ use crate::{
     owner::Holder,
     platform,
     programs::LedgerReckoner,
-    query::{Driver, Standing, WAITING},
+    query::{Driver, Standing, WAITING, result_branches},
     service::Opened,
     telemetry::Books,
-    views::{ArtifactView, ControlView, Controlled, FailureView, ResultView, RunView, TaskView},
+    views::{
+        ArtifactView, ControlView, Controlled, FailureView, ResultBranch, ResultView, RunView,
+        TaskView,
+    },
+    work::{Confiner, Places},
 };
 use orchestrator_core::{
     engine::{Engine, EngineError},
@@ -23,7 +27,8 @@ use orchestrator_core::{
     money::MicroUsd,
     port::{Lease, RunRow, Signal, StoreError},
     run::{RunStatus, StartRun},
-    task::TaskStatus,
+    task::{TaskSpec, TaskStatus},
+    workflow::Workflow,
 };
 use orchestrator_gateway::route::Router;
 use std::{
@@ -69,9 +74,11 @@ impl OrchestratorService {
         mut start: StartRun,
         agents: &BTreeSet<AgentName>,
     ) -> Result<Execution, ServiceError> {
+        self.judge_places(&start.workflow, &start.library).await?;
         let opened = self.store()?;
         let watch = Watch::new();
         let cassette = start.cassette.clone();
+        let unconfined = self.unconfined_note(&start.workflow, &start.library)?;
         let started = async {
             let (engine, note) =
                 self.engine(opened, agents, &watch, cassette.as_ref(), Stage::Begins).await?;
@@ -81,7 +88,8 @@ impl OrchestratorService {
         };
         let (engine, handle, note) =
             started.await.inspect_err(|_| cassette.iter().for_each(cassette::forget))?;
-        Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch, note))
+        let notes = note.into_iter().chain(unconfined).collect();
+        Ok(Execution::new(self.clone(), opened.clone(), engine, handle, watch, notes))
     }
 
     /// Takes up a run that was interrupted, paused or put down, or whose process died. A child is
@@ -134,6 +142,7 @@ impl OrchestratorService {
         let this = self.as_for(opened, &created).await?;
         let needed = this.roster()?.needed(&created);
         let (watch, cassette) = (Watch::new(), created.cassette.as_ref());
+        let unconfined = self.unconfined_note(&created.workflow, &created.library)?;
         let (engine, note) = this.engine(opened, &needed, &watch, cassette, Stage::GoesOn).await?;
         // Nothing is recorded before all that the run needs is known to be here.
         if paused(&row) {
@@ -148,7 +157,8 @@ impl OrchestratorService {
             EngineError::Store(StoreError::LeaseHeld { run, lease }) => self.driven(&run, &lease),
             error => opened.refused(error),
         })?;
-        let execution = Execution::new(self.clone(), opened.clone(), engine, handle, watch, note);
+        let notes = note.into_iter().chain(unconfined).collect();
+        let execution = Execution::new(self.clone(), opened.clone(), engine, handle, watch, notes);
         Ok(Resumed::Driving(Box::new(execution)))
     }
 
@@ -168,6 +178,30 @@ impl OrchestratorService {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a run whose tasks want worktrees where there can be none.
+    pub(super) async fn judge_places(
+        &self,
+        workflow: &Workflow,
+        library: &BTreeMap<String, Arc<Workflow>>,
+    ) -> Result<(), ServiceError> {
+        if tasks(workflow, library).any(TaskSpec::has_worktree) {
+            self.repository().await?.head_commit().await?;
+        }
+        Ok(())
+    }
+
+    /// What of a run is not confined that could be.
+    fn unconfined_note(
+        &self,
+        workflow: &Workflow,
+        library: &BTreeMap<String, Arc<Workflow>>,
+    ) -> Result<Option<String>, ServiceError> {
+        match tasks(workflow, library).any(|task| task.workspace.is_some()) {
+            true => self.unconfined(),
+            false => Ok(None),
+        }
     }
 
     async fn engine(
@@ -196,6 +230,7 @@ impl OrchestratorService {
             .owner(self.owner_id()?)
             .observer(watch.observer.clone())
             .reckoner(Arc::new(LedgerReckoner(opened.clone())))
+            .workspaces(Arc::new(Places::new(self.clone(), opened.clone())))
             .limits(self.roster()?.limits(self.settings()?.settings()));
         if let Some(telemetry) = telemetry {
             builder = builder.observer(Arc::new(telemetry.clone()));
@@ -225,7 +260,8 @@ impl OrchestratorService {
                 Between::Player(player) => alone(roster.gateway([])?.replaying(player.clone())),
             })
         };
-        let surroundings = (self.environment(), telemetry);
+        let confiner = Confiner::new(self.clone());
+        let surroundings = (self.environment(), telemetry, &confiner);
         for (spec, agent) in self.roster()?.make(agents, surroundings, router, access)? {
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
@@ -292,6 +328,7 @@ impl OrchestratorService {
             failure: failure.filter(|_| row.status == orchestrator_core::run::RunStatus::Failed),
             report,
             asks,
+            landed: opened.landed(id, &specs).await?,
             items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
             elapsed_ms: view.elapsed_ms,
             replayed: view.replayed,
@@ -301,7 +338,28 @@ impl OrchestratorService {
     }
 }
 
+/// The tasks of a run's workflow and of all that it may start.
+fn tasks<'a>(
+    workflow: &'a Workflow,
+    library: &'a BTreeMap<String, Arc<Workflow>>,
+) -> impl Iterator<Item = &'a TaskSpec> {
+    let others = library.values().map(|other| &**other);
+    others.chain([workflow]).flat_map(|workflow| &workflow.tasks)
+}
+
 impl Opened {
+    /// The branches on which a run with these tasks has landed work.
+    pub(crate) async fn landed(
+        &self,
+        run: &RunId,
+        tasks: &[TaskSpec],
+    ) -> Result<Vec<ResultBranch>, ServiceError> {
+        match tasks.iter().any(TaskSpec::has_worktree) {
+            true => Ok(result_branches(&self.events(run, Sequence(0)).await?)),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// What kept the engine from starting or driving a run.
     pub(super) fn refused(&self, error: EngineError) -> ServiceError {
         match error {

@@ -51,7 +51,7 @@ pub struct Execution {
     happenings: mpsc::UnboundedReceiver<Happening>,
     driver: JoinHandle<Result<RunReport, EngineError>>,
     observer: Arc<Queue>,
-    note: Option<String>,
+    notes: Vec<String>,
 }
 
 /// Stops an execution; may be cloned and moved to where the wish arises.
@@ -102,7 +102,7 @@ impl Execution {
         engine: Engine,
         handle: RunHandle,
         watch: Watch,
-        note: Option<String>,
+        notes: Vec<String>,
     ) -> Self {
         let run = handle.id().clone();
         let Watch { observer, happenings } = watch;
@@ -129,7 +129,7 @@ impl Execution {
         let runtime = Handle::current();
         let known = service.known().clone();
         let control = Control { run: run.clone(), engine, opened, runtime, known };
-        Self { run, service, control, happenings, driver, observer, note }
+        Self { run, service, control, happenings, driver, observer, notes }
     }
 
     /// The run.
@@ -137,9 +137,10 @@ impl Execution {
         &self.run
     }
 
-    /// What there is to know about how it began, if anything: that a cassette lacks its last line.
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+    /// What there is to know about how it began, if anything: that a cassette lacks its last line, or
+    /// that something is not confined.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// What stops it.

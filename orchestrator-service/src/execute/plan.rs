@@ -19,6 +19,7 @@ use orchestrator_core::{
     run::StartRun,
     task::{TaskKind, TaskSpec},
     workflow::Workflow,
+    workspace::LandMode,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -74,6 +75,7 @@ impl OrchestratorService {
     pub async fn plan(&self, request: &ExecuteRequest) -> Result<PlanView, ServiceError> {
         let (this, _) = self.taped(request.tape.as_ref())?;
         let mut prepared = this.prepare(request)?;
+        this.judge_places(&prepared.start.workflow, &prepared.start.library).await?;
         this.planned_run(&mut prepared).await
     }
 
@@ -84,7 +86,9 @@ impl OrchestratorService {
     /// As for [`OrchestratorService::plan`].
     pub async fn quote(&self, request: &ExecuteRequest) -> Result<Quote, ServiceError> {
         let (service, tape) = self.taped(request.tape.as_ref())?;
+        let service = service.including_uncommitted(request.include_uncommitted);
         let mut prepared = service.prepare(request)?;
+        service.judge_places(&prepared.start.workflow, &prepared.start.library).await?;
         let roster = service.roster()?;
         let mut everybody = prepared.bound.everybody().iter();
         let models = everybody.any(|name| roster.get(name.as_str()).is_ok_and(Member::calls_model));
@@ -267,6 +271,19 @@ impl OrchestratorService {
             when: task.when.clone(),
             for_each: task.for_each.clone(),
             workflow: None,
+            workspace: task.workspace.as_ref().map(|policy| policy.kind.as_str().to_owned()),
+            checks: task
+                .checks
+                .iter()
+                .flat_map(|checks| &checks.run)
+                .map(|c| c.name.clone())
+                .collect(),
+            lands: task.landing().map(|land| match (land.target, land.mode) {
+                (Some(target), _) => target,
+                (None, LandMode::Branch) => "orchestrator/RUN/result".to_owned(),
+                (None, LandMode::PullRequest) => "a pull request".to_owned(),
+                (None, LandMode::Direct | LandMode::No) => "the branch checked out".to_owned(),
+            }),
             estimate: estimate::NOTHING,
             forecast: None,
         };

@@ -76,7 +76,9 @@ impl OrchestratorService {
         all.extend(family.values_mut().map(|relative| &mut relative.workflow));
         roster.replace(&mut all, agents)?;
         let timeout = self.settings()?.settings().defaults.timeout;
+        let quota = self.settings()?.settings().workspaces.quota;
         for task in all.iter_mut().flat_map(|workflow| &mut workflow.tasks) {
+            crate::work::complete(&mut task.workspace, quota);
             // A child takes as long as its tasks and the people in it do.
             if matches!(task.kind, TaskKind::Agent { .. } | TaskKind::Command { .. }) {
                 task.timeout = task.timeout.or(timeout);

@@ -45,6 +45,8 @@ pub struct ExecuteRequest {
     pub max_parallel: Option<u32>,
     /// The cassette that calls of models are recorded into or answered from.
     pub tape: Option<Tape>,
+    /// Whether worktrees begin with what the project has not committed.
+    pub include_uncommitted: bool,
 }
 
 /// How to open a project.
@@ -58,4 +60,7 @@ pub struct OpenOptions {
     pub known: KnownSecrets,
     /// Who gives the passphrase of the credential store when the environment has none.
     pub passphrase: AskPassphrase,
+    /// A program that calls `orchestrator_workspace::sandbox::launch_if_asked` first of all, usually
+    /// this one. Without it nothing can be confined, and what must be does not run.
+    pub launcher: Option<PathBuf>,
 }

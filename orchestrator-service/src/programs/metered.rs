@@ -4,6 +4,7 @@ use super::{Access, gateway_variables};
 use crate::{
     credentials::{Guarded, KnownSecrets},
     telemetry::Telemetry,
+    work::Confiner,
 };
 use async_trait::async_trait;
 use orchestrator_agents::command::{Environment, ProgramAgent};
@@ -33,6 +34,8 @@ pub(crate) struct MeteredProgram {
     pub(crate) models: Vec<String>,
     /// What tells it where it belongs.
     pub(crate) telemetry: Option<Telemetry>,
+    /// What confines it where it has a workspace.
+    pub(crate) confiner: Confiner,
 }
 
 #[async_trait]
@@ -61,7 +64,8 @@ impl Agent for MeteredProgram {
         }
         let secret = KnownSecrets::default();
         secret.learn([token.clone()]);
-        let program = ProgramAgent::new(self.command.clone(), environment);
+        let confiner = Arc::new(self.confiner.of_program(&self.command, &url));
+        let program = ProgramAgent::new(self.command.clone(), environment).confined_by(confiner);
         let program = Guarded::new(Arc::new(program), secret);
         let result = {
             let mut work = pin!(program.perform(assignment, host));

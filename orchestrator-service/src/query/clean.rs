@@ -1,8 +1,9 @@
 //! Removing what is old: runs that have ended, and what was kept to be used again.
 
-use crate::{OrchestratorService, ServiceError, clock::now, views::CleanView};
-use orchestrator_core::time::Timestamp;
-use std::time::Duration;
+use crate::{OrchestratorService, ServiceError, clock::now, service::Opened, views::CleanView};
+use orchestrator_core::{error::Failure, id::RunId, time::Timestamp};
+use orchestrator_workspace::git::RefChange;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Nothing removed.
 fn nothing(dry_run: bool) -> CleanView {
@@ -13,11 +14,14 @@ fn nothing(dry_run: bool) -> CleanView {
         blobs: 0,
         bytes: 0,
         cached: 0,
+        worktrees: 0,
+        refs: 0,
     }
 }
 
 impl OrchestratorService {
-    /// Removes ended runs that were created longer ago than `older_than`, and what only they used.
+    /// Removes ended runs that were created longer ago than `older_than`, and what only they used: also
+    /// places of their attempts that were kept, and hidden refs. Branches stay.
     ///
     /// # Errors
     /// An unusable store.
@@ -35,7 +39,72 @@ impl OrchestratorService {
         view.runs = cleaned.runs.iter().map(ToString::to_string).collect();
         view.blobs = cleaned.blobs;
         view.bytes = cleaned.bytes;
+        self.clean_places(opened, &cleaned.runs, &mut view).await?;
         Ok(view)
+    }
+
+    /// Removes places of runs that are gone, and hidden refs of those that have just gone: others may
+    /// belong to a project that shares the repository.
+    async fn clean_places(
+        &self,
+        opened: &Opened,
+        gone: &[RunId],
+        view: &mut CleanView,
+    ) -> Result<(), ServiceError> {
+        self.clean_homes(opened, gone, view.dry_run).await?;
+        let Some(places) = self.kept_places().await? else { return Ok(()) };
+        let mut unknown: BTreeSet<RunId> = gone.iter().cloned().collect();
+        let failed = |failure: Failure| ServiceError::Engine(failure.message);
+        for place in places.list().await.map_err(failed)? {
+            let run = opened.catalog().run(&place.run).await.map_err(|e| opened.failed(e))?;
+            if run.is_none() {
+                unknown.insert(place.run);
+            }
+        }
+        let cleaned = places.clean_runs(|run| unknown.contains(run), view.dry_run).await;
+        let cleaned = cleaned.map_err(failed)?;
+        for (place, why) in &cleaned.failed {
+            tracing::warn!(place = %place.directory.display(), why, "a place could not be removed");
+        }
+        view.worktrees = cleaned.removed.len() as u64;
+        view.bytes += cleaned.bytes();
+        // A project that is no repository any more has no refs to be removed.
+        let Ok(repository) = self.repository().await else { return Ok(()) };
+        let mut changes = Vec::new();
+        for run in gone {
+            for (name, commit) in repository.refs(&format!("refs/orchestrator/{run}/")).await? {
+                changes.push(RefChange { name, new: None, old: Some(commit) });
+            }
+        }
+        view.refs = changes.len() as u64;
+        if !view.dry_run && !changes.is_empty() {
+            repository.update_refs(&changes, "orchestrator clean").await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what attempts of runs that are gone wrote outside of their places.
+    async fn clean_homes(
+        &self,
+        opened: &Opened,
+        gone: &[RunId],
+        dry_run: bool,
+    ) -> Result<(), ServiceError> {
+        let Ok(homes) = std::fs::read_dir(self.place().state().join("homes")) else {
+            return Ok(());
+        };
+        for home in homes.flatten().filter(|_| !dry_run) {
+            let name = home.file_name();
+            // `RUN+TASK+ATTEMPT`.
+            let run = name.to_str().and_then(|name| name.split('+').next());
+            let Some(run) = run.and_then(|run| RunId::new(run).ok()) else { continue };
+            let known = opened.catalog().run(&run).await.map_err(|e| opened.failed(e))?;
+            if gone.contains(&run) || known.is_none() {
+                // What cannot be removed now is for the next time.
+                let _ = std::fs::remove_dir_all(home.path());
+            }
+        }
+        Ok(())
     }
 
     /// Forgets results of tasks and answers of models that were kept to be used again, made longer ago

@@ -4,6 +4,7 @@ use orchestrator_core::{
     event::{Ask, Event, Reply, SkipReason, Verdict},
     id::AttemptNumber,
     usage::Spend,
+    workspace::Verdict as Verified,
 };
 
 /// Which try the event is about, if it is about one.
@@ -15,7 +16,13 @@ pub(super) fn attempt_of(event: &Event) -> Option<AttemptNumber> {
         | Event::JournalCut { attempt, .. }
         | Event::AttemptLogged { attempt, .. }
         | Event::AttemptSucceeded { attempt, .. }
-        | Event::AttemptFailed { attempt, .. } => Some(*attempt),
+        | Event::AttemptFailed { attempt, .. }
+        | Event::WorkspaceOpened { attempt, .. }
+        | Event::CheckpointMade { attempt, .. }
+        | Event::WorkRecorded { attempt, .. }
+        | Event::EvidenceRecorded { attempt, .. }
+        | Event::WorkLanded { attempt, .. }
+        | Event::LandingRefused { attempt, .. } => Some(*attempt),
         _ => None,
     }
 }
@@ -55,6 +62,35 @@ pub(crate) fn describe(event: &Event) -> String {
         }
         Event::AttemptFailed { failure, .. } | Event::TaskFailed { failure, .. } => {
             format!("failed ({}): {}", failure.class, failure.message)
+        }
+        Event::WorkspaceOpened { opened, .. } => match &opened.branch {
+            Some(branch) => format!("works on branch {branch} in {}", opened.directory.display()),
+            None => format!("works in {}", opened.directory.display()),
+        },
+        Event::CheckpointMade { checkpoint, .. } => {
+            format!("state recorded as {} ({} files changed)", checkpoint.commit, checkpoint.files)
+        }
+        Event::WorkRecorded { work, .. } => {
+            format!("work recorded as {} ({} files changed)", work.commit, work.files)
+        }
+        Event::EvidenceRecorded { evidence, .. } => match evidence.verdict {
+            Verified::Verified => format!("verified: {}", evidence.commit),
+            Verified::Failed => format!("not verified: a check of {} failed", evidence.commit),
+            Verified::Tampered => {
+                format!("not verified: {} weakens what proves it", evidence.commit)
+            }
+            Verified::NotAccepted => {
+                format!("not verified: the judge does not accept {}", evidence.commit)
+            }
+        },
+        Event::WorkLanded { landed, .. } => {
+            format!("landed on {} as {}", landed.target, landed.commit)
+        }
+        Event::LandingRefused { refusal, .. } if refusal.files.is_empty() => {
+            format!("not landed: the checks fail together with what is on {}", refusal.target)
+        }
+        Event::LandingRefused { refusal, .. } => {
+            format!("not landed: conflicts with {} in {}", refusal.target, refusal.files.join(", "))
         }
         Event::TaskExpanded { count, .. } => format!("{count} items"),
         Event::TasksAdded { tasks, .. } => {

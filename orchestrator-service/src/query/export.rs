@@ -7,7 +7,8 @@ impl OrchestratorService {
     /// One run as one text.
     ///
     /// # Errors
-    /// An unknown run, a missing blob; as JSON, a run that holds a known secret.
+    /// An unknown run, a missing blob; as JSON or receipt, a run that holds a known secret; as receipt,
+    /// one that has not ended.
     pub async fn export(&self, run: &str, format: ExportFormat) -> Result<String, ServiceError> {
         self.learn_secrets(false).await;
         let hide = |text: String| self.known().hide(&text).into_owned();
@@ -15,6 +16,7 @@ impl OrchestratorService {
             ExportFormat::Json { children } => self.export_bundle(run, children).await,
             ExportFormat::Csv => Ok(hide(csv(&self.run(run).await?.items))),
             ExportFormat::Html => self.export_html(run).await.map(hide),
+            ExportFormat::Receipt => self.issue_receipt(run).await,
         }
     }
 

@@ -13,6 +13,8 @@ mod request;
 mod runs;
 mod tasks;
 mod why;
+mod work;
 
 pub use request::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub(crate) use runs::{Driver, INTERRUPTED, Standing, WAITING};
+pub(crate) use work::result_branches;

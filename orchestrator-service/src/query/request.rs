@@ -79,6 +79,8 @@ pub enum ExportFormat {
     Csv,
     /// One page for people, which refers to nothing outside.
     Html,
+    /// What it did, signed: see [`OrchestratorService::verify_receipt`](crate::OrchestratorService::verify_receipt).
+    Receipt,
 }
 
 impl Default for ExportFormat {

@@ -159,6 +159,7 @@ impl OrchestratorService {
             items: tasks.iter().map(|task| TaskView::new(task, &standing)).collect(),
             driver: standing.driver,
             forecast: opened.forecast(&row.id).await?,
+            landed: opened.landed(&row.id, &opened.specs(&created).await?).await?,
         })
     }
 

@@ -135,6 +135,7 @@ impl OrchestratorService {
                 true => self.calls(opened, &run.id, &row.name).await?,
                 false => Vec::new(),
             },
+            work: opened.work_of(&run.id, &row.name).await?,
             items,
         })
     }

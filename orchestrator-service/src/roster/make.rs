@@ -6,6 +6,7 @@ use crate::{
     document::Diagnostic,
     programs::{Access, MeteredProgram},
     telemetry::Telemetry,
+    work::Confiner,
 };
 use orchestrator_agents::{
     builtin::BuiltinAgent,
@@ -32,14 +33,15 @@ type Working = (AgentSpec, Arc<dyn Agent>);
 impl Roster {
     /// Working agents for `names`, each with its specification. What nobody needs is not set up;
     /// `router` makes the way to models, and `access` that of programs. Programs see what passes of the
-    /// environment, and what `telemetry` tells them.
+    /// environment, and what `telemetry` tells them;
+    /// `confiner` confines them where they have a workspace.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
     pub(crate) fn make<'a>(
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
-        (environment, telemetry): (&Environment, Option<&Telemetry>),
+        (environment, telemetry, confiner): (&Environment, Option<&Telemetry>, &Confiner),
         router: impl FnOnce() -> Result<Router, ServiceError>,
         access: impl Fn() -> Result<Arc<Access>, ServiceError>,
     ) -> Result<Vec<Working>, ServiceError> {
@@ -62,12 +64,19 @@ impl Roster {
                     let environment = Passed::from_vars(offered, &[]);
                     let telemetry = telemetry.cloned();
                     match (&member.program, telemetry) {
-                        (Some(program), told) => metered(program, environment, access()?, told),
-                        (None, Some(telemetry)) => {
-                            let programs = CommandAgent::new(environment);
-                            Arc::new(programs.telling(move |of| telemetry.variables(of)))
+                        (Some(program), told) => {
+                            metered(program, environment, access()?, (told, confiner.clone()))
                         }
-                        (None, None) => Arc::new(CommandAgent::new(environment)),
+                        (None, told) => {
+                            let confiner = Arc::new(confiner.clone());
+                            let programs = CommandAgent::new(environment).confined_by(confiner);
+                            match told {
+                                Some(told) => {
+                                    Arc::new(programs.telling(move |of| told.variables(of)))
+                                }
+                                None => Arc::new(programs),
+                            }
+                        }
                     }
                 }
                 _ => {
@@ -128,12 +137,12 @@ fn metered(
     program: &Program,
     environment: Passed,
     access: Arc<Access>,
-    telemetry: Option<Telemetry>,
+    (telemetry, confiner): (Option<Telemetry>, Confiner),
 ) -> Arc<dyn Agent> {
     let named = |account: &&ProviderName| {
         program.accounts.is_empty() || program.accounts.iter().any(|it| it == account.as_str())
     };
     let accounts = access.accounts().iter().filter(named).cloned().collect();
     let Program { command, models, .. } = program.clone();
-    Arc::new(MeteredProgram { command, environment, access, accounts, models, telemetry })
+    Arc::new(MeteredProgram { command, environment, access, accounts, models, telemetry, confiner })
 }

@@ -19,6 +19,7 @@ use crate::{
     telemetry::Telemetry,
     templates::Catalogue,
     views::ConfigView,
+    work::Work,
 };
 use orchestrator_core::time::{Timestamp, parse_duration};
 use orchestrator_gateway::route::Joins;
@@ -39,6 +40,8 @@ pub struct OrchestratorService {
     inner: Arc<Inner>,
     /// What is in the place of models, for this clone and those that are made of it.
     replayed: Option<Arc<Replayed>>,
+    /// Whether worktrees begin with what the project has not committed.
+    includes_uncommitted: bool,
 }
 
 struct Inner {
@@ -53,6 +56,7 @@ struct Inner {
     joins: Joins,
     telemetry: OnceLock<Telemetry>,
     access: Mutex<Option<Arc<Access>>>,
+    work: Work,
 }
 
 impl fmt::Debug for OrchestratorService {
@@ -81,8 +85,9 @@ impl OrchestratorService {
             joins: Joins::default(),
             telemetry: OnceLock::new(),
             access: Mutex::default(),
+            work: Work::default(),
         };
-        Ok(Self { inner: Arc::new(inner), replayed: None })
+        Ok(Self { inner: Arc::new(inner), replayed: None, includes_uncommitted: false })
     }
 
     /// The project's directory: absolute.
@@ -92,7 +97,16 @@ impl OrchestratorService {
 
     /// The same project, with `replayed` in the place of all models.
     pub(crate) fn with_replayed(&self, replayed: Replayed) -> Self {
-        Self { inner: self.inner.clone(), replayed: Some(Arc::new(replayed)) }
+        Self { replayed: Some(Arc::new(replayed)), ..self.clone() }
+    }
+
+    /// The same project, whose worktrees begin with what is not committed if `includes` says so.
+    pub(crate) fn including_uncommitted(self, includes: bool) -> Self {
+        Self { includes_uncommitted: includes, ..self }
+    }
+
+    pub(crate) fn includes_uncommitted(&self) -> bool {
+        self.includes_uncommitted
     }
 
     pub(crate) fn replayed(&self) -> Option<&Replayed> {
@@ -136,6 +150,11 @@ impl OrchestratorService {
             Some(access) => Ok(access.clone()),
             None => Ok(access.insert(Arc::new(make()?)).clone()),
         }
+    }
+
+    /// What was set up of workspaces, checks and landing.
+    pub(crate) fn work(&self) -> &Work {
+        &self.inner.work
     }
 
     pub(crate) fn owner(&self) -> &Owner {

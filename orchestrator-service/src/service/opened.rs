@@ -4,7 +4,7 @@ use crate::{ServiceError, views::ForecastOutcome};
 use orchestrator_core::{
     event::{Event, Recorded, RunCreated},
     id::{RunId, Sequence},
-    port::{Blobs, Catalog, Ledger, LedgerError, Responses, Store, StoreError},
+    port::{Blobs, Catalog, Landings, Ledger, LedgerError, Responses, Store, StoreError},
     task::TaskSpec,
     workflow::Mode,
 };
@@ -53,6 +53,11 @@ impl Opened {
     }
 
     pub(crate) fn responses(&self) -> Arc<dyn Responses> {
+        self.store.clone()
+    }
+
+    /// The queues of branches.
+    pub(crate) fn landings(&self) -> Arc<dyn Landings> {
         self.store.clone()
     }
 

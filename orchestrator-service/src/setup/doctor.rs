@@ -10,6 +10,7 @@ use crate::{
     views::{CheckState, CheckView, DoctorView},
 };
 use orchestrator_core::port::{Secrets, SecretsError};
+use orchestrator_workspace::worktree::PlaceState;
 use rustix::fs::{Access, access, statvfs};
 use std::{collections::BTreeMap, net::TcpListener};
 
@@ -25,7 +26,9 @@ impl OrchestratorService {
     pub async fn doctor(&self, inquiry: Inquiry) -> DoctorView {
         let mut items = vec![platform(), self.check_settings()];
         items.extend(self.check_templates());
-        items.push(self.check_git());
+        items.push(self.check_git().await);
+        items.push(self.check_sandbox().await);
+        items.extend(self.check_worktrees().await);
         items.push(self.check_secrets().await);
         let said = match inquiry {
             Inquiry::Local => BTreeMap::new(),
@@ -91,7 +94,7 @@ impl OrchestratorService {
         (!models.is_empty()).then(|| good("tokenizers", models.join(", ")))
     }
 
-    fn check_git(&self) -> CheckView {
+    async fn check_git(&self) -> CheckView {
         let Some(git) = self.environment().programs("git").into_iter().next() else {
             return CheckView {
                 code: Some("ORC-0704"),
@@ -106,6 +109,9 @@ impl OrchestratorService {
         match version {
             Ok(output) if output.status.success() => {
                 let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                if let Err(error) = self.git().await {
+                    return failed("git", &error, "install a later git");
+                }
                 if self.project().ancestors().any(|directory| directory.join(".git").exists()) {
                     good("git", version)
                 } else {
@@ -117,6 +123,52 @@ impl OrchestratorService {
                 ..bad("git", &format!("`{}` does not run", git.display()), "install git anew")
             },
         }
+    }
+
+    async fn check_sandbox(&self) -> CheckView {
+        let this = self.clone();
+        let proved = tokio::task::spawn_blocking(move || {
+            let sandbox = this.sandbox()?;
+            let proof = sandbox.prove(&this.confinement()?)?;
+            Ok::<_, ServiceError>((sandbox.name().to_owned(), proof))
+        });
+        match proved.await {
+            Ok(Ok((name, _))) if name == "off" => {
+                let found = "off: programs of agents and checks are not confined";
+                note("sandbox", found, "orchestrator config set sandbox.mode auto")
+            }
+            Ok(Ok((name, proof))) => {
+                let held: Vec<&str> = proof.iter().map(|tried| tried.name.as_str()).collect();
+                let tried = match held.is_empty() {
+                    true => String::new(),
+                    false => format!("; tried here, each as it must be: {}", held.join(", ")),
+                };
+                good("sandbox", format!("{name}{tried}"))
+            }
+            // What has no workspace works without.
+            Ok(Err(error)) => {
+                let mend = error.help().unwrap_or_default();
+                let found = note("sandbox", &error.to_string(), &mend);
+                CheckView { code: Some(error.code()), ..found }
+            }
+            Err(error) => note("sandbox", &error.to_string(), ""),
+        }
+    }
+
+    async fn check_worktrees(&self) -> Option<CheckView> {
+        let places = self.kept_places().await.ok()??;
+        let places = places.list().await.ok()?;
+        let of = |state| places.iter().filter(|place| place.state == state).count();
+        let (kept, orphans) = (of(PlaceState::Kept), of(PlaceState::Orphan));
+        let size = places.iter().map(|place| place.size).sum::<u64>() / MIB;
+        let found = format!(
+            "{} in use, {kept} kept to be looked at, {orphans} of processes that died; {size} MiB",
+            of(PlaceState::InUse)
+        );
+        Some(match kept + orphans {
+            0 => good("worktrees", found),
+            _ => note("worktrees", &found, "orchestrator worktrees clean"),
+        })
     }
 
     async fn check_secrets(&self) -> CheckView {

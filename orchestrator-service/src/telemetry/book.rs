@@ -192,6 +192,9 @@ impl Book {
                 }
             }
             Event::TurnRecorded { turn, .. } => told.count(|metrics| metrics.spent(&turn.spend)),
+            Event::WorkRecorded { spend, .. } | Event::EvidenceRecorded { spend, .. } => {
+                told.count(|metrics| metrics.spent(spend));
+            }
             Event::TaskExpanded { task, .. } => {
                 self.open(task, 1, at);
             }
@@ -479,7 +482,7 @@ impl Book {
 }
 
 /// What can hold a task up that could start.
-const HELD: [&str; 5] = ["parallel", "limit", "group", "breaker", "other"];
+const HELD: [&str; 6] = ["parallel", "limit", "group", "breaker", "apart", "other"];
 
 fn held_by(by: &HeldUp) -> &'static str {
     match by {
@@ -487,6 +490,7 @@ fn held_by(by: &HeldUp) -> &'static str {
         HeldUp::Limit { .. } => "limit",
         HeldUp::Group { .. } => "group",
         HeldUp::Breaker { .. } => "breaker",
+        HeldUp::Apart { .. } => "apart",
         _ => "other",
     }
 }

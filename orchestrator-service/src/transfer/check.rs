@@ -137,6 +137,10 @@ fn judge_log(log: &Log, contents: &BTreeMap<&BlobId, &[u8]>) -> Result<(), Refus
                 judge_content(output, contents).map_err(wrong)?;
                 judge_sizes(artifacts, contents).map_err(wrong)?;
             }
+            Event::WorkRecorded { output, artifacts, .. } => {
+                judge_content(output, contents).map_err(wrong)?;
+                judge_sizes(artifacts, contents).map_err(wrong)?;
+            }
             Event::TaskCarried { output, artifacts, .. } => {
                 if let Some(output) = output {
                     judge_content(output, contents).map_err(wrong)?;

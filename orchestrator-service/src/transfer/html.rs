@@ -68,7 +68,7 @@ fn write(page: &mut String, details: &RunDetails, outputs: &[Option<String>]) ->
     let inputs = serde_json::to_string_pretty(&details.inputs).unwrap_or_default();
     write!(page, "</table>\n<h2>Inputs</h2>\n<pre>{}</pre>\n<h2>Tasks</h2>\n", Escaped(&inputs))?;
     page.push_str(
-        "<table>\n<tr><th>Task<th>Status<th>Agent<th>Attempts<th>Time<th>Cost<th>Error\n",
+        "<table>\n<tr><th>Task<th>Status<th>Proof<th>Agent<th>Attempts<th>Time<th>Cost<th>Error\n",
     );
     details.items.iter().try_for_each(|task| row(page, task))?;
     page.push_str("</table>\n");
@@ -88,10 +88,15 @@ fn row(page: &mut String, task: &TaskView) -> fmt::Result {
     let error = task.error.as_ref().map(|error| format!("{}: {}", error.class, error.message));
     writeln!(
         page,
-        "<tr><td>{}<td class=\"{1}\">{1}<td>{2}<td class=\"number\">{3}<td class=\"number\">{4} ms\
-         <td class=\"number\">{5}<td>{6}",
+        "<tr><td>{}<td class=\"{1}\">{1}<td>{2}<td>{3}<td class=\"number\">{4}<td class=\"number\">{5} ms\
+         <td class=\"number\">{6}<td>{7}",
         Escaped(&task.name),
         Escaped(&task.status),
+        match task.verified {
+            Some(true) => "verified",
+            Some(false) => "unverified",
+            None => "-",
+        },
         Escaped(task.agent.as_deref().unwrap_or_default()),
         task.attempts,
         task.elapsed_ms,

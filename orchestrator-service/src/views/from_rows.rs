@@ -122,6 +122,7 @@ impl From<&HeldUp> for HeldUpView {
             HeldUp::Limit { .. } => "limit",
             HeldUp::Group { .. } => "group",
             HeldUp::Breaker { .. } => "breaker",
+            HeldUp::Apart { .. } => "apart",
             _ => "other",
         };
         Self { by: by.to_owned(), reason: held_up.to_string() }

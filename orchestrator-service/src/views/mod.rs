@@ -10,6 +10,8 @@ mod control;
 mod cost;
 mod forecast;
 mod from_rows;
+mod git;
+mod landing;
 mod list;
 mod plan;
 mod run;
@@ -20,6 +22,8 @@ mod spent;
 mod task;
 mod transfer;
 mod why;
+mod work;
+mod workspace;
 
 pub use agent::{AccountView, AgentDetails, AgentView};
 pub use call::{CallView, FailedCallView, KeptView, ModelSpentView};
@@ -31,6 +35,14 @@ pub use control::{ControlView, Controlled};
 pub use cost::{BudgetView, CostGroup, CostReport, CostRow, LedgerView};
 pub use forecast::{CalibrationRow, CalibrationView, ForecastOutcome, ForecastView};
 pub(crate) use forecast::{outcome, to_thousandth};
+pub use git::{
+    GitBranchView, GitBranchesView, GitCommitView, GitDiffView, GitLogEntry, GitLogView,
+    GitPullView, GitPushView, GitStatusView,
+};
+pub use landing::{
+    LandItem, LandRefusal, LandView, OverlapView, QueueItem, QueueOfBranch, QueueView, RevertView,
+    RollbackPlan, RollbackView, SettledItem,
+};
 pub use list::List;
 pub use plan::{Estimate, PlanView, PlannedTask, PlannedWorkflow};
 pub use run::{CancelView, CleanView, OriginView, ResultView, RunDetails, RunView, StatusView};
@@ -44,3 +56,11 @@ pub use task::{
 };
 pub use transfer::{ImportView, ImportedRun};
 pub use why::{Said, TaskWhy, WhyLink, WhyView};
+pub use work::{
+    ChangedView, CheckedView, EvidenceView, FoundView, JudgedView, LandedView, MadeView,
+    RefusedView, ResultBranch, WorkView, WorkspaceView,
+};
+pub use workspace::{
+    CheckpointView, CheckpointsView, DiffView, FileDiffView, NotRemovedView, PlaceView,
+    ReceiptKeyView, ReceiptTaskView, RestoreView, VerifyView, WorktreesCleanView, WorktreesView,
+};

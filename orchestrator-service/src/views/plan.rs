@@ -88,6 +88,13 @@ pub struct PlannedTask {
     pub for_each: Option<String>,
     /// The workflow that it runs as a child: a key of [`PlanView::workflows`].
     pub workflow: Option<String>,
+    /// In what kind of place its attempts work; null in the project, as it is.
+    pub workspace: Option<String>,
+    /// The checks that prove its result.
+    pub checks: Vec<String>,
+    /// The branch that its work lands on, with `RUN` for the run's id where it is the result branch, or
+    /// how it is found; null when it lands nowhere.
+    pub lands: Option<String>,
     /// What is certain about the cost of one attempt.
     pub estimate: Estimate,
     /// What all of its items and attempts are likely to use together; null when it calls no model.

@@ -75,6 +75,8 @@ pub struct RunDetails {
     /// What was expected of it beside what came; null when nothing was: it called no model, or was not
     /// started by `execute`.
     pub forecast: Option<ForecastOutcome>,
+    /// The branches on which it has landed work.
+    pub landed: Vec<super::ResultBranch>,
     /// Its tasks in the order of the workflow.
     pub items: Vec<TaskView>,
 }
@@ -108,6 +110,8 @@ pub struct ResultView {
     pub report: Option<super::ArtifactView>,
     /// What people are asked, in it and in its children; empty unless it waits for them alone.
     pub asks: Vec<super::AskedView>,
+    /// The branches on which it has landed work.
+    pub landed: Vec<super::ResultBranch>,
     /// Its tasks in the order of the workflow.
     pub items: Vec<TaskView>,
     /// How long it took from creation to the end of this drive.
@@ -148,4 +152,8 @@ pub struct CleanView {
     pub bytes: u64,
     /// How many cached results were forgotten.
     pub cached: u64,
+    /// How many worktrees and other places of attempts.
+    pub worktrees: u64,
+    /// How many hidden refs, of states of worktrees.
+    pub refs: u64,
 }

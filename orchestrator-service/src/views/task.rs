@@ -1,6 +1,6 @@
 //! Tasks, attempts, artifacts and logs as documents.
 
-use super::{CallView, Spent};
+use super::{CallView, Spent, WorkView};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -125,6 +125,8 @@ pub struct TaskDetails {
     pub output: Value,
     /// The answers of models that it got, of all its attempts, in the order of their record.
     pub calls: Vec<CallView>,
+    /// What its attempts did in places of their own, first to last; empty without `workspace`.
+    pub work: Vec<WorkView>,
     /// Its attempts, first to last.
     pub items: Vec<AttemptView>,
 }

@@ -179,7 +179,7 @@ fn the_schema_and_the_reader_agree() {
         json!({ "then": { "on": "always" } }),
         json!({ "then": { "on": "sometimes", "workflow": "x" } }),
         json!({ "approval": "two kinds" }),
-        json!({ "workspace": "worktree" }),
+        json!({ "workspace": "worktre" }),
         json!({ "foreach": [1] }),
     ] {
         check(with(wrong), false);

@@ -147,6 +147,12 @@ fn editors_take_every_workflow_that_we_ship() {
     }
 }
 
+fn git(directory: &Path, arguments: &[&str]) {
+    let mut git = std::process::Command::new("git");
+    git.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(arguments);
+    assert!(git.current_dir(directory).output().unwrap().status.success());
+}
+
 #[tokio::test]
 async fn every_example_runs() {
     let server = ModelServer::start().unwrap();
@@ -154,17 +160,14 @@ async fn every_example_runs() {
     server.otherwise(Reply::text("- A first version."));
     let settings = format!(
         "[providers.house]\nkind = 'openai-chat'\nbase-url = '{}'\n\
-         [agents.docs]\nprovider = 'house'\nmodel = 'gpt-5'\n",
+         [agents.docs]\nprovider = 'house'\nmodel = 'gpt-5'\n[sandbox]\nmode = 'off'\n",
         server.url()
     );
     let place = Place::new().file(".orchestrator/config.toml", &settings).file("a.txt", "a\n");
-    let git = |arguments: &[&str]| {
-        let mut git = std::process::Command::new("git");
-        git.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(arguments);
-        assert!(git.current_dir(place.root()).output().unwrap().status.success());
-    };
+    let git = |arguments: &[&str]| git(&place.root(), arguments);
     git(&["init", "-q"]);
-    git(&["commit", "-q", "--allow-empty", "-m", "first"]);
+    git(&["add", "a.txt"]);
+    git(&["commit", "-q", "-m", "first"]);
     git(&["tag", "v1"]);
     git(&["commit", "-q", "--allow-empty", "-m", "second"]);
     let files: Vec<PathBuf> = workflows()
@@ -200,7 +203,7 @@ async fn the_pages_name_every_setting_and_their_examples_are_valid() {
     };
     let settings = blocks(&page("agents.md"), "toml").join("\n");
     let workflows =
-        [blocks(&page("workflows.md"), "yaml"), blocks(&page("quick-start.md"), "yaml")];
+        ["workflows.md", "quick-start.md", "workspaces.md"].map(|name| blocks(&page(name), "yaml"));
     let place = Place::new().with("LOCAL_KEY", "k").file(".orchestrator/config.toml", &settings);
     let agents = place.service().agents(None).await.unwrap().items;
     assert!(agents.iter().all(|agent| agent.ready), "{agents:?}");
@@ -211,6 +214,9 @@ async fn the_pages_name_every_setting_and_their_examples_are_valid() {
     let dev = agents.iter().find(|agent| agent.name == "dev").unwrap();
     let names: Vec<_> = dev.accounts.iter().map(|it| (it.name.as_str(), it.ready)).collect();
     assert_eq!(names, [("lab.first", true), ("lab.second", true)]);
+    // Worktrees are planned only where there can be some.
+    git(&place.root(), &["init", "-q"]);
+    git(&place.root(), &["commit", "-q", "--allow-empty", "-m", "first"]);
     let mut checked = 0;
     for text in workflows.concat() {
         let mut request = place.request(&text);
@@ -220,5 +226,5 @@ async fn the_pages_name_every_setting_and_their_examples_are_valid() {
         place.service().plan(&request).await.unwrap();
         checked += 1;
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, 5);
 }

@@ -1,0 +1,127 @@
+//! `orchestrator queue`
+
+use super::{land::short, listing};
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{
+        Console,
+        paint::Tone,
+        table::{Align, Cell, Table},
+        text,
+    },
+    problem::Failure,
+    runtime,
+};
+use clap::Args;
+use orchestrator_service::views::{QueueItem, QueueView, SettledItem};
+
+/// Show what waits to land on each branch, and what was settled lately
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  orchestrator queue
+  orchestrator queue --run latest --json")]
+pub(crate) struct Queue {
+    /// Only what this run has made
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+
+    /// Show at most so many that are settled
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    limit: u16,
+}
+
+impl Queue {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let console = &context.console;
+        let service = context.service()?;
+        let limit = usize::from(self.limit);
+        let view = runtime::ask(async { Ok(service.queue(self.run.as_deref(), limit).await?) })?;
+        if console.json {
+            console.document(&view)?;
+            return Ok(Exit::Done);
+        }
+        console.lines(&lines(console, &view))?;
+        if view.items.is_empty() {
+            console.hint("nothing waits");
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn lines(console: &Console, view: &QueueView) -> Vec<String> {
+    let paint = console.paint();
+    let mut lines = Vec::new();
+    let mut section = |title: &str, part: Vec<String>| {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.push(paint.tone(Tone::Strong, &text::harmless(title, false)));
+        lines.extend(part);
+    };
+    for queue in &view.items {
+        section(&queue.branch, open(console, &queue.open));
+    }
+    if !view.settled.is_empty() {
+        section("Settled lately", settled(console, &view.settled));
+    }
+    lines
+}
+
+fn open(console: &Console, items: &[QueueItem]) -> Vec<String> {
+    let mut table = Table::new(&[
+        ("RUN", Align::Left),
+        ("TASK", Align::Left),
+        ("STATE", Align::Left),
+        ("PRIORITY", Align::Left),
+        ("SINCE (UTC)", Align::Left),
+        ("FILES", Align::Right),
+        ("OVERLAPS WITH", Align::Left),
+    ]);
+    for item in items {
+        let overlaps = item.overlaps.iter().map(|other| {
+            let files = text::counted(other.files.len() as u64, "file");
+            format!("{}.{} ({files})", other.run, other.task)
+        });
+        let overlaps: Vec<String> = overlaps.collect();
+        let tone = if item.state == "testing" { Tone::Warn } else { Tone::Plain };
+        table.row(vec![
+            item.run.as_str().into(),
+            item.task.as_str().into(),
+            Cell::toned(tone, item.state),
+            item.priority.into(),
+            listing::minute(&item.since).into(),
+            item.files.len().to_string().into(),
+            if overlaps.is_empty() { "-".into() } else { overlaps.join(", ").into() },
+        ]);
+    }
+    table.lines(console.paint(), console.columns())
+}
+
+fn settled(console: &Console, items: &[SettledItem]) -> Vec<String> {
+    let mut table = Table::new(&[
+        ("BRANCH", Align::Left),
+        ("RUN", Align::Left),
+        ("TASK", Align::Left),
+        ("STATE", Align::Left),
+        ("WHEN (UTC)", Align::Left),
+        ("COMMIT", Align::Left),
+    ]);
+    for item in items {
+        let (tone, state) = match (item.reverted.is_some(), item.state) {
+            (true, _) => (Tone::Warn, "rolled back"),
+            (false, "landed") => (Tone::Good, "landed"),
+            (false, "withdrawn") => (Tone::Faint, "withdrawn"),
+            (false, state) => (Tone::Bad, state),
+        };
+        table.row(vec![
+            item.branch.as_str().into(),
+            item.run.as_str().into(),
+            item.task.as_str().into(),
+            Cell::toned(tone, state),
+            item.settled_at.as_deref().map_or("-".to_owned(), listing::minute).into(),
+            item.landed.as_deref().map_or("-".to_owned(), short).into(),
+        ]);
+    }
+    table.lines(console.paint(), console.columns())
+}
