@@ -70,11 +70,29 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Where arenas and their tools are: a directory that an ordinary user can reach. The usual one may
+/// lie below the home of root, whom the others are tried beside.
+fn base() -> &'static Path {
+    static BASE: OnceLock<PathBuf> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let usual = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let is_open =
+            |dir: &Path| fs::metadata(dir).is_ok_and(|dir| dir.permissions().mode() & 0o001 != 0);
+        if !is_root() || usual.ancestors().all(is_open) {
+            return usual.to_owned();
+        }
+        let other = PathBuf::from("/var/lib/orchestrator-tests");
+        fs::create_dir_all(&other).expect("a directory");
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).expect("open to all");
+        other
+    })
+}
+
 /// Where the helper of the attempts is; it is compiled once.
 fn tools() -> &'static Path {
     static TOOLS: OnceLock<PathBuf> = OnceLock::new();
     TOOLS.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("escape-tools");
+        let dir = base().join("escape-tools");
         fs::create_dir_all(&dir).expect("a directory");
         let fresh = dir.join(format!("attempt-{}", std::process::id()));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sandbox/attempts.c");
@@ -88,7 +106,7 @@ fn tools() -> &'static Path {
 
 impl Arena {
     fn new(owner: Option<u32>, has_git: bool) -> Self {
-        let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let root = tempfile::tempdir_in(base()).expect("a directory");
         let at = |name: &str| root.path().join(name);
         for dir in ["workspace", "outside", "hidden", "repository/hooks"] {
             fs::create_dir_all(at(dir)).expect("a directory");
