@@ -104,6 +104,30 @@ pub(crate) fn take(conn: &Connection, target: &LandingTarget) -> Outcome<Epoch> 
     Ok(Ok(Epoch(epoch.cast_unsigned())))
 }
 
+/// Changes each of these pieces of work by `change`, or none of them when it says of one that it
+/// cannot be so.
+fn change_each<T>(
+    conn: &Connection,
+    target: &LandingTarget,
+    epoch: Epoch,
+    work: &[(LandingId, T)],
+    change: impl Fn(&mut LandingRow, &T) -> Result<(), LandingsError>,
+) -> Outcome<()> {
+    let mut changed = Vec::with_capacity(work.len());
+    for (id, told) in work {
+        let mut row = match owned(conn, target, epoch, id)? {
+            Ok(row) => row,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if let Err(refused) = change(&mut row, told) {
+            return Ok(Err(refused));
+        }
+        changed.push(row);
+    }
+    changed.iter().try_for_each(|row| save(conn, row))?;
+    Ok(Ok(()))
+}
+
 /// Work is being tested.
 pub(crate) fn test(
     conn: &Connection,
@@ -112,19 +136,10 @@ pub(crate) fn test(
     batch: &str,
     work: &[(LandingId, CommitId)],
 ) -> Outcome<()> {
-    let mut changed = Vec::with_capacity(work.len());
-    for (id, candidate) in work {
-        let mut row = match owned(conn, target, epoch, id)? {
-            Ok(row) => row,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        if !row.test(batch, candidate) {
-            return Ok(Err(refused(&row, "testing")));
-        }
-        changed.push(row);
-    }
-    changed.iter().try_for_each(|row| save(conn, row))?;
-    Ok(Ok(()))
+    change_each(conn, target, epoch, work, |row, candidate| match row.test(batch, candidate) {
+        true => Ok(()),
+        false => Err(refused(row, "testing")),
+    })
 }
 
 /// Pieces of work end.
@@ -135,19 +150,10 @@ pub(crate) fn settle(
     work: &[(LandingId, LandingState)],
     at: Timestamp,
 ) -> Outcome<()> {
-    let mut changed = Vec::with_capacity(work.len());
-    for (id, state) in work {
-        let mut row = match owned(conn, target, epoch, id)? {
-            Ok(row) => row,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        if !row.settle(state, at) {
-            return Ok(Err(refused(&row, state.as_str())));
-        }
-        changed.push(row);
-    }
-    changed.iter().try_for_each(|row| save(conn, row))?;
-    Ok(Ok(()))
+    change_each(conn, target, epoch, work, |row, state| match row.settle(state, at) {
+        true => Ok(()),
+        false => Err(refused(row, state.as_str())),
+    })
 }
 
 /// Landed work was undone.
@@ -157,17 +163,10 @@ pub(crate) fn reverted(
     epoch: Epoch,
     work: &[(LandingId, CommitId)],
 ) -> Outcome<()> {
-    let mut changed = Vec::with_capacity(work.len());
-    for (id, commit) in work {
-        let mut row = match owned(conn, target, epoch, id)? {
-            Ok(row) => row,
-            Err(refused) => return Ok(Err(refused)),
-        };
+    change_each(conn, target, epoch, work, |row, commit| {
         row.reverted = Some(commit.clone());
-        changed.push(row);
-    }
-    changed.iter().try_for_each(|row| save(conn, row))?;
-    Ok(Ok(()))
+        Ok(())
+    })
 }
 
 /// Forgets what was settled before `before`; returns how many.
