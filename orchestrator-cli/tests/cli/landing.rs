@@ -2,10 +2,11 @@
 
 use crate::{
     harness::{Project, eventually},
+    repository::{commit_first, git},
     schemas,
 };
 use serde_json::Value;
-use std::{fs, process::Command};
+use std::fs;
 
 const CHECK: &str = ". ./lib.sh\nfound=$(answer)\n[ \"$found\" = 42 ] || { echo \"expected 42, found $found\"; exit 1; }\n";
 
@@ -19,40 +20,13 @@ fn project(flow: &str) -> Project {
     let project = Project::new();
     project.write("lib.sh", "answer() { echo 42; }\n");
     project.write("tests/check.sh", CHECK);
-    project.write(".orchestrator/.gitignore", "state/\n");
-    let mut config = String::new();
-    for name in ["alpha", "beta"] {
-        let script = format!(
+    let [alpha, beta] = ["alpha", "beta"].map(|name| {
+        format!(
             "echo {name} > {name}.txt\ncat alpha.txt beta.txt > all.txt 2>/dev/null\necho done\n"
-        );
-        let file = project.home().join(format!("{name}.sh"));
-        fs::write(&file, script).expect("a program");
-        config += &format!(
-            "[agents.{name}]\nprovider = \"command\"\ncommand = [\"sh\", \"{}\"]\n",
-            file.display()
-        );
-    }
-    project.write(".orchestrator/config.toml", &config);
-    project.write(".orchestrator/workflows/flow.yaml", flow);
-    git(&project, &["init", "-q", "-b", "main"]);
-    git(&project, &["config", "user.name", "A Person"]);
-    git(&project, &["config", "user.email", "person@example.org"]);
-    git(&project, &["add", "-A"]);
-    git(&project, &["commit", "-q", "-m", "first"]);
+        )
+    });
+    commit_first(&project, &[("alpha", &alpha), ("beta", &beta)], flow);
     project
-}
-
-fn git(project: &Project, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(project.path())
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").expect("a path"))
-        .env("HOME", project.home())
-        .output()
-        .expect("git");
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
 }
 
 /// The id of a run of the workflow that has succeeded.

@@ -16,6 +16,7 @@ mod history;
 mod landing;
 mod models;
 mod programs;
+mod repository;
 mod routing;
 mod sandbox;
 mod schemas;

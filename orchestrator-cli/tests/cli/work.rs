@@ -2,10 +2,11 @@
 
 use crate::{
     harness::{Project, Ran, eventually},
+    repository::{commit_first, git},
     schemas,
 };
 use serde_json::Value;
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 /// Two tasks in worktrees with a check each, and one without a place.
 const FLOW: &str = "name: flow
@@ -33,34 +34,8 @@ echo done
 fn project(flow: &str, script: &str) -> Project {
     let project = Project::new();
     project.write("one.txt", "one\n");
-    project.write(".orchestrator/.gitignore", "state/\n");
-    let file = project.home().join("builder.sh");
-    fs::write(&file, script).expect("a program");
-    let config = format!(
-        "[agents.builder]\nprovider = \"command\"\ncommand = [\"sh\", \"{}\"]\n",
-        file.display()
-    );
-    project.write(".orchestrator/config.toml", &config);
-    project.write(".orchestrator/workflows/flow.yaml", flow);
-    git(&project, &["init", "-q", "-b", "main"]);
-    git(&project, &["config", "user.name", "A Person"]);
-    git(&project, &["config", "user.email", "person@example.org"]);
-    git(&project, &["add", "-A"]);
-    git(&project, &["commit", "-q", "-m", "first"]);
+    commit_first(&project, &[("builder", script)], flow);
     project
-}
-
-fn git(project: &Project, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(project.path())
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").expect("a path"))
-        .env("HOME", project.home())
-        .output()
-        .expect("git");
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
 }
 
 /// A project in which the flow has run.

@@ -2,11 +2,12 @@
 
 use crate::{
     harness::{Project, Ran, eventually},
+    repository::{commit_first, git},
     schemas,
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 /// What proves the work here: it says what it expected.
 const CHECK: &str = ". ./lib.sh\nfound=$(answer)\n[ \"$found\" = 42 ] || { echo \"expected 42, found $found\"; exit 1; }\n";
@@ -17,38 +18,8 @@ fn project(programs: &[(&str, &str)], flow: &str) -> Project {
     let project = Project::new();
     project.write("lib.sh", LIB);
     project.write("tests/check.sh", CHECK);
-    project.write(".orchestrator/.gitignore", "state/\n");
-    let mut config = String::new();
-    for (name, script) in programs {
-        let file = project.home().join(format!("{name}.sh"));
-        fs::write(&file, script).expect("a program");
-        config += &format!(
-            "[agents.{name}]\nprovider = \"command\"\ncommand = [\"sh\", \"{}\"]\n",
-            file.display()
-        );
-    }
-    project.write(".orchestrator/config.toml", &config);
-    project.write(".orchestrator/workflows/flow.yaml", flow);
-    git(&project, &["init", "-q", "-b", "main"]);
-    git(&project, &["config", "user.name", "A Person"]);
-    git(&project, &["config", "user.email", "person@example.org"]);
-    git(&project, &["add", "-A"]);
-    git(&project, &["commit", "-q", "-m", "first"]);
+    commit_first(&project, programs, flow);
     project
-}
-
-/// What git says in the project.
-fn git(project: &Project, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(project.path())
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").expect("a path"))
-        .env("HOME", project.home())
-        .output()
-        .expect("git");
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
 }
 
 /// All that is the user's: the checkout, the index, the branches and the stashes.
