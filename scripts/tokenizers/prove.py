@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import made
+import sentencepiece
 import tiktoken
 import tiktoken_ext.openai_public as openai_public
 from tiktoken.load import load_tiktoken_bpe
@@ -67,7 +69,7 @@ def texts():
             letters += [chr(draw.randint(low, high)) for _ in range(draw.randint(1, 9))]
         text = "".join(letters).replace("{{", "{ {").replace("}}", "} }")
         found[f"random {number}"] = text
-    return found
+    return found | made.edges()
 
 
 def variants(deepseek):
@@ -148,6 +150,39 @@ def ask(program, tokenizer, texts):
         return {name: found[f"t{number}"] for number, name in enumerate(texts)}
 
 
+def library(path):
+    """What counts the tokens of a text by the library that the file belongs to."""
+    if path.suffix == ".model":
+        model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        return lambda text: len(model.encode(text))
+    file = Tokenizer.from_file(str(path))
+    file.no_truncation()
+    return lambda text: len(file.encode(text, add_special_tokens=False).ids)
+
+
+def files(tools, place, corpus):
+    """All that are compared but for the .tiktoken: as they are published, and made from those."""
+    for name in ["deepseek.json", "anthropic.json", "gemma.json", "gemma-3.json", "llama-2.json", "mon.json",
+                 "mistral-1.model", "mistral-3.model", "mistral-7.model", "j2.model"]:
+        yield tools / name
+    deepseek, llama = [json.loads((tools / name).read_text()) for name in ["deepseek.json", "llama-2.json"]]
+    models = dict(made.models(corpus))
+    for name, document in variants(deepseek):
+        yield written(place / f"deepseek {name}.json", json.dumps(document).encode())
+    for name, content in models.items():
+        yield written(place / f"{name}.model", content)
+    for name, document in made.documents(llama, models["unigram"]):
+        yield written(place / f"llama-2 {name}.json", json.dumps(document).encode())
+    j2 = (tools / "j2.model").read_bytes()
+    metaspace = {"type": "Metaspace", "replacement": made.MARK, "prepend_scheme": "always", "split": True}
+    yield written(place / "j2.json", json.dumps(made.as_json(j2, metaspace, [], byte_fallback=True)).encode())
+
+
+def written(path, content):
+    path.write_bytes(content)
+    return path
+
+
 def main():
     program, tools = sys.argv[1], Path(sys.argv[2])
     corpus = texts()
@@ -159,16 +194,10 @@ def main():
         subjects.append((path, published(path, name, getattr(openai_public, name)()["pat_str"])))
     subjects.append((tools / "qwen.tiktoken", published(tools / "qwen.tiktoken", "qwen", QWEN)))
     with tempfile.TemporaryDirectory() as place:
-        files = [tools / "deepseek.json", tools / "anthropic.json"]
-        for name, document in variants(json.loads((tools / "deepseek.json").read_text())):
-            files.append(Path(place) / f"deepseek {name}.json")
-            files[-1].write_text(json.dumps(document))
-        for path in files:
-            library = Tokenizer.from_file(str(path))
-            library.no_truncation()
-            subjects.append((path, lambda text, library=library: len(library.encode(text, add_special_tokens=False).ids)))
-        wrong = 0
+        subjects += [(path, None) for path in files(tools, Path(place), corpus)]
+        wrong = all_tokens = 0
         for path, count in subjects:
+            count = count or library(path)
             ours = ask(program, path, corpus)
             told = count(INSTRUCTIONS)
             theirs = {name: count(text) + told for name, text in corpus.items()}
@@ -176,7 +205,9 @@ def main():
             for name in differ:
                 print(f"{path.name}: {name}: ours {ours[name]}, the library's {theirs[name]}")
             wrong += len(differ)
-            print(f"{path.name}: {len(corpus)} texts, {sum(theirs.values())} tokens, {len(differ)} differ")
+            all_tokens += sum(theirs.values())
+            print(f"{path.name}: {len(corpus)} texts, {sum(theirs.values())} tokens, {len(differ)} differ", flush=True)
+    print(f"{len(subjects)} tokenizers, {len(corpus)} texts each, {all_tokens} tokens, {wrong} differ")
     sys.exit(1 if wrong else 0)
 
 

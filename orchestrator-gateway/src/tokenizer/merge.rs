@@ -5,15 +5,14 @@ use std::{
     collections::{BinaryHeap, HashMap},
 };
 
-/// What may be merged, and what comes first.
+/// What may be merged, and what comes first, of tokens that are made of bytes.
 #[derive(Debug)]
 pub(super) enum Merges {
     /// Two tokens become another: `tokenizer.json`.
     Pairs {
         /// The token of each byte.
         bytes: Box<[u32; 256]>,
-        /// The place in the list, and the token that two others become.
-        pairs: HashMap<(u32, u32), (u32, u32)>,
+        pairs: Pairs,
         /// Pieces that are a token as a whole, however they would be merged.
         whole: HashMap<Box<[u8]>, u32>,
     },
@@ -21,90 +20,116 @@ pub(super) enum Merges {
     Ranks(HashMap<Box<[u8]>, u32>),
 }
 
+/// The place in the list, and the token that two others become.
+pub(super) type Pairs = HashMap<(u32, u32), (u32, u32)>;
+
 /// Marks that there is no neighbour.
-const NONE: usize = usize::MAX;
+const NONE: u32 = u32::MAX;
 
 /// A token of a piece so far.
 #[derive(Debug, Clone, Copy)]
-struct Symbol {
-    token: u32,
-    start: usize,
+pub(super) struct Symbol {
+    pub(super) token: u32,
+    /// Where it begins in the piece, in bytes.
+    pub(super) start: u32,
     /// `start` when it was merged into the one before.
-    end: usize,
-    previous: usize,
-    next: usize,
+    pub(super) end: u32,
+    previous: u32,
+    next: u32,
+}
+
+/// The tokens of a piece.
+#[derive(Debug, Default)]
+pub(super) struct Symbols(Vec<Symbol>);
+
+impl Symbols {
+    /// For a piece of `bytes`. `None` for one of more than 4 GiB, which nobody can count.
+    pub(super) fn with_room_for(bytes: usize) -> Option<Self> {
+        let most = u32::try_from(bytes).is_ok_and(|bytes| bytes < NONE);
+        most.then(|| Self(Vec::with_capacity(bytes)))
+    }
+
+    /// Takes the next `bytes` of the piece for `token`.
+    pub(super) fn push(&mut self, token: u32, bytes: usize) {
+        let place = self.0.len() as u32;
+        let (start, previous) = match self.0.last_mut() {
+            Some(last) => {
+                last.next = place;
+                (last.end, place - 1)
+            }
+            None => (0, NONE),
+        };
+        self.0.push(Symbol { token, start, end: start + bytes as u32, previous, next: NONE });
+    }
+
+    /// What is left of them, in order.
+    pub(super) fn left(&self) -> impl Iterator<Item = Symbol> {
+        self.0.iter().copied().filter(|symbol| symbol.start < symbol.end)
+    }
+
+    /// Merges all that can be merged: `merged` tells the place in the list and the token that two neighbours
+    /// become, if they may, and is asked once for each two that come together. Of one place the leftmost come
+    /// first.
+    pub(super) fn merge(&mut self, mut merged: impl FnMut(Symbol, Symbol) -> Option<(u32, u32)>) {
+        let symbols = &mut self.0;
+        let mut waiting = BinaryHeap::new();
+        for (place, pair) in (0_u32..).zip(symbols.windows(2)) {
+            if let Some((rank, token)) = merged(pair[0], pair[1]) {
+                waiting.push(Reverse((rank, place, pair[1].end, token)));
+            }
+        }
+        while let Some(Reverse((_, place, end, token))) = waiting.pop() {
+            let left = symbols[place as usize];
+            if left.start == left.end || left.next == NONE {
+                continue;
+            }
+            let right = symbols[left.next as usize];
+            // Either of the two has become part of another since then.
+            if right.end != end {
+                continue;
+            }
+            symbols[left.next as usize].end = right.start;
+            let whole = Symbol { token, end, next: right.next, ..left };
+            symbols[place as usize] = whole;
+            if let Some(next) = symbols.get_mut(whole.next as usize) {
+                next.previous = place;
+            }
+            if let Some(previous) = symbols.get(whole.previous as usize).copied()
+                && let Some((rank, token)) = merged(previous, whole)
+            {
+                waiting.push(Reverse((rank, whole.previous, end, token)));
+            }
+            if let Some(next) = symbols.get(whole.next as usize).copied()
+                && let Some((rank, token)) = merged(whole, next)
+            {
+                waiting.push(Reverse((rank, place, next.end, token)));
+            }
+        }
+    }
 }
 
 impl Merges {
     /// How many tokens the piece has.
-    pub(super) fn count(&self, piece: &[u8]) -> u64 {
+    pub(super) fn count(&self, piece: &[u8]) -> Option<u64> {
         let (Self::Pairs { whole, .. } | Self::Ranks(whole)) = self;
         if piece.len() < 2 || whole.contains_key(piece) {
-            return piece.len().min(1) as u64;
+            return Some(piece.len().min(1) as u64);
         }
-        let last = piece.len() - 1;
-        let symbol = |(place, &byte): (usize, &u8)| Symbol {
-            token: self.token(byte),
-            start: place,
-            end: place + 1,
-            previous: place.wrapping_sub(1),
-            next: if place == last { NONE } else { place + 1 },
-        };
-        let mut symbols: Vec<Symbol> = piece.iter().enumerate().map(symbol).collect();
-        // The first in the list comes first, and of one kind the leftmost.
-        let mut waiting = BinaryHeap::new();
-        for place in 0..last {
-            if let Some((rank, token)) = self.merged(piece, symbols[place], symbols[place + 1]) {
-                waiting.push(Reverse((rank, place, token)));
-            }
-        }
-        let mut tokens = piece.len() as u64;
-        while let Some(Reverse((rank, place, token))) = waiting.pop() {
-            let left = symbols[place];
-            if left.start == left.end || left.next == NONE {
-                continue;
-            }
-            // What has merged since then made this one void, unless it is still the same.
-            let right = symbols[left.next];
-            if self.merged(piece, left, right) != Some((rank, token)) {
-                continue;
-            }
-            symbols[left.next].end = right.start;
-            let merged = Symbol { token, end: right.end, next: right.next, ..left };
-            symbols[place] = merged;
-            tokens -= 1;
-            if let Some(next) = symbols.get_mut(merged.next) {
-                next.previous = place;
-            }
-            let next = symbols.get(merged.next).copied();
-            if let Some((rank, token)) = next.and_then(|next| self.merged(piece, merged, next)) {
-                waiting.push(Reverse((rank, place, token)));
-            }
-            let previous = symbols.get(merged.previous).copied();
-            if let Some((rank, token)) =
-                previous.and_then(|previous| self.merged(piece, previous, merged))
-            {
-                waiting.push(Reverse((rank, merged.previous, token)));
-            }
-        }
-        tokens
-    }
-
-    fn token(&self, byte: u8) -> u32 {
+        let mut symbols = Symbols::with_room_for(piece.len())?;
         match self {
-            Self::Pairs { bytes, .. } => bytes[usize::from(byte)],
-            // Ranks are of bytes, whatever tokens they are.
-            Self::Ranks(_) => 0,
-        }
-    }
-
-    /// The place in the list and the token that two neighbours become, if they may.
-    fn merged(&self, piece: &[u8], left: Symbol, right: Symbol) -> Option<(u32, u32)> {
-        match self {
-            Self::Pairs { pairs, .. } => pairs.get(&(left.token, right.token)).copied(),
+            Self::Pairs { bytes, pairs, .. } => {
+                piece.iter().for_each(|&byte| symbols.push(bytes[usize::from(byte)], 1));
+                symbols.merge(|left, right| pairs.get(&(left.token, right.token)).copied());
+            }
             Self::Ranks(ranks) => {
-                ranks.get(&piece[left.start..right.end]).map(|rank| (*rank, *rank))
+                // Ranks are of bytes, whatever tokens they are.
+                piece.iter().for_each(|_| symbols.push(0, 1));
+                symbols.merge(|left, right| {
+                    let both = left.start as usize..right.end as usize;
+                    ranks.get(&piece[both]).map(|rank| (*rank, 0))
+                });
             }
         }
+        Some(symbols.left().count() as u64)
     }
 }

@@ -3,7 +3,7 @@
 //! `tiktoken_ext/openai_public.py`, whose digests these are; for Qwen the file `qwen.tiktoken` of
 //! <https://pypi.org/project/dashscope/>, version 2.0.2.
 
-use super::{Tokenizer, added::Added, merge::Merges, split::Split};
+use super::{Model, Tokenizer, added::Added, merge::Merges, split::Split};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -53,8 +53,8 @@ pub(super) fn read(content: &[u8]) -> Result<Tokenizer, String> {
     let digest: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
     let Some(known) = KNOWN.iter().find(|known| known.digest == digest) else {
         return Err(
-            "it is neither a tokenizer.json nor one of the .tiktoken files that are known \
-                    (r50k_base, p50k_base, cl100k_base, o200k_base, qwen)"
+            "it is neither a tokenizer.json nor a SentencePiece model, nor one of the .tiktoken files \
+                    that are known (r50k_base, p50k_base, cl100k_base, o200k_base, qwen)"
                 .into(),
         );
     };
@@ -67,7 +67,7 @@ pub(super) fn read(content: &[u8]) -> Result<Tokenizer, String> {
         normalizers: Vec::new(),
         after: Added::default(),
         splits,
-        merges: Merges::Ranks(ranks),
+        model: Model::Bytes(Merges::Ranks(ranks)),
     })
 }
 

@@ -1,3 +1,6 @@
+mod characters;
+mod sentencepiece;
+
 use super::*;
 use serde_json::{Value, json};
 
@@ -77,6 +80,7 @@ fn a_text_is_split_as_the_file_says() {
     check(&digits(true), &[("aa11", 3)]);
     check(&split(json!({ "Regex": "a+" }), "Isolated", false), &[("aa11", 2), ("x11aa", 3)]);
     check(&split(json!({ "Regex": "a+" }), "Removed", true), &[("aa11", 1), ("x11aa", 1)]);
+    check(&split(json!({ "Regex": "a+" }), "Removed", false), &[("aa11", 1), ("aa", 0)]);
     check(&split(json!({ "String": "." }), "Isolated", false), &[("a.a", 3), ("aaa", 2)]);
 }
 
@@ -130,19 +134,23 @@ fn what_is_not_known_is_an_error_and_quotes_nothing() {
     };
     let split = |behavior: &str| json!({ "type": "Split", "pattern": { "Regex": "a" }, "behavior": behavior, "invert": false });
     for (pointer, value, said) in [
-        ("/model/type", json!("Unigram"), "its model is Unigram"),
+        ("/model/type", json!("WordPiece"), "its model is WordPiece"),
+        ("/model/type", json!("Unigram"), "cannot be read"),
         ("/model/merges", json!(["a z", "a x"]), "merge 0 has no token"),
         ("/model/merges", json!([["a"]]), "cannot be read"),
         ("/model/vocab", json!({ "a": 1 }), "one of 256 is missing"),
         (
             "/normalizer",
-            json!({ "type": "Lowercase" }),
-            "normalizer that is not known here: Lowercase",
+            json!({ "type": "StripAccents" }),
+            "normalizer that is not known here: StripAccents",
         ),
-        ("/pre_tokenizer", Value::Null, "no pre-tokenizer `ByteLevel`"),
-        ("/pre_tokenizer", json!({ "type": "Metaspace" }), "not known here: Metaspace"),
-        ("/pre_tokenizer", split("MergedWithNext"), "not known here: MergedWithNext"),
-        ("/pre_tokenizer", split("Removed"), "not known here: Removed"),
+        (
+            "/normalizer",
+            json!({ "type": "Precompiled", "precompiled_charsmap": "AAAA" }),
+            "`precompiled_charsmap`) is broken",
+        ),
+        ("/pre_tokenizer", json!({ "type": "Punctuation" }), "not known here: Punctuation"),
+        ("/pre_tokenizer", split("Reversed"), "not known here: Reversed"),
         ("/added_tokens", json!([{ "content": "x", "single_word": true }]), "a whole word only"),
     ] {
         let error = change(pointer, value);
