@@ -196,7 +196,7 @@ def fixtures(place):
     files = {
         "bpe.model": bpe,
         "unigram.model": unigram,
-        "unigram.json": json.dumps(as_json(unigram, metaspace, []), ensure_ascii=False).encode(),
+        "unigram.json": json.dumps(as_json(unigram, metaspace, []), ensure_ascii=False).encode() + b"\n",
     }
     texts = [
         "", " ", "the quick brown fox", "the the  the", "  over the lazy dog  ", "The Fox and the denn", "x y", "ax yb x  y",

@@ -2,7 +2,7 @@
 //! piece, and the piece with the highest score comes first.
 
 use super::{merge::Symbols, trie::Trie};
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 /// The pieces of a model.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ impl Pieces {
             symbols.push(if asked.is_some() { ASKED } else { OTHER }, length);
             rest = rest.get(length..)?;
         }
-        // Of what an unused piece was made last.
-        let mut made: HashMap<&str, (Range<usize>, Range<usize>)> = HashMap::new();
+        // Where the two begin and end that an unused piece was made of last.
+        let mut made: HashMap<&str, [(usize, usize); 2]> = HashMap::new();
         symbols.merge(|left, right| {
             if left.token == ASKED || right.token == ASKED {
                 return None;
@@ -47,19 +47,19 @@ impl Pieces {
             let piece = self.by_text.get(both)?;
             if piece.is_unused {
                 let middle = left.end as usize;
-                made.insert(both, (start..middle, middle..end));
+                made.insert(both, [(start, middle), (middle, end)]);
             }
             Some((piece.rank, OTHER))
         });
         let mut tokens = 0;
         let mut is_after_unknown = false;
         for symbol in symbols.left() {
-            let mut open = vec![symbol.start as usize..symbol.end as usize];
-            while let Some(range) = open.pop() {
-                let part = &text[range];
+            let mut open = vec![(symbol.start as usize, symbol.end as usize)];
+            while let Some((start, end)) = open.pop() {
+                let part = &text[start..end];
                 let is_known = match (self.by_text.get(part), made.get(part)) {
-                    (Some(Piece { is_unused: true, .. }), Some((left, right))) => {
-                        open.extend([right.clone(), left.clone()]);
+                    (Some(Piece { is_unused: true, .. }), Some(&[left, right])) => {
+                        open.extend([right, left]);
                         continue;
                     }
                     (piece, _) => piece.is_some_and(|piece| !piece.is_unused),

@@ -26,7 +26,8 @@ impl Sentence {
     pub(super) fn normalize(&self, text: &str) -> Option<String> {
         let mut rest = text;
         if self.removes_spaces {
-            while let Some((" ", after)) = self.next(rest)? {
+            while !rest.is_empty() {
+                let (" ", after) = self.next(rest)? else { break };
                 rest = after;
             }
         }
@@ -39,7 +40,8 @@ impl Sentence {
             normal.push_str(space);
         }
         let mut is_after_space = self.removes_spaces;
-        while let Some((mut part, after)) = self.next(rest)? {
+        while !rest.is_empty() {
+            let (mut part, after) = self.next(rest)?;
             if is_after_space {
                 part = part.trim_start_matches(' ');
             }
@@ -63,17 +65,15 @@ impl Sentence {
         Some(normal)
     }
 
-    /// What the first of `text` becomes, and what follows it. `None` within at its end.
-    #[expect(clippy::option_option, reason = "the end is not a failure")]
-    fn next<'t>(&'t self, text: &'t str) -> Option<Option<(&'t str, &'t str)>> {
-        let Some(first) = text.chars().next() else { return Some(None) };
+    /// What the first of `text` becomes, and what follows it.
+    fn next<'t>(&'t self, text: &'t str) -> Option<(&'t str, &'t str)> {
         if let Some(length) = self.asked.longest(text.as_bytes()) {
-            return text.split_at_checked(length).map(Some);
+            return text.split_at_checked(length);
         }
         let mapped = self.charsmap.as_ref().and_then(|map| map.longest(text.as_bytes()));
         match mapped {
-            Some((length, becomes)) => Some(Some((becomes, text.get(length..)?))),
-            None => text.split_at_checked(first.len_utf8()).map(Some),
+            Some((length, becomes)) => Some((becomes, text.get(length..)?)),
+            None => text.split_at_checked(text.chars().next()?.len_utf8()),
         }
     }
 }

@@ -459,7 +459,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "tokenizers.*.file",
         Takes::Text,
-        "the tokenizer.json or .tiktoken file of a model, which its prompts are counted by",
+        "the tokenizer.json, SentencePiece model or .tiktoken of a model, which its prompts are counted by",
     ),
     setting(
         "telemetry.otlp-endpoint",
