@@ -122,6 +122,14 @@ impl Route {
         }
     }
 
+    /// The same with its models in the order for work of `complexity`, whoever asks.
+    #[must_use]
+    pub fn for_work(&self, complexity: &Complexity) -> Self {
+        let (Choice { models, why }, rule) = (self.choose(complexity), self.rule.clone());
+        let why = why.strip_prefix(&format!("rule `{rule}`: ")).unwrap_or(&why).to_owned();
+        Self { rule, order: RouteOrder::Fixed, models, why }
+    }
+
     fn by_work(&self, complexity: &Complexity) -> Choice {
         let wanted = complexity.class();
         let class = |place: usize| self.models[place].class.unwrap_or_else(|| self.class_at(place));
@@ -282,6 +290,17 @@ mod tests {
     fn model(name: &str, class: Option<ModelClass>, price: Option<u64>) -> RouteModel {
         let provider = ProviderName::new("p").unwrap();
         RouteModel { class, price: price.map(MicroUsd), ..RouteModel::new(provider, name) }
+    }
+
+    #[test]
+    fn what_was_chosen_for_work_stays_chosen_with_its_reason() {
+        let light = Complexity::of(&NOTHING);
+        let strong = Complexity::of(&WorkFacts { rejected: 2, ..NOTHING });
+        let models = [ModelClass::Light, ModelClass::Strong];
+        let route = auto(models.iter().map(|it| model(it.as_str(), Some(*it), None)).collect());
+        let fixed = route.for_work(&strong);
+        assert_eq!(fixed.choose(&light), route.choose(&strong));
+        assert_eq!(fixed.for_work(&light), fixed);
     }
 
     fn auto(models: Vec<RouteModel>) -> Route {

@@ -188,6 +188,19 @@ impl ProviderConfig {
         }
     }
 
+    /// Whether OpenAI's Responses API can be expected there: at the vendor's own place, and where it is
+    /// what the settings say is spoken.
+    pub fn has_responses(&self) -> bool {
+        match self.kind {
+            ProviderKind::OpenAiResponses => true,
+            ProviderKind::OpenAiChat => self.base_url.is_none(),
+            ProviderKind::DeepSeek
+            | ProviderKind::Ollama
+            | ProviderKind::Anthropic
+            | ProviderKind::Gemini => false,
+        }
+    }
+
     /// The same, whose limits and breaker hold for all that is made of it and of its clones together:
     /// gateways and fronts.
     #[must_use]

@@ -12,7 +12,7 @@ pub use metering::Completion;
 
 use crate::{
     Client, Delta, GatewayError, ProviderConfig, ProviderKind, Request, balance::Balance,
-    budget::Budget, cassette::Heard, prices::PriceTable, provider::Sink, tokenizer::Tokenizers,
+    budget::Budget, prices::PriceTable, provider::Sink, tokenizer::Tokenizers,
 };
 use account::{Account, Ended};
 use orchestrator_core::{
@@ -121,15 +121,15 @@ impl Gateway {
         match &self.tape {
             Some(Tape::Player(player)) => player.complete(payer, request, now, sink).await,
             Some(Tape::Recorder(recorder)) => {
-                let mut heard = Heard::default();
+                let mut listening = recorder.listen(payer, request).await;
                 let result = {
                     let mut both = |delta: Delta| {
-                        heard.hear(&delta);
+                        listening.hear(&delta);
                         sink(delta);
                     };
                     self.complete_anywhere(payer, request, now, &mut both).await
                 };
-                recorder.completed(payer, request, heard, result, now()).await
+                listening.completed(result, now())
             }
             None => self.complete_anywhere(payer, request, now, sink).await,
         }

@@ -124,6 +124,7 @@ impl OrchestratorService {
         let grant = Grant::new(payer, Timestamp(u64::MAX))
             .with_accounts(providers.iter().cloned())
             .with_models(models)
+            .with_routes(roster.routes().clone())
             .with_rules(rules);
         let tokens = Tokens::new();
         let token =

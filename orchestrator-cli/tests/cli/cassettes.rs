@@ -196,15 +196,18 @@ fn the_cassette_of_the_examples_is_what_a_recording_of_today_writes_and_replays(
         let header = header.as_object_mut().expect("an object");
         assert!(header.remove("id").is_some() && header.remove("program").is_some());
     }
+    // The one of the examples is of the first version: a later one reads it, and adds to what it says.
+    assert_eq!(old[0]["schema"].take(), "orchestrator.cassette/v1");
+    assert_eq!(new[0]["schema"].take(), "orchestrator.cassette/v2");
     let exchange = json!({ "$ref": "#/$defs/exchange" });
     for line in &new[1..] {
-        schemas::check_part("orchestrator.cassette/v1", &exchange, line);
+        schemas::check_part("orchestrator.cassette/v2", &exchange, line);
     }
     // Tasks that need nothing of each other end in any order.
     for exchanges in [&mut new[1..], &mut old[1..]] {
         exchanges.sort_by_key(Value::to_string);
     }
-    assert_eq!(new, old, "the form of version 1 is fixed; what was written: {}", made.display());
+    assert_eq!(new, old, "what was written: {}", made.display());
 
     drop(server);
     let bare = Project::new();
@@ -336,7 +339,7 @@ fn problem(project: &Project, option: &str, file: &str) -> Ran {
 fn what_is_no_cassette_is_refused_with_a_code_and_nothing_is_overwritten() {
     let project = project("http://127.0.0.1:1").with("SOME_KEY", KEY);
     let whole = example("tour.cassette");
-    let newer = whole.replacen("cassette/v1", "cassette/v2", 1);
+    let newer = whole.replacen("cassette/v1", "cassette/v9", 1);
     let damaged = whole.replacen("\"kind\"", "\"ki", 1);
     for (name, text, code) in [
         ("foreign", "hello\n", "ORC-0553"),
@@ -544,7 +547,7 @@ fn what_passes_the_gateway_replays_byte_for_byte_without_any_provider() {
     }
     let exchange = json!({ "$ref": "#/$defs/exchange" });
     for line in &lines(&cassette)[1..] {
-        schemas::check_part("orchestrator.cassette/v1", &exchange, line);
+        schemas::check_part("orchestrator.cassette/v2", &exchange, line);
         assert_eq!(line["kind"], "http");
         let is_metered = line["response"]["usage"]["output"] == 20;
         assert_eq!(is_metered, line["response"]["status"] == 200, "{line}");
@@ -588,29 +591,112 @@ fn what_passes_the_gateway_replays_byte_for_byte_without_any_provider() {
     assert_eq!(nowhere.problem()["code"], "ORC-0552");
 }
 
+/// What a program receives that asks a gateway in HTTP/1.1: the body, and whether it came to its end.
+/// With `enough` it hangs up as soon as that has come.
+fn stream(url: &str, token: &str, text: &str, enough: Option<&str>) -> (String, bool) {
+    let host = url.strip_prefix("http://").expect("a URL");
+    let body = message(text, "a").to_string();
+    let mut stream = std::net::TcpStream::connect(host).expect("a connection");
+    let head = format!(
+        "POST /anthropic/v1/messages HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+         x-api-key: {token}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
+    // How a break shows is the system's to say.
+    while let Ok(read @ 1..) = stream.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..read]);
+        if enough.is_some_and(|enough| has(&bytes, enough)) {
+            break;
+        }
+    }
+    let text = String::from_utf8(bytes).expect("text");
+    let (head, mut rest) = text.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/event-stream"), "{head}");
+    if let Some((_, length)) = head.split_once("content-length: ") {
+        let length = length.lines().next().and_then(|length| length.parse().ok());
+        return (rest.to_owned(), length == Some(rest.len()));
+    }
+    let mut body = String::new();
+    while let Some((size, chunk)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        if size == 0 {
+            return (body, true);
+        }
+        body += &chunk[..size];
+        rest = chunk[size..].strip_prefix("\r\n").unwrap_or_default();
+    }
+    (body, false)
+}
+
 #[test]
-fn an_answer_that_was_broken_off_is_not_recorded() {
+fn an_answer_that_was_stopped_is_recorded_and_stops_there_again() {
     let server = ModelServer::start().expect("a server");
     server.when("cut", Reply::text("a long answer that breaks off").cut_after(4));
+    server.when("hang", Reply::text("a long answer that is not waited for").hang_after(3));
     server.otherwise(Reply::text("whole"));
     let project = project(&server.url()).with("SOME_KEY", KEY);
     let (mut running, url, token) = gateway(&project, "--record", "s.cassette");
-    for text in ["cut", "fine"] {
-        let host = url.strip_prefix("http://").expect("a URL");
-        let body = message(text, "a").to_string();
-        let mut stream = std::net::TcpStream::connect(host).expect("a connection");
-        let head = format!(
-            "POST /anthropic/v1/messages HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
-             x-api-key: {token}\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).expect("sent");
-        // How the break shows is the system's to say.
-        let _ = stream.read_to_end(&mut Vec::new());
-    }
+    let cut = stream(&url, &token, "cut", None);
+    assert!(!cut.1 && cut.0.contains("message_start"), "{cut:?}");
+    let left = stream(&url, &token, "hang", Some("content_block_start"));
+    assert!(left.0.contains("message_start"), "{left:?}");
+    let fine = stream(&url, &token, "fine", None);
+    assert!(fine.1, "{fine:?}");
     running.signal(rustix::process::Signal::INT);
     running.end().expect(0);
+    drop(server);
+    let cassette = project.read("s.cassette");
+    let lines = lines(&cassette);
+    let exchange = json!({ "$ref": "#/$defs/exchange" });
+    let stopped = |text: &str| {
+        let of = |line: &&Value| line["request"].to_string().contains(text);
+        let line = lines.iter().skip(1).find(of).expect("a record");
+        schemas::check_part("orchestrator.cassette/v2", &exchange, line);
+        line["stopped"].clone()
+    };
+    assert_eq!(stopped("cut")["by"], "provider");
+    assert_eq!(stopped("cut")["response"]["body"], json!(cut.0));
+    assert_eq!(stopped("hang")["by"], "caller");
+    assert_eq!(stopped("fine"), Value::Null);
+
+    let bare = Project::new();
+    bare.write("s.cassette", &cassette);
+    let (mut running, url, token) = gateway(&bare, "--replay", "s.cassette");
+    assert_eq!(stream(&url, &token, "cut", None), cut);
+    let again = stream(&url, &token, "hang", Some("content_block_start"));
+    assert!(again.0.starts_with(&left.0) && !again.1, "{again:?} {left:?}");
+    assert_eq!(stream(&url, &token, "fine", None), fine);
+    running.signal(rustix::process::Signal::INT);
+    running.end().expect(0);
+}
+
+#[test]
+fn an_attempt_that_ran_out_of_time_does_so_again_in_a_replay() {
+    let server = ModelServer::start().expect("a server");
+    server.next(Reply::text("an answer that is not ended in time").hang_after(4));
+    server.next(Reply::text("in time"));
+    let project = project(&server.url()).with("SOME_KEY", KEY);
+    let task = "{ agent: dev, prompt: do it, timeout: { attempt: 1s } }";
+    project.write("slow.yaml", &format!("name: slow\ntasks:\n  a: {task}\n"));
+    let execute = |option: &str| {
+        let arguments = ["execute", "--workflow", "slow.yaml", "--json", option, "s.cassette"];
+        let result = project.run(&arguments).expect(0).last();
+        let task = project.json(&["task-details", &format!("{}.a", id(&result))]);
+        let part = |name: &str| task[name].clone();
+        (part("output"), part("attempts"), part("input_tokens"))
+    };
+    let recorded = execute("--record");
+    assert_eq!((&recorded.0, &recorded.1), (&json!("in time"), &json!(2)));
+    drop(server);
     let cassette = lines(&project.read("s.cassette"));
-    assert_eq!(cassette.len(), 2, "{cassette:?}");
-    assert!(cassette[1]["request"].to_string().contains("fine"));
+    let exchange = json!({ "$ref": "#/$defs/exchange" });
+    cassette[1..].iter().for_each(|line| {
+        schemas::check_part("orchestrator.cassette/v2", &exchange, line);
+    });
+    assert_eq!((&cassette[1]["stopped"]["by"], cassette.len()), (&json!("caller"), 3));
+    assert_eq!(cassette[1]["stopped"]["sent"], true);
+    assert_eq!(execute("--replay"), recorded);
 }

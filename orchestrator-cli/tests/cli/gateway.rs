@@ -150,3 +150,29 @@ fn a_gateway_that_cannot_be_is_refused_with_its_reason() {
     let ran = Project::new().run(&["gateway"]).expect(2);
     assert!(ran.stderr.contains("model"), "{}", ran.stderr);
 }
+
+#[test]
+fn the_gateway_knows_the_rules_of_the_settings() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let project = models::project(&server, "anthropic", MODEL);
+    let config = project.read(".orchestrator/config.toml");
+    let rule = "\n[models.small]\nuse = [\"scripted/claude-haiku-4-5\"]\n";
+    project.write(".orchestrator/config.toml", &(config + rule));
+    let mut running = project.start(&["gateway", "--model", "small", "--json"]);
+    let first: Value = serde_json::from_str(&running.line().expect("a line")).expect("JSON");
+    let (url, token) = listening(&first);
+    let (status, told) = ask(&url, &token, "small");
+    assert_eq!(status, 200, "{told}");
+    assert!(told.contains("x-orchestrator-rule: small"), "{told}");
+    assert!(told.contains("x-orchestrator-model: scripted/claude-haiku-4-5"), "{told}");
+    let (status, told) = ask(&url, &token, "cheap");
+    assert!(status == 404 && told.contains("ORC-0563"), "{told}");
+    assert!(told.contains("`scripted/claude-haiku-4-5` (this token may not use it)"), "{told}");
+    assert_eq!(ask(&url, &token, MODEL).0, 403);
+    assert_eq!(server.requests().len(), 1);
+    running.signal(Signal::INT);
+    running.end().expect(0);
+    let report = project.json(&["cost-report", "--by", "model"]);
+    assert_eq!(report["items"][0]["key"], "claude-haiku-4-5", "{report}");
+}

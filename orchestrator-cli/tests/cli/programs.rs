@@ -317,3 +317,175 @@ fn what_a_program_asks_is_recorded_and_replayed() {
     assert_eq!((&replay["replayed"], said(&replay)), (&json!(true), recorded));
     assert_eq!(ledger(&project), before, "nothing was spent");
 }
+
+#[test]
+fn what_a_program_hung_up_on_is_recorded_and_replayed() {
+    let server = ModelServer::start().expect("a server");
+    server.next(answer().hang_after(2));
+    server.otherwise(answer());
+    let script = format!(
+        "begin \"$ANTHROPIC_API_KEY\" {MODEL}\necho \"left at $status\"\nexec 3>&-\n\
+         ask \"$ANTHROPIC_API_KEY\" {MODEL}\nprintf '%s\\n' \"$answer\" | grep '^data:'"
+    );
+    let flow = "name: flow\ntasks:\n  a: { agent: caller, prompt: x }\n";
+    let project = project(&server, &[("caller", &script)], flow);
+    let said = |option: &str| {
+        let arguments = ["execute", "--workflow", "flow", "--json", option, "calls.cassette"];
+        let result = project.run(&arguments).expect(0).last();
+        let run = result["run"].as_str().expect("a run").to_owned();
+        project.json(&["task-details", &format!("{run}.a")])["output"].clone()
+    };
+    let recorded = said("--record");
+    let text = recorded.as_str().expect("text");
+    assert!(text.contains("left at 200") && text.contains("message_stop"), "{text}");
+    drop(server);
+    let cassette = project.read("calls.cassette");
+    assert!(cassette.contains("\"stopped\":{\"by\":\"caller\""), "{cassette}");
+    assert!(!cassette.contains(KEY) && !cassette.contains("orc-attempt-"), "{cassette}");
+    assert_eq!(said("--replay"), recorded);
+}
+
+/// A project with three providers, one of another form, and the agent `caller`, whose model is a rule
+/// that lists them.
+fn with_a_rule(server: &ModelServer, script: &str, agent: &str) -> Project {
+    let project = Project::new().with("SOME_KEY", KEY);
+    let url = server.url();
+    let provider = |name: &str, kind: &str, url: &str| {
+        format!(
+            "[providers.{name}]\nkind = \"{kind}\"\nbase-url = \"{url}\"\nkey = {{ env = \"SOME_KEY\" }}\n"
+        )
+    };
+    let config = provider("chat", "openai-chat", &format!("{url}/v1"))
+        + &provider("one", "anthropic", &url)
+        + &provider("two", "anthropic", &url)
+        + "[models.house]\nuse = [\"chat/gpt-4o\", \"one/claude-sonnet-4-5\", \"two/claude-haiku-4-5\"]\n"
+        + &format!(
+            "[agents.caller]\nprovider = \"command\"\ncommand = [\"bash\", \"caller.sh\"]\n{agent}\n"
+        );
+    project.write(".orchestrator/config.toml", &config);
+    project.write("caller.sh", &format!("set -u\n{FUNCTIONS}\n{script}\n"));
+    let flow = "name: flow\ntasks:\n  a: { agent: caller, prompt: x }\n";
+    project.write(".orchestrator/workflows/flow.yaml", flow);
+    project
+}
+
+#[test]
+fn a_program_asks_for_a_rule_and_its_models_take_over_for_each_other() {
+    let server = ModelServer::start().expect("a server");
+    server.next(Reply::error(529, "overloaded_error", "Overloaded"));
+    server.otherwise(answer());
+    let script = "echo \"my model is $ORCHESTRATOR_MODEL\"\n\
+        for n in 1 2; do\n  ask \"$ANTHROPIC_API_KEY\" \"$ORCHESTRATOR_MODEL\"\n  echo \"said $status\"\n  \
+        printf '%s\\n' \"$answer\" | tr -d '\\r' | grep '^x-orchestrator-'\ndone";
+    let project = with_a_rule(&server, script, "model = \"house\"");
+    let execute = |option: &str| {
+        let arguments = ["execute", "--workflow", "flow", "--json", option, "calls.cassette"];
+        let result = project.run(&arguments).expect(0).last();
+        let run = result["run"].as_str().expect("a run").to_owned();
+        let task = project.json(&["task-details", &format!("{run}.a")]);
+        schemas::check(&task);
+        (run, task)
+    };
+    let (run, task) = execute("--record");
+    let exchange = json!({ "$ref": "#/$defs/exchange" });
+    for line in project.read("calls.cassette").lines().skip(1) {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        schemas::check_part("orchestrator.cassette/v2", &exchange, &line);
+        assert_eq!(line["request"]["body"]["model"], "house", "as it was asked");
+        assert_eq!(line["response"]["routing"]["rule"], "house");
+    }
+    let said = task["output"].as_str().expect("text");
+    assert!(said.contains("my model is house\nsaid 200"), "{said}");
+    let lines = [
+        "x-orchestrator-rule: house",
+        "x-orchestrator-model: two/claude-haiku-4-5",
+        "x-orchestrator-failed: one/claude-sonnet-4-5 overloaded",
+    ];
+    for line in lines {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert_eq!(
+        said.matches(lines[2]).count(),
+        1,
+        "the second call begins with the one that answers"
+    );
+    let asked = server.requests();
+    let models: Vec<&str> = asked.iter().map(|request| request.model()).collect();
+    assert_eq!(models, ["claude-sonnet-4-5", "claude-haiku-4-5", "claude-haiku-4-5"]);
+
+    let calls = task["calls"].as_array().expect("a list");
+    assert_eq!(calls.len(), 2, "{task}");
+    assert_eq!(
+        (&calls[0]["provider"], &calls[0]["model"]),
+        (&json!("two"), &json!("claude-haiku-4-5"))
+    );
+    assert_eq!((&calls[0]["rule"], &calls[0]["source"]), (&json!("house"), &json!("called")));
+    let failed = &calls[0]["failed"][0];
+    assert_eq!(
+        (&failed["model"], &failed["class"]),
+        (&json!("claude-sonnet-4-5"), &json!("overloaded"))
+    );
+    assert_eq!(calls[1]["failed"], json!([]));
+    let logs = project.ok(&["logs", &format!("{run}.a")]).stdout;
+    assert!(logs.contains("model `two/claude-haiku-4-5` is asked instead"), "{logs}");
+    assert!(logs.contains("by rule `house`"), "{logs}");
+    // Two answers of 1,000 tokens in and 100 out, at the price of the model that gave them.
+    let cost = "0.003".to_owned();
+    assert_eq!(rows(&project, "model"), [("claude-haiku-4-5".to_owned(), cost.clone())]);
+    assert_eq!(rows(&project, "provider"), [("two".to_owned(), cost.clone())]);
+    assert_eq!(task["cost_usd"], json!(cost));
+    drop(server);
+    let again = execute("--replay").1;
+    assert_eq!(again["output"], task["output"]);
+    assert_eq!(again["calls"], task["calls"], "which models answered is part of the recording");
+}
+
+#[test]
+fn a_program_that_knows_only_names_of_models_falls_back_along_its_agents_rule() {
+    let server = ModelServer::start().expect("a server");
+    server.next(Reply::error(529, "overloaded_error", "Overloaded"));
+    server.otherwise(answer());
+    let script = "ask \"$ANTHROPIC_API_KEY\" claude-sonnet-4-5; echo \"listed $status\"\n\
+        ask \"$ANTHROPIC_API_KEY\" claude-opus-5-5; echo \"other $status\"";
+    let project = with_a_rule(&server, script, "model = \"house\"");
+    project.ok(&["execute", "--workflow", "flow"]);
+    let task = project.json(&["task-details", "a"]);
+    assert_eq!(task["output"], "listed 200\nother 403");
+    assert_eq!(
+        (&task["calls"][0]["model"], &task["calls"][0]["rule"]),
+        (&json!("claude-haiku-4-5"), &Value::Null)
+    );
+}
+
+#[test]
+fn a_rule_without_a_model_for_the_path_says_what_is_left_out() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let script = "for rule in talk cheap; do\n  ask \"$ANTHROPIC_API_KEY\" $rule; echo \"$rule $status $answer\"\ndone";
+    let agent = "models = [\"*-haiku-*\"]\n[models.talk]\nuse = [\"chat/gpt-4o\"]";
+    let project = with_a_rule(&server, script, agent);
+    project.ok(&["execute", "--workflow", "flow"]);
+    let said = project.json(&["task-details", "a"])["output"].as_str().expect("text").to_owned();
+    assert!(said.contains("talk 404") && said.contains("ORC-0563"), "{said}");
+    assert!(said.contains("`chat/gpt-4o` (its provider speaks another form)"), "{said}");
+    // Of all that is cheap, the token may use the one.
+    assert!(said.contains("cheap 200"), "{said}");
+    assert!(said.contains("x-orchestrator-model: two/claude-haiku-4-5"), "{said}");
+}
+
+#[test]
+fn auto_chooses_for_a_program_by_the_work_of_its_attempt() {
+    let server = ModelServer::start().expect("a server");
+    server.otherwise(answer());
+    let script = "ask \"$ANTHROPIC_API_KEY\" auto; echo \"$answer\" | grep '^x-orchestrator-model'";
+    let rule = "[models.auto]\nuse = [\"two/claude-haiku-4-5\", \"one/claude-sonnet-4-5\", \"one/claude-opus-4-5\"]";
+    for (role, model) in [("docs", "claude-haiku-4-5"), ("dev", "claude-sonnet-4-5")] {
+        let project =
+            with_a_rule(&server, script, &format!("model = \"auto\"\nrole = \"{role}\"\n{rule}"));
+        project.ok(&["execute", "--workflow", "flow"]);
+        let task = project.json(&["task-details", "a"]);
+        assert!(task["output"].as_str().expect("text").contains(model), "{role}: {task}");
+        let why = task["calls"][0]["why"].as_str().expect("a reason");
+        assert!(why.starts_with("rule `auto`: complexity") && why.contains("role"), "{why}");
+    }
+}

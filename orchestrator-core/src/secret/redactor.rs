@@ -104,6 +104,25 @@ impl Redactor {
         self.search.as_ref().is_some_and(|search| !search.places(bytes).is_empty())
     }
 
+    /// Where a known secret begins that `bytes` end in the middle of: what was cut off may hold the
+    /// beginning of one. `None` when they do not, or with fewer than [`SHORTEST`] bytes of it.
+    ///
+    /// ```
+    /// use orchestrator_core::secret::{Redactor, SecretString};
+    ///
+    /// let redactor = Redactor::new([SecretString::new("sk-12345")]);
+    /// assert_eq!(redactor.cut_off(b"key=sk-123"), Some(4));
+    /// assert_eq!(redactor.cut_off(b"key=sk-12345"), None);
+    /// ```
+    pub fn cut_off(&self, bytes: &[u8]) -> Option<usize> {
+        let forms = self.search.iter().flat_map(|search| &search.forms);
+        let longest = |form: &Form| {
+            let most = form.bytes.len().saturating_sub(1).min(bytes.len());
+            (SHORTEST..=most).rev().find(|&length| bytes.ends_with(&form.bytes[..length]))
+        };
+        forms.filter_map(longest).max().map(|length| bytes.len() - length)
+    }
+
     /// `text` without known secrets.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.bytes(text.as_bytes()) {

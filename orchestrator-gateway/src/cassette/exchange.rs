@@ -56,6 +56,7 @@ pub(crate) enum Outcome {
     Count(Count),
     Failure(Failed),
     Response(Box<HttpResponse>),
+    Stopped(Box<Stopped>),
 }
 
 /// A whole answer.
@@ -97,6 +98,34 @@ pub(crate) struct Failed {
     /// The pieces that came before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pieces: Vec<Piece>,
+}
+
+/// A call that had no end of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Stopped {
+    pub(crate) by: StoppedBy,
+    /// How long after the first call of its attempt; of a call of no attempt, after its own beginning.
+    pub(crate) after_ms: u64,
+    /// Whether it had gone out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sent: bool,
+    /// The pieces of the answer that came before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pieces: Vec<Piece>,
+    /// What had passed of an answer over HTTP; nothing before its head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) response: Option<HttpResponse>,
+}
+
+/// Who stopped a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StoppedBy {
+    /// Whoever had made it: a program that hung up, an attempt that had to end.
+    Caller,
+    /// The provider: its answer broke off, or nothing more came of it.
+    Provider,
 }
 
 /// A piece of an answer.
@@ -168,6 +197,11 @@ impl Exchange {
         let Place { task, attempt } = place;
         let (account, model) = (payer.account.clone(), model.to_owned());
         Self { kind, task, attempt, account, model, request, outcome }
+    }
+
+    /// Whether whoever had made the call stopped it.
+    pub(super) fn was_given_up(&self) -> bool {
+        matches!(&self.outcome, Outcome::Stopped(stopped) if stopped.by == StoppedBy::Caller)
     }
 }
 

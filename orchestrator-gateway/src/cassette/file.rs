@@ -7,7 +7,10 @@ use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
 /// What every cassette of this version names in its first line.
-pub const SCHEMA: &str = "orchestrator.cassette/v1";
+pub const SCHEMA: &str = "orchestrator.cassette/v2";
+
+/// What earlier versions named there: the same, without calls that were stopped.
+const EARLIER: &str = "orchestrator.cassette/v1";
 
 /// How the schemas of all versions begin.
 const FAMILY: &str = "orchestrator.cassette/v";
@@ -16,7 +19,7 @@ const FAMILY: &str = "orchestrator.cassette/v";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Header {
-    /// [`SCHEMA`].
+    /// [`SCHEMA`], or that of an earlier version.
     pub schema: String,
     /// What tells this recording from every other.
     pub id: String,
@@ -42,8 +45,8 @@ pub struct Cassette {
     pub(super) exchanges: Vec<Exchange>,
     /// The exchanges of each request, in the order in which they ended.
     pub(super) by_digest: BTreeMap<Digest, Vec<usize>>,
-    /// Where the whole lines end.
-    whole: usize,
+    /// Where the whole lines end, before the calls that were given up last of all.
+    kept: usize,
     is_torn: bool,
 }
 
@@ -79,16 +82,20 @@ impl Cassette {
             header,
             exchanges: Vec::new(),
             by_digest: BTreeMap::new(),
-            whole: *end,
+            kept: *end,
             is_torn: false,
         };
         for (place, (line, end)) in rest.iter().enumerate() {
             if line.trim_ascii().is_empty() {
-                cassette.whole = *end;
                 continue;
             }
             match serde_json::from_slice::<Exchange>(line) {
-                Ok(exchange) => cassette.add(exchange),
+                Ok(exchange) => {
+                    if !exchange.was_given_up() {
+                        cassette.kept = *end;
+                    }
+                    cassette.add(exchange);
+                }
                 // Only the last line can have no end, and then nobody has waited for it.
                 Err(_) if !line.ends_with(b"\n") => {
                     cassette.is_torn = true;
@@ -99,7 +106,6 @@ impl Cassette {
                     return Err(CassetteError::Damaged { file, line: place + 2, reason });
                 }
             }
-            cassette.whole = *end;
         }
         Ok(cassette)
     }
@@ -131,9 +137,10 @@ impl Cassette {
         self.is_torn
     }
 
-    /// How many bytes its whole lines have.
-    pub(super) fn whole(&self) -> u64 {
-        self.whole as u64
+    /// How many bytes its whole lines have, without the calls at its end that were given up: what
+    /// stopped the recording stopped them, and they are made again when it goes on.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept as u64
     }
 }
 
@@ -143,10 +150,8 @@ fn header(file: &Path, line: &[u8]) -> Result<Header, CassetteError> {
     let value: Value =
         serde_json::from_slice(line).map_err(|_| foreign("its first line is not JSON"))?;
     match value.get("schema").and_then(Value::as_str) {
-        Some(SCHEMA) => serde_json::from_value(value).map_err(|error| CassetteError::Damaged {
-            file: file.to_owned(),
-            line: 1,
-            reason: error.to_string(),
+        Some(SCHEMA | EARLIER) => serde_json::from_value(value).map_err(|error| {
+            CassetteError::Damaged { file: file.to_owned(), line: 1, reason: error.to_string() }
         }),
         Some(newer) if newer.starts_with(FAMILY) => {
             Err(CassetteError::Newer { file: file.to_owned(), found: newer.to_owned() })

@@ -1,7 +1,11 @@
 //! Exchanges of programs that call through the front: HTTP as it passed.
 
+use crate::front::Routing;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use orchestrator_core::{secret::Redactor, usage::Usage};
+use orchestrator_core::{
+    secret::{MASK, Redactor},
+    usage::Usage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::{borrow::Cow, collections::BTreeMap};
@@ -22,6 +26,9 @@ pub(crate) struct HttpResponse {
     /// What the answer itself says of its usage, when it was read to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) usage: Option<Usage>,
+    /// How its request got to its model, where that is not simply the one that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) routing: Option<Routing>,
 }
 
 /// Bytes: as text where they are, else in base64.
@@ -73,10 +80,46 @@ pub(crate) fn asked(method: &str, path: &str, query: Option<&str>, body: &[u8]) 
     Value::Object(all)
 }
 
+/// Whether a text was received to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    CutOff,
+}
+
+/// `text` without known secrets; of one that was cut off, without the beginning of a secret at its end.
+pub(super) fn hidden<'t>(text: &'t str, extent: Extent, redactor: &Redactor) -> Cow<'t, str> {
+    let found = redactor.text(text);
+    let begun = match extent {
+        Extent::Whole => None,
+        Extent::CutOff => redactor.cut_off(found.as_bytes()),
+    };
+    match begun.and_then(|at| found.get(..at)) {
+        Some(before) => Cow::Owned(format!("{before}{MASK}")),
+        None => found,
+    }
+}
+
 /// Hides secrets that a stream of events brings in several pieces: a text that holds one is told in
 /// its first event. Nothing else of the stream changes.
-pub(super) fn hide(body: &mut Body, redactor: &Redactor) {
-    let Body::Text(text) = body else { return };
+pub(super) fn hide(body: &mut Body, extent: Extent, redactor: &Redactor) {
+    match body {
+        Body::Text(text) => hide_in_text(text, extent, redactor),
+        Body::Bytes(bytes) => {
+            // What was cut off in the middle of a character is text before it.
+            let text = std::str::from_utf8(bytes).err().map_or(bytes.len(), |it| it.valid_up_to());
+            let rest = bytes.split_off(text);
+            if let Ok(mut text) = String::from_utf8(std::mem::take(bytes)) {
+                hide_in_text(&mut text, Extent::Whole, redactor);
+                *bytes = text.into_bytes();
+            }
+            bytes.extend(rest);
+            *bytes = redactor.bytes(bytes).into_owned();
+        }
+    }
+}
+
+fn hide_in_text(text: &mut String, extent: Extent, redactor: &Redactor) {
     let mut lines: Vec<Cow<'_, str>> = text.split_inclusive('\n').map(Cow::Borrowed).collect();
     let mut events: BTreeMap<usize, Value> = BTreeMap::new();
     for (at, line) in lines.iter().enumerate() {
@@ -102,7 +145,7 @@ pub(super) fn hide(body: &mut Body, redactor: &Redactor) {
             events.get(at).and_then(|event| event.pointer(pointer)).and_then(Value::as_str)
         };
         let whole: String = pieces.iter().filter_map(read).collect();
-        let Cow::Owned(hidden) = redactor.text(&whole) else { continue };
+        let Cow::Owned(hidden) = hidden(&whole, extent, redactor) else { continue };
         let mut hidden = Some(hidden);
         for (at, pointer) in pieces {
             let place = events.get_mut(at).and_then(|event| event.pointer_mut(pointer));
@@ -119,6 +162,9 @@ pub(super) fn hide(body: &mut Body, redactor: &Redactor) {
         }
     }
     *text = lines.concat();
+    if let Cow::Owned(hidden) = hidden(text, extent, redactor) {
+        *text = hidden;
+    }
 }
 
 /// The places of all texts in `event`, as JSON pointers.
@@ -164,7 +210,8 @@ mod tests {
     fn bodies_are_read_as_they_were_written() {
         for bytes in [&b""[..], b"text \"\n", b"\xff\x00"] {
             let body = Body::of(bytes.to_vec());
-            let response = HttpResponse { status: 200, headers: Vec::new(), body, usage: None };
+            let (headers, usage, routing) = (Vec::new(), None, None);
+            let response = HttpResponse { status: 200, headers, body, usage, routing };
             let line = serde_json::to_string(&response).unwrap();
             let read: HttpResponse = serde_json::from_str(&line).unwrap();
             assert_eq!((read.body.bytes(), &read), (bytes, &response), "{line}");
@@ -193,11 +240,39 @@ mod tests {
             event(0, texts[0]) + &event(1, "a") + &event(0, texts[1]) + &event(0, texts[2])
         };
         let mut body = Body::of(stream(["key sk-", "123", "45."]).into_bytes());
-        hide(&mut body, &redactor);
+        hide(&mut body, Extent::Whole, &redactor);
         assert_eq!(body, Body::of(stream(["key [redacted].", "", ""]).into_bytes()));
         let plain = Body::of(b"data: {\"b\": 1,  \"a\": \"x\"}\n\ndata: [DONE]\n".to_vec());
         let mut kept = plain.clone();
-        hide(&mut kept, &redactor);
+        hide(&mut kept, Extent::Whole, &redactor);
         assert_eq!(kept, plain, "byte for byte");
+        hide(&mut kept, Extent::CutOff, &redactor);
+        assert_eq!(kept, plain, "byte for byte");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_at_a_cut_is_hidden() {
+        let redactor = Redactor::new([SecretString::new("sk-0123456789")]);
+        let event =
+            |text: &str| format!("data: {}\n\n", json!({ "index": 0, "delta": { "text": text } }));
+        let check = |stream: String, expected: &[u8]| {
+            let mut body = Body::of(stream.into_bytes());
+            hide(&mut body, Extent::CutOff, &redactor);
+            assert_eq!(String::from_utf8_lossy(body.bytes()), String::from_utf8_lossy(expected));
+        };
+        check(
+            event("key sk-0") + &event("1234"),
+            (event("key [redacted]") + &event("")).as_bytes(),
+        );
+        check("data: {\"text\":\"sk-01234".into(), b"data: {\"text\":\"[redacted]");
+        check(event("key sk-"), event("key sk-").as_bytes());
+        let mut cut = event("key sk-012").into_bytes();
+        cut.extend(event("3456789").bytes());
+        cut.extend("data: {\"\u{1f980}".bytes());
+        cut.truncate(cut.len() - 1);
+        let mut body = Body::of(cut);
+        hide(&mut body, Extent::CutOff, &redactor);
+        let text = String::from_utf8_lossy(body.bytes()).into_owned();
+        assert!(text.contains("key [redacted]") && !text.contains("3456789"), "{text}");
     }
 }

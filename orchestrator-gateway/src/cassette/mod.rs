@@ -7,6 +7,10 @@
 //!
 //! Programs that call through the [front](crate::front) are recorded as HTTP, byte for byte.
 //!
+//! A call that was stopped is recorded as far as it had come, with who stopped it. In a replay it comes
+//! as far again; then it breaks off where the provider had broken it off, and where the caller had
+//! stopped it nothing more comes until the caller stops it again.
+//!
 //! The file is JSON lines: a [`Header`], then one exchange a line in the order in which they ended.
 //! Known secrets are hidden in each line before it is written. A request is compared in the same form,
 //! so that a prompt with a secret finds its record where the secret is known; where it is not, a
@@ -31,8 +35,10 @@ pub use player::Player;
 pub use recorder::Recorder;
 pub use scrub::Known;
 
+pub(crate) use exchange::{Stopped, StoppedBy};
 pub(crate) use http::{Body, HttpResponse, asked};
-pub(crate) use recorder::{Heard, Pending};
+pub(crate) use player::{HttpPlayed, unstopped};
+pub(crate) use recorder::{Begun, Pending};
 
 use async_trait::async_trait;
 use orchestrator_core::id::RunId;

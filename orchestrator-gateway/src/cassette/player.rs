@@ -2,13 +2,13 @@
 
 use super::{
     Cassette, Known, Places,
-    exchange::{Kind, Outcome, Piece, Place, digest},
+    exchange::{Kind, Outcome, Piece, Place, Stopped, digest},
     http::HttpResponse,
     nearest::{Nearest, Wanted},
     recorder::place,
     request,
 };
-use crate::{Completion, Counted, Request, provider::Sink};
+use crate::{Completion, Counted, Delta, Request, provider::Sink};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     ledger::Payer,
@@ -19,6 +19,7 @@ use serde_json::Value;
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// Gives out the answers of a cassette, each once.
@@ -77,6 +78,15 @@ impl Player {
                 tell(&failed.pieces);
                 Err(failed.to_failure(now()))
             }
+            Outcome::Stopped(stopped) => {
+                if stopped.sent {
+                    sink(Delta::Sent);
+                }
+                stopped.pieces.iter().for_each(|piece| sink(piece.to_delta()));
+                sink(Delta::Waiting("the call to be stopped as it was recorded".into()));
+                tokio::time::sleep(stopped.patience()).await;
+                Err(Failure::new(ErrorClass::InvalidRequest, unstopped()))
+            }
             Outcome::Count(_) | Outcome::Response(_) => Err(mixed()),
         }
     }
@@ -94,7 +104,7 @@ impl Player {
         match self.take(Kind::Count, payer, request::canonical(request)).await? {
             Outcome::Count(count) => Ok(count.to_counted()),
             Outcome::Failure(failed) => Err(failed.to_failure(now())),
-            Outcome::Answer(_) | Outcome::Response(_) => Err(mixed()),
+            Outcome::Answer(_) | Outcome::Response(_) | Outcome::Stopped(_) => Err(mixed()),
         }
     }
 
@@ -106,9 +116,10 @@ impl Player {
         &self,
         payer: &Payer,
         request: Value,
-    ) -> Result<&HttpResponse, String> {
+    ) -> Result<HttpPlayed<'_>, String> {
         match self.take(Kind::Http, payer, request).await.map_err(|miss| miss.message)? {
-            Outcome::Response(response) => Ok(response),
+            Outcome::Response(response) => Ok(HttpPlayed::Whole(response)),
+            Outcome::Stopped(stopped) => Ok(HttpPlayed::Stopped(stopped)),
             Outcome::Answer(_) | Outcome::Count(_) | Outcome::Failure(_) => Err(mixed().message),
         }
     }
@@ -182,6 +193,31 @@ impl Player {
         let fits: Vec<usize> = fits.map(|(at, _)| at).collect();
         self.best(&fits, used, place)
     }
+}
+
+/// What was recorded of an exchange over HTTP.
+pub(crate) enum HttpPlayed<'c> {
+    /// All of it.
+    Whole(&'c HttpResponse),
+    /// What had come of it when it was stopped.
+    Stopped(&'c Stopped),
+}
+
+/// How much longer than when it was recorded a call waits to be stopped.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Stopped {
+    /// How long a call waits to be stopped again.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_millis(self.after_ms).saturating_add(PATIENCE)
+    }
+}
+
+/// That a call which was stopped when it was recorded is not stopped now.
+pub(crate) fn unstopped() -> String {
+    "this call was stopped when it was recorded, before its answer had ended, and nobody has stopped \
+     it now; stop it as then, or record the work anew (ORC-0559)"
+        .to_owned()
 }
 
 fn mixed() -> Failure {

@@ -2,7 +2,7 @@
 
 use super::{
     Cassette, CassetteError, Header, Known, Places,
-    exchange::{Answer, Count, Exchange, Failed, Kind, Outcome, Piece, Place},
+    exchange::{Answer, Count, Exchange, Failed, Kind, Outcome, Piece, Place, Stopped, StoppedBy},
     http::HttpResponse,
     request,
     scrub::scrubbed,
@@ -10,16 +10,19 @@ use super::{
 use crate::{Completion, Counted, Delta, Request};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
+    id::{AttemptNumber, ProviderName, RunId, TaskName},
     ledger::Payer,
     time::Timestamp,
     usage::Spend,
 };
 use serde_json::Value;
 use std::{
+    collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 /// Writes every exchange of a gateway into a file, each as one line as soon as it has ended. Clones
@@ -34,7 +37,12 @@ struct Inner {
     file: Mutex<File>,
     known: Known,
     places: Option<Arc<dyn Places>>,
+    /// When attempts made their first calls.
+    began: Mutex<HashMap<Attempt, Instant>>,
 }
+
+/// What tells one attempt from another.
+type Attempt = (Option<RunId>, Option<TaskName>, AttemptNumber);
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,7 +73,8 @@ impl Recorder {
     }
 
     /// Goes on with the recording `id` in `file`. A last line that is not whole is cut off first;
-    /// the second part of the answer says whether there was one.
+    /// the second part of the answer says whether there was one. So are the calls at its end that
+    /// were given up: what stopped the recording stopped them, and they are made again.
     ///
     /// # Errors
     /// [`CassetteError::Other`] when the file is gone or holds another recording; what
@@ -90,9 +99,9 @@ impl Recorder {
         if cassette.header().id != id {
             return Err(other("it holds another recording"));
         }
-        let whole = cassette.whole();
-        made.set_len(whole).map_err(failed)?;
-        if !bytes[..usize::try_from(whole).unwrap_or(bytes.len())].ends_with(b"\n") {
+        let kept = cassette.kept();
+        made.set_len(kept).map_err(failed)?;
+        if !bytes[..usize::try_from(kept).unwrap_or(bytes.len())].ends_with(b"\n") {
             made.write_all(b"\n").map_err(failed)?;
         }
         Ok((Self::of(file, made, known), cassette.is_torn()))
@@ -100,7 +109,8 @@ impl Recorder {
 
     pub(super) fn of(path: &Path, file: File, known: Known) -> Self {
         let (path, file) = (path.to_owned(), Mutex::new(file));
-        Self { inner: Arc::new(Inner { path, file, known, places: None }) }
+        let began = Mutex::default();
+        Self { inner: Arc::new(Inner { path, file, known, places: None, began }) }
     }
 
     /// The same where `places` says which tasks runs belong to. Only before the first clone.
@@ -117,37 +127,17 @@ impl Recorder {
         &self.inner.path
     }
 
-    /// Writes what came of a call.
-    ///
-    /// # Errors
-    /// What came of it; and a failure with what it cost when it cannot be written: what a cassette
-    /// lacks cannot be replayed.
-    pub(crate) async fn completed(
-        &self,
-        payer: &Payer,
-        request: &Request,
-        heard: Heard,
-        result: Result<Completion, Failure>,
-        now: Timestamp,
-    ) -> Result<Completion, Failure> {
-        let outcome = match &result {
-            Ok(completion) => Outcome::Answer(Box::new(Answer::of(completion, heard.0))),
-            // Nothing was exchanged, and a replay has no budget that could refuse it.
-            Err(failure) if failure.class == ErrorClass::OverBudget => return result,
-            Err(failure) => Outcome::Failure(Failed::of(failure, heard.0, now)),
-        };
-        let kept = self.write(Kind::Complete, payer, request, outcome).await;
-        match (kept, result) {
-            (Ok(()), result) => result,
-            (Err(error), Ok(completion)) => Err(unwritten(&error, vec![completion.spend])),
-            (Err(error), Err(failure)) => Err(unwritten(&error, failure.spend)),
-        }
+    /// A call of a model by `payer` begins.
+    pub(crate) async fn listen(&self, payer: &Payer, request: &Request) -> Listening {
+        let (asked, model) = (request::canonical(request), &request.model);
+        let pending = Some(self.pending(Kind::Complete, payer, asked, model).await);
+        Listening { pending, heard: Vec::new(), sent: false }
     }
 
     /// Writes what came of counting.
     ///
     /// # Errors
-    /// As for [`Recorder::completed`].
+    /// As for [`Listening::completed`].
     pub(crate) async fn counted(
         &self,
         payer: &Payer,
@@ -159,28 +149,30 @@ impl Recorder {
             Ok(counted) => Outcome::Count(Count::of(*counted)),
             Err(failure) => Outcome::Failure(Failed::of(failure, Vec::new(), now)),
         };
-        let kept = self.write(Kind::Count, payer, request, outcome).await;
-        kept.map_err(|error| unwritten(&error, Vec::new()))?;
+        let asked = request::canonical(request);
+        let pending = self.pending(Kind::Count, payer, asked, &request.model).await;
+        pending.write(outcome).map_err(|error| unwritten(&error, Vec::new()))?;
         result
     }
 
     /// A request of `payer` over HTTP goes out.
     pub(crate) async fn begin(&self, payer: &Payer, request: Value) -> Pending {
-        let place = place(self.inner.places.as_deref(), payer).await;
-        Pending { recorder: self.clone(), payer: payer.clone(), place, request }
+        self.pending(Kind::Http, payer, request, &payer.model).await
     }
 
-    async fn write(
-        &self,
-        kind: Kind,
-        payer: &Payer,
-        request: &Request,
-        outcome: Outcome,
-    ) -> Result<(), CassetteError> {
+    async fn pending(&self, kind: Kind, payer: &Payer, request: Value, model: &str) -> Pending {
         let place = place(self.inner.places.as_deref(), payer).await;
-        let asked = request::canonical(request);
-        let exchange = Exchange::new(kind, payer, place, &request.model, asked, outcome);
-        self.append(&exchange)
+        let (payer, model, since) = (payer.clone(), model.to_owned(), self.since(payer));
+        Pending { recorder: self.clone(), kind, payer, place, model, request, since }
+    }
+
+    /// When the attempt of `payer` made its first call, which a call of no attempt is itself.
+    fn since(&self, payer: &Payer) -> Instant {
+        let now = Instant::now();
+        let Some(attempt) = payer.attempt else { return now };
+        let attempt = (payer.run.clone(), payer.task.clone(), attempt);
+        let mut began = self.inner.began.lock().unwrap_or_else(PoisonError::into_inner);
+        *began.entry(attempt).or_insert(now)
     }
 
     fn append(&self, exchange: &Exchange) -> Result<(), CassetteError> {
@@ -199,34 +191,108 @@ fn unwritten(error: &CassetteError, spend: Vec<Spend>) -> Failure {
     Failure::new(ErrorClass::Internal, message).spent(spend)
 }
 
-/// An exchange over HTTP that has not ended.
+/// An exchange that has not ended.
 pub(crate) struct Pending {
     recorder: Recorder,
+    kind: Kind,
     payer: Payer,
     place: Place,
+    model: String,
     request: Value,
+    since: Instant,
+}
+
+/// What there is of an exchange that was stopped.
+pub(crate) struct Begun {
+    pub(crate) by: StoppedBy,
+    /// Whether it had gone out.
+    pub(crate) sent: bool,
+    pub(crate) response: Option<HttpResponse>,
 }
 
 impl Pending {
-    /// Writes what came of it.
+    /// It goes out to `account`.
+    pub(crate) fn goes_to(&mut self, account: &ProviderName) {
+        self.payer.account.clone_from(account);
+    }
+
+    /// Writes what came of an exchange over HTTP.
     ///
     /// # Errors
     /// [`CassetteError::Write`].
     pub(crate) fn end(self, response: HttpResponse) -> Result<(), CassetteError> {
-        let Self { recorder, payer, place, request } = self;
-        let outcome = Outcome::Response(Box::new(response));
-        let exchange = Exchange::new(Kind::Http, &payer, place, &payer.model, request, outcome);
-        recorder.append(&exchange)
+        self.write(Outcome::Response(Box::new(response)))
+    }
+
+    /// Writes that it was stopped.
+    ///
+    /// # Errors
+    /// [`CassetteError::Write`].
+    pub(crate) fn stopped(self, begun: Begun) -> Result<(), CassetteError> {
+        self.write_stopped(begun, Vec::new())
+    }
+
+    fn write_stopped(self, begun: Begun, pieces: Vec<Piece>) -> Result<(), CassetteError> {
+        let Begun { by, sent, response } = begun;
+        let after_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let stopped = Stopped { by, after_ms, sent, pieces, response };
+        self.write(Outcome::Stopped(Box::new(stopped)))
+    }
+
+    fn write(self, outcome: Outcome) -> Result<(), CassetteError> {
+        let Self { recorder, kind, payer, place, model, request, since: _ } = self;
+        recorder.append(&Exchange::new(kind, &payer, place, &model, request, outcome))
     }
 }
 
-/// The pieces of an answer that is being recorded.
-#[derive(Debug, Default)]
-pub(crate) struct Heard(Vec<Piece>);
+/// A call of a model that is being recorded. Dropped before its end it was stopped, and is written
+/// so.
+pub(crate) struct Listening {
+    pending: Option<Pending>,
+    heard: Vec<Piece>,
+    sent: bool,
+}
 
-impl Heard {
+impl Listening {
+    /// Takes notice of a piece of the answer.
     pub(crate) fn hear(&mut self, delta: &Delta) {
-        self.0.extend(Piece::of(delta));
+        self.sent |= matches!(delta, Delta::Sent);
+        self.heard.extend(Piece::of(delta));
+    }
+
+    /// Writes what came of the call.
+    ///
+    /// # Errors
+    /// What came of it; and a failure with what it cost when it cannot be written: what a cassette
+    /// lacks cannot be replayed.
+    pub(crate) fn completed(
+        mut self,
+        result: Result<Completion, Failure>,
+        now: Timestamp,
+    ) -> Result<Completion, Failure> {
+        let Some(pending) = self.pending.take() else { return result };
+        let heard = std::mem::take(&mut self.heard);
+        let outcome = match &result {
+            Ok(completion) => Outcome::Answer(Box::new(Answer::of(completion, heard))),
+            // Nothing was exchanged, and a replay has no budget that could refuse it.
+            Err(failure) if failure.class == ErrorClass::OverBudget => return result,
+            Err(failure) => Outcome::Failure(Failed::of(failure, heard, now)),
+        };
+        match (pending.write(outcome), result) {
+            (Ok(()), result) => result,
+            (Err(error), Ok(completion)) => Err(unwritten(&error, vec![completion.spend])),
+            (Err(error), Err(failure)) => Err(unwritten(&error, failure.spend)),
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        let begun = Begun { by: StoppedBy::Caller, sent: self.sent, response: None };
+        if let Err(error) = pending.write_stopped(begun, std::mem::take(&mut self.heard)) {
+            tracing::error!(%error, "a call that was stopped is not recorded");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     exchange::{Exchange, Outcome, Piece},
-    http,
+    http::{self, Extent},
 };
 use orchestrator_core::secret::Redactor;
 use serde_json::Value;
@@ -22,9 +22,17 @@ pub(super) fn scrubbed(
     let mut exchange = Cow::Borrowed(exchange);
     if !redactor.is_empty() {
         match &mut exchange.to_mut().outcome {
-            Outcome::Answer(answer) => hide(&mut answer.pieces, redactor),
-            Outcome::Failure(failed) => hide(&mut failed.pieces, redactor),
-            Outcome::Response(response) => http::hide(&mut response.body, redactor),
+            Outcome::Answer(answer) => hide(&mut answer.pieces, Extent::Whole, redactor),
+            Outcome::Failure(failed) => hide(&mut failed.pieces, Extent::CutOff, redactor),
+            Outcome::Response(response) => {
+                http::hide(&mut response.body, Extent::Whole, redactor);
+            }
+            Outcome::Stopped(stopped) => {
+                hide(&mut stopped.pieces, Extent::CutOff, redactor);
+                if let Some(response) = &mut stopped.response {
+                    http::hide(&mut response.body, Extent::CutOff, redactor);
+                }
+            }
             Outcome::Count(_) => {}
         }
     }
@@ -51,7 +59,7 @@ enum Stream {
 }
 
 /// Hides secrets that come in several pieces: a text that holds one is told in one piece.
-fn hide(pieces: &mut Vec<Piece>, redactor: &Redactor) {
+fn hide(pieces: &mut Vec<Piece>, extent: Extent, redactor: &Redactor) {
     let mut whole = std::collections::BTreeMap::<Stream, String>::new();
     for piece in pieces.iter_mut() {
         if let Some((stream, text)) = stream(piece) {
@@ -60,7 +68,7 @@ fn hide(pieces: &mut Vec<Piece>, redactor: &Redactor) {
     }
     let mut hidden: std::collections::BTreeMap<Stream, Option<String>> = whole
         .into_iter()
-        .filter_map(|(stream, text)| match redactor.text(&text) {
+        .filter_map(|(stream, text)| match http::hidden(&text, extent, redactor) {
             Cow::Borrowed(_) => None,
             Cow::Owned(hidden) => Some((stream, Some(hidden))),
         })
@@ -95,7 +103,7 @@ mod tests {
             arguments(0, "2345\"}"),
             text("yes"),
         ];
-        hide(&mut pieces, &redactor);
+        hide(&mut pieces, Extent::Whole, &redactor);
         let expected = [
             text("it is [redacted], yes"),
             thought,
@@ -103,5 +111,9 @@ mod tests {
             arguments(1, "{}"),
         ];
         assert_eq!(pieces, expected);
+        let redactor = Redactor::new([SecretString::new("sk-0123456789")]);
+        let mut pieces = vec![text("it is sk-0"), text("1234")];
+        hide(&mut pieces, Extent::CutOff, &redactor);
+        assert_eq!(pieces, [text("it is [redacted]")], "cut off in the middle");
     }
 }

@@ -1,7 +1,7 @@
 //! Files as they are written, read, torn and refused; what is given out for which request.
 
 use super::{
-    exchange::{Answer, Exchange, Failed, Kind, Outcome, Piece, Place},
+    exchange::{Answer, Exchange, Failed, Kind, Outcome, Piece, Place, Stopped, StoppedBy},
     *,
 };
 use crate::{Message, Request};
@@ -158,7 +158,7 @@ fn a_torn_last_line_is_left_out_and_a_torn_line_before_it_is_damage() {
     let last = whole.trim_end().rfind('\n').unwrap() + 1;
     for cut in last + 1..whole.len() - 1 {
         let torn = parse(&whole[..cut]).unwrap();
-        assert_eq!((torn.len(), torn.is_torn(), torn.whole()), (1, true, last as u64), "{cut}");
+        assert_eq!((torn.len(), torn.is_torn(), torn.kept()), (1, true, last as u64), "{cut}");
     }
     let unfinished = parse(whole.trim_end()).unwrap();
     assert_eq!((unfinished.len(), unfinished.is_torn()), (2, false), "whole but for its end");
@@ -175,8 +175,9 @@ fn what_is_no_cassette_or_a_newer_one_is_refused() {
         ("hello\n", "ORC-0553"),
         ("{}\n", "ORC-0553"),
         ("{\"schema\":\"orchestrator.export/v1\"}\n", "ORC-0553"),
-        ("{\"schema\":\"orchestrator.cassette/v2\",\"id\":\"x\",\"program\":\"9\"}\n", "ORC-0555"),
+        ("{\"schema\":\"orchestrator.cassette/v3\",\"id\":\"x\",\"program\":\"9\"}\n", "ORC-0555"),
         ("{\"schema\":\"orchestrator.cassette/v1\"}\n", "ORC-0554"),
+        ("{\"schema\":\"orchestrator.cassette/v2\"}\n", "ORC-0554"),
     ] {
         assert_eq!(parse(text).unwrap_err().code(), code, "{text}");
     }
@@ -194,8 +195,8 @@ async fn a_recording_goes_on_where_it_was_cut_off_and_only_there() {
     let failed = |text: &str| Err(Failure::new(ErrorClass::Transient, text));
     let write = async |recorder: &Recorder, text: &str| {
         let request = Request::new("m", text);
-        let (heard, payer) = (Heard::default(), payer("a", 1));
-        recorder.completed(&payer, &request, heard, failed(text), Timestamp(0)).await.unwrap_err()
+        let listening = recorder.listen(&payer("a", 1), &request).await;
+        listening.completed(failed(text), Timestamp(0)).unwrap_err()
     };
     assert_eq!(write(&recorder, "one").await.message, "one");
     drop(recorder);
@@ -218,15 +219,73 @@ async fn an_exchange_that_cannot_be_written_fails_with_what_it_cost() {
     let recorder = Recorder::of(&path, std::fs::File::open(&path).unwrap(), known(&[]));
     let Outcome::Answer(answer) = answer("paid for") else { panic!("another outcome") };
     let (request, payer, now) = (Request::new("m", "x"), payer("a", 1), Timestamp(0));
-    let (heard, answer) = (Heard::default(), Ok(answer.to_completion()));
-    let failed = recorder.completed(&payer, &request, heard, answer, now).await.unwrap_err();
+    let listening = recorder.listen(&payer, &request).await;
+    let failed = listening.completed(Ok(answer.to_completion()), now).unwrap_err();
     assert_eq!(failed.class, ErrorClass::Internal);
     assert!(failed.message.contains("ORC-0557"), "{failed}");
     assert_eq!(failed.spend[0].cost, Some(MicroUsd(7)));
     let over = Err(Failure::new(ErrorClass::OverBudget, "no"));
-    let over = recorder.completed(&payer, &request, Heard::default(), over, now).await;
+    let over = recorder.listen(&payer, &request).await.completed(over, now);
     assert_eq!(over.unwrap_err().class, ErrorClass::OverBudget, "nothing was exchanged");
     std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_was_dropped_is_recorded_as_far_as_it_came_and_comes_as_far_again() {
+    let path = std::env::temp_dir().join(format!("cassette-stopped-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let recorder = Recorder::create(&path, &Header::new("c_1", Vec::new()), known(&[])).unwrap();
+    let request = Request::new("m", "x");
+    let mut listening = recorder.listen(&payer("a", 1), &request).await;
+    for delta in [crate::Delta::Sent, crate::Delta::Text("half of ".into())] {
+        listening.hear(&delta);
+    }
+    drop(listening);
+    let player = Player::new(Arc::new(Cassette::read(&path).unwrap()), known(&[]));
+    let mut heard = Vec::new();
+    tokio::time::pause();
+    let mut sink = |delta| heard.push(delta);
+    let payer = payer("a", 1);
+    let failed = player.complete(&payer, &request, &|| Timestamp(0), &mut sink).await.unwrap_err();
+    // Nobody has stopped it, and the clock of this test has nothing else to wait for.
+    assert_eq!(failed.class, ErrorClass::InvalidRequest);
+    assert!(failed.message.contains("ORC-0559"), "{failed}");
+    assert_eq!(heard[..2], [crate::Delta::Sent, crate::Delta::Text("half of ".into())]);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_recording_that_goes_on_forgets_what_its_end_had_stopped() {
+    let path = std::env::temp_dir().join(format!("cassette-goes-on-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let stopped = |by| {
+        let stopped = Stopped { by, after_ms: 1, sent: true, pieces: Vec::new(), response: None };
+        Outcome::Stopped(Box::new(stopped))
+    };
+    let (caller, provider) = (StoppedBy::Caller, StoppedBy::Provider);
+    let kept = [
+        exchange("a", 1, "timed out", stopped(caller)),
+        exchange("a", 2, "again", answer("1")),
+        exchange("a", 3, "cut", stopped(provider)),
+    ];
+    let lost = [exchange("b", 1, "one", stopped(caller)), exchange("b", 2, "two", stopped(caller))];
+    std::fs::write(&path, file(&[&kept[..], &lost[..]].concat())).unwrap();
+    drop(Recorder::go_on(&path, "c_1", known(&[])).unwrap());
+    let cassette = Cassette::read(&path).unwrap();
+    assert_eq!(cassette.exchanges, kept);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_cassette_of_the_first_version_is_read() {
+    let line = r#"{"kind":"http","task":"a","attempt":1,"account":"p","model":"m","request":{"method":"POST","path":"/x","body":{"model":"m"}},"response":{"status":200,"headers":[["content-type","text/plain"]],"body":"hello"}}"#;
+    let header =
+        r#"{"schema":"orchestrator.cassette/v1","id":"c_1","program":"0.1.0","agents":[]}"#;
+    let cassette = parse(&format!("{header}\n{line}\n")).unwrap();
+    let Outcome::Response(response) = &cassette.exchanges[0].outcome else {
+        panic!("{cassette:?}")
+    };
+    assert_eq!((response.status, response.body.bytes()), (200, &b"hello"[..]));
 }
 
 fn any_outcome() -> impl Strategy<Value = Outcome> {
@@ -243,7 +302,23 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     );
     let count = (any::<u64>(), any::<bool>())
         .prop_map(|(tokens, exact)| Outcome::Count(exchange::Count { tokens, exact }));
-    prop_oneof!["\\PC{0,40}".prop_map(|text| answer(&text)), failed, count]
+    let stopped =
+        (any::<u64>(), any::<bool>(), any::<bool>(), prop::collection::vec(any::<u8>(), 0..9));
+    let stopped = stopped.prop_map(|(after_ms, sent, is_http, bytes)| {
+        let by = if is_http { StoppedBy::Provider } else { StoppedBy::Caller };
+        let headers = vec![("content-type".into(), "x".into())];
+        let response = HttpResponse {
+            status: 200,
+            headers,
+            body: Body::of(bytes),
+            usage: None,
+            routing: None,
+        };
+        let response = is_http.then_some(response);
+        let pieces = if is_http { Vec::new() } else { vec![Piece::Text("t".into())] };
+        Outcome::Stopped(Box::new(Stopped { by, after_ms, sent, pieces, response }))
+    });
+    prop_oneof!["\\PC{0,40}".prop_map(|text| answer(&text)), failed, count, stopped]
 }
 
 proptest! {

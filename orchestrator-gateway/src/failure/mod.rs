@@ -150,6 +150,11 @@ pub(crate) fn is_unknown_model(failure: &Failure) -> bool {
     failure.class == ErrorClass::InvalidRequest && failure.message.contains(UNKNOWN_MODEL)
 }
 
+/// Whether an answer of `status` and class `class` says that the server has no such model.
+pub(crate) fn tells_of_no_model(status: u16, class: ErrorClass, body: &ErrorBody) -> bool {
+    class == ErrorClass::InvalidRequest && (status == 404 || names_no_model(body))
+}
+
 /// How servers say that they have no such model, besides status 404.
 const NO_SUCH_MODEL: [&str; 4] =
     ["model_not_found", "model not found", "unknown model", "invalid model name"];

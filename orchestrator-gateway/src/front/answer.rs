@@ -1,6 +1,9 @@
 //! The body of an answer: one of our own, or the provider's as it arrives.
 
-use super::{call::Call, tape::Tap};
+use super::{
+    call::Call,
+    tape::{Stopping, Tap},
+};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use orchestrator_core::{port::Clock, usage::Usage};
@@ -19,6 +22,8 @@ use tokio::time::{Instant, Sleep, sleep};
 pub(super) enum Answer {
     Whole(Option<Bytes>),
     Passing(Box<Passing>),
+    /// A recorded one that was stopped.
+    Stopping(Stopping),
 }
 
 /// A body that ends before its end: the client sees the connection break, as the front did.
@@ -44,6 +49,10 @@ impl Body for Answer {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Passing(passing) => passing.poll(cx),
+            Self::Stopping(stopping) => {
+                let next = ready!(stopping.poll(cx));
+                Poll::Ready(Some(next.map(Frame::data).map_err(Broken)))
+            }
         }
     }
 
@@ -51,6 +60,7 @@ impl Body for Answer {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Passing(passing) => passing.body.is_end_stream(),
+            Self::Stopping(_) => false,
         }
     }
 
@@ -60,6 +70,7 @@ impl Body for Answer {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Passing(passing) => passing.body.size_hint(),
+            Self::Stopping(_) => SizeHint::default(),
         }
     }
 }
@@ -74,6 +85,9 @@ pub(super) struct Passing {
     silence: Pin<Box<Sleep>>,
     /// The silence is being measured.
     is_waiting: bool,
+    /// Why it breaks off, once what came before is sent: a connection that breaks loses what it has not
+    /// sent.
+    breaks: Option<&'static str>,
     clock: Arc<dyn Clock>,
 }
 
@@ -89,32 +103,40 @@ impl Passing {
         if let Some(call) = call.as_mut().filter(|_| body.is_end_stream()) {
             call.ended();
         }
-        Self { body, call, tap, idle, silence: Box::pin(sleep(idle)), is_waiting: false, clock }
+        Self {
+            body,
+            call,
+            tap,
+            idle,
+            silence: Box::pin(sleep(idle)),
+            is_waiting: false,
+            breaks: None,
+            clock,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(why) = self.breaks.take() {
+            return Poll::Ready(Some(Err(Broken(why))));
+        }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_pending() {
             if !std::mem::replace(&mut self.is_waiting, true) {
                 self.silence.as_mut().reset(Instant::now() + self.idle);
             }
             ready!(self.silence.as_mut().poll(cx));
-            return self.broken("the provider fell silent");
+            return self.broken("the provider fell silent", cx);
         }
         self.is_waiting = false;
         let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(_)) => {
-                return self.broken("the provider broke its answer off");
+                return self.broken("the provider broke its answer off", cx);
             }
             None => {
-                if let Some(Err(error)) = self.tap.take().map(|tap| tap.end(self.usage())) {
-                    tracing::error!(%error, "an exchange is not recorded");
-                    self.end();
-                    return Poll::Ready(Some(Err(Broken("the cassette cannot be written"))));
-                }
+                let written = self.record();
                 self.end();
-                return Poll::Ready(None);
+                return Poll::Ready(written.err().map(Err));
             }
         };
         if let Some(call) = &mut self.call {
@@ -129,10 +151,26 @@ impl Passing {
         if let (Some(tap), Some(bytes)) = (&mut self.tap, frame.data_ref())
             && !tap.read(bytes)
         {
-            (self.call, self.tap) = (None, None);
+            self.call = None;
+            self.tap.take().into_iter().for_each(Tap::forget);
             return Poll::Ready(Some(Err(Broken("the answer is too large to be recorded"))));
         }
+        if self.body.is_end_stream()
+            && let Err(broken) = self.record()
+        {
+            self.end();
+            return Poll::Ready(Some(Err(broken)));
+        }
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// Writes the exchange, of which all is here, if it is to be.
+    fn record(&mut self) -> Result<(), Broken> {
+        let written = self.tap.take().map(|tap| tap.end(self.usage()));
+        written.unwrap_or(Ok(())).map_err(|error| {
+            tracing::error!(%error, "an exchange is not recorded");
+            Broken("the cassette cannot be written")
+        })
     }
 
     /// The provider has answered to the end: settles the call.
@@ -142,13 +180,22 @@ impl Passing {
         }
     }
 
-    /// The provider goes no further: settles the call, and leaves the exchange out of the cassette.
-    fn broken(&mut self, why: &'static str) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    /// The provider goes no further: settles the call, and records how far it has come.
+    fn broken(
+        &mut self,
+        why: &'static str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let usage = self.usage();
         if let Some(mut call) = self.call.take() {
             call.broke(self.clock.now());
         }
-        self.tap = None;
-        Poll::Ready(Some(Err(Broken(why))))
+        if let Some(tap) = self.tap.take() {
+            tap.broke_off(usage);
+        }
+        self.breaks = Some(why);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// What the answer has said of its usage, if it has said all.
@@ -158,11 +205,12 @@ impl Passing {
 }
 
 impl Drop for Passing {
-    /// Clients hang up when they have read the last event, which need not be the last byte.
+    /// Clients hang up when they have read the last event, which need not be the last byte. Before
+    /// that they have given the answer up, and its tap says so.
     fn drop(&mut self) {
-        let Some(usage) = self.usage() else { return };
-        if let Some(Err(error)) = self.tap.take().map(|tap| tap.end(Some(usage))) {
-            tracing::error!(%error, "an exchange is not recorded");
+        if self.usage().is_some() || self.body.is_end_stream() {
+            // What could not be written is told by then.
+            let _ = self.record();
         }
     }
 }

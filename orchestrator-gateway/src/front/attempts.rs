@@ -1,7 +1,7 @@
 //! Tokens for attempts: each is worth what one attempt may spend, and what its calls come to is kept
 //! until the attempt ends and takes it.
 
-use super::{FrontEvent, FrontObserver, Grant, SettledAs, TokenError, Tokens};
+use super::{FrontEvent, FrontObserver, Grant, Routing, SettledAs, TokenError, Tokens};
 use crate::{SecretString, budget::Alert};
 use orchestrator_core::{
     id::{AttemptNumber, RunId, TaskName},
@@ -45,6 +45,7 @@ struct Books {
     open: BTreeMap<HoldId, Option<Spend>>,
     refusal: Option<Refusal>,
     alerts: Vec<Alert>,
+    routed: Vec<Routing>,
 }
 
 /// What an attempt has spent through a front, in the end.
@@ -58,6 +59,8 @@ pub struct Passed {
     pub refusal: Option<Refusal>,
     /// Parts of limits that were reached, of which nobody was told yet.
     pub alerts: Vec<Alert>,
+    /// How requests got to their models of which [`Pass::routed`] has not told.
+    pub routed: Vec<Routing>,
 }
 
 /// The right of one attempt to call. Dropping it ends its token.
@@ -125,6 +128,9 @@ impl FrontObserver for Attempts {
             {
                 self.write(&payer, |books| books.refusal = Some(*limit));
             }
+            FrontEvent::Routed { payer, routing, .. } => {
+                self.write(&payer, |books| books.routed.push(*routing));
+            }
             FrontEvent::Refused { .. } | FrontEvent::Passed { .. } => {}
         }
     }
@@ -140,6 +146,12 @@ impl Pass {
     /// What the attempt's program sends in place of a key.
     pub fn token(&self) -> &SecretString {
         &self.token
+    }
+
+    /// How requests got to their models that were answered by rules, or not by the first: those since
+    /// this was asked last.
+    pub fn routed(&self) -> Vec<Routing> {
+        std::mem::take(&mut self.account.books().routed)
     }
 
     /// Resolves when something was spent, or is about to be.
@@ -175,8 +187,8 @@ impl Pass {
         for held in std::mem::take(&mut books.open).into_values().flatten() {
             add(&mut books.spend, held);
         }
-        let Books { spend, refusal, alerts, open: _ } = books;
-        Passed { spend, refusal, alerts }
+        let Books { spend, refusal, alerts, routed, open: _ } = books;
+        Passed { spend, refusal, alerts, routed }
     }
 }
 

@@ -112,8 +112,8 @@ impl FrontConfig {
         }
     }
 
-    /// The same that writes every exchange into a cassette, as it passed. What was broken off before
-    /// its end is not written.
+    /// The same that writes every exchange into a cassette, as it passed; what was broken off before
+    /// its end as far as it had come, with who broke it off.
     #[must_use]
     pub fn recording(mut self, recorder: Recorder) -> Self {
         self.tape = Some(Tape::Recorder(recorder));

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use orchestrator_core::{
     id::ProviderName,
     ledger::{Payer, Rule},
+    route::Route,
     time::Timestamp,
 };
 use std::sync::Arc;
@@ -24,6 +25,13 @@ pub struct Grant {
     pub models: Vec<String>,
     /// When it ends. A call that was admitted before goes on.
     pub expires: Timestamp,
+    /// What rules such as `cheap` come to for its calls. A request whose `model` is the name of one is
+    /// answered by the first of its models that can be asked at its path and may be called; when that
+    /// fails, by the next. A rule goes before a model of its name. Default: none.
+    pub routes: Arc<[Route]>,
+    /// The rule, one of the routes, whose models take over for each other also where a request names
+    /// one of them itself. Default: none.
+    pub chain: Option<String>,
     /// The limits that hold for its calls, besides the budgets of the payer's runs. Default: none.
     pub rules: Arc<[Rule]>,
 }
@@ -31,7 +39,9 @@ pub struct Grant {
 impl Grant {
     /// A grant for `payer` until `expires`, of nothing yet.
     pub fn new(payer: Payer, expires: Timestamp) -> Self {
-        Self { payer, accounts: Vec::new(), models: Vec::new(), expires, rules: Arc::new([]) }
+        let (accounts, models, chain) = (Vec::new(), Vec::new(), None);
+        let (routes, rules) = (Arc::new([]), Arc::new([]));
+        Self { payer, accounts, models, expires, routes, chain, rules }
     }
 
     /// The same for these accounts too.
@@ -48,6 +58,20 @@ impl Grant {
         self
     }
 
+    /// The same where the names of `routes` stand for their models.
+    #[must_use]
+    pub fn with_routes(mut self, routes: impl Into<Arc<[Route]>>) -> Self {
+        self.routes = routes.into();
+        self
+    }
+
+    /// The same where the models of `rule` take over for each other.
+    #[must_use]
+    pub fn with_chain(mut self, rule: impl Into<String>) -> Self {
+        self.chain = Some(rule.into());
+        self
+    }
+
     /// The same under `rules`.
     #[must_use]
     pub fn with_rules(mut self, rules: impl Into<Arc<[Rule]>>) -> Self {
@@ -58,6 +82,17 @@ impl Grant {
     /// Whether `model` may be called.
     pub fn allows(&self, model: &str) -> bool {
         self.models.iter().any(|pattern| matches(pattern, model))
+    }
+
+    /// Whether `model` may be called by `rule`: whoever may use a rule, as one of the models, may use
+    /// the models that it comes to.
+    pub(super) fn allows_by(&self, rule: &str, model: &str) -> bool {
+        self.models.iter().any(|pattern| pattern == rule) || self.allows(model)
+    }
+
+    /// The rule that is called `name`.
+    pub(super) fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.rule == name)
     }
 }
 

@@ -13,17 +13,19 @@ use super::{
     page,
     refuse::Refused,
     route::{Route, RouteKind, Routed, route},
-    tape::{self, Tap, Tape},
+    rule::{self, Candidate, Plan, WentOn, rewritten},
+    tape::{self, Tap, Tape, kept},
     upstream::Upstream,
 };
 use crate::{
     balance::Balance,
-    failure::{ErrorBody, judge},
+    failure::{ErrorBody, judge, tells_of_no_model},
     limits::Ask,
+    route::Failed,
     transport::{Outgoing, PassError, pass},
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response, header as names, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, header as names, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use orchestrator_core::{
@@ -55,6 +57,7 @@ pub(super) struct Shared {
     pub(super) upstreams: Vec<Arc<Upstream>>,
     pub(super) admission: Arc<Admission>,
     pub(super) balance: Balance,
+    pub(super) went_on: WentOn,
 }
 
 /// Answers one request. It always has an answer.
@@ -149,6 +152,9 @@ impl Shared {
         let (format, asked, model) = match &route.kind {
             RouteKind::List(model) => {
                 if let Some(model) = model {
+                    if grant.route(model).is_some() {
+                        return self.rule_as_model(route, &grant, model);
+                    }
                     check_model(&grant, model)?;
                 }
                 let model = model.as_deref().unwrap_or_default();
@@ -156,7 +162,12 @@ impl Shared {
                 let Some(mut upstreams) = upstreams else {
                     return self.replay(parts, &body, &of).await;
                 };
-                return self.pass_free(&mut upstreams, (route, parts, body), model, &mut of).await;
+                let rules = match model {
+                    "" => self.rules(route, &grant),
+                    _ => Vec::new(),
+                };
+                let passing = (route, parts, body);
+                return self.pass_free(&mut upstreams, passing, model, &mut of, &rules).await;
             }
             RouteKind::Call(format, model) => (Some(*format), Asked::read(&body), model),
             RouteKind::Ask(model) => (None, Asked::read(&body), model),
@@ -164,21 +175,68 @@ impl Shared {
         let asked = asked.map_err(Refused::BadBody)?;
         let model = model.as_ref().or(asked.model.as_ref());
         let model = model.ok_or_else(|| Refused::BadBody("it names no `model`".into()))?;
-        check_model(&grant, model)?;
+        check_name(model)?;
+        // What a rule comes to is judged model by model.
+        if grant.route(model).is_none() {
+            check_model(&grant, model)?;
+        }
         let mut of = grant.payer.clone();
         of.model.clone_from(model);
-        let Some(mut upstreams) = upstreams else {
+        if upstreams.is_none() {
             *payer = Some(of.clone());
             return self.replay(parts, &body, &of).await;
-        };
+        }
+        let plan = self.plan(route, &grant, model, &body)?;
         let Some(format) = format else {
-            let passed = self.pass_free(&mut upstreams, (route, parts, body), model, &mut of).await;
+            let passed = self.ask_of(plan, (route, parts, body), model, &mut of).await;
             *payer = Some(of);
             return passed;
         };
-        let (grant, asked) = (&*grant, &asked);
-        let asking = Asking { route, parts, token, grant, format, asked, model, body };
-        self.call(upstreams, &asking, payer).await
+        let (grant, asked, told) = (&*grant, &asked, HeaderMap::new());
+        let asking = Asking { route, parts, token, grant, format, asked, model, body, told };
+        self.call(&plan, &asking, payer).await
+    }
+
+    /// Passes a question about a model on that costs nothing: to the first of `plan`.
+    async fn ask_of(
+        &self,
+        mut plan: Plan,
+        (route, parts, body): (&Route, &Parts, Bytes),
+        model: &str,
+        payer: &mut Payer,
+    ) -> Result<Response<Answer>, Refused> {
+        let Candidate { model: first, mut upstreams } = plan.candidates.swap_remove(0);
+        if plan.rule.is_none() && first.model == model {
+            return self.pass_free(&mut upstreams, (route, parts, body), model, payer, &[]).await;
+        }
+        let changed = rewritten(route, &body, model, &first.model);
+        let (route, body) =
+            changed.ok_or_else(|| Refused::BadBody("its `model` cannot be replaced".into()))?;
+        payer.model.clone_from(&first.model);
+        let told = plan.told(Some(&first), &[]);
+        let passing = (&route, parts, body);
+        let answer = self.pass_free(&mut upstreams, passing, &first.model, payer, &[]).await;
+        answer.map(|mut answer| {
+            answer.headers_mut().extend(told);
+            answer
+        })
+    }
+
+    /// The answer to a question for the model that is called like a rule.
+    fn rule_as_model(
+        &self,
+        route: &Route,
+        grant: &Grant,
+        rule: &str,
+    ) -> Result<Response<Answer>, Refused> {
+        if !matches!(self.config.tape, Some(Tape::Player(_))) {
+            self.plan(route, grant, rule, b"")?;
+        }
+        let mut answer =
+            Response::new(Answer::Whole(Some(rule::as_model(rule).to_string().into())));
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(names::CONTENT_TYPE, json);
+        Ok(answer)
     }
 
     /// Answers from the cassette.
@@ -191,7 +249,11 @@ impl Shared {
         let Some(Tape::Player(player)) = &self.config.tape else {
             return Err(Refused::NotRecorded("there is no cassette".into()));
         };
-        let answer = tape::replay(player, payer, parts, body).await?;
+        let (answer, routing) = tape::replay(player, payer, parts, body).await?;
+        if let Some(routing) = routing.map(Box::new) {
+            let (payer, path) = (payer.clone(), parts.uri.path().to_owned());
+            self.config.observer.told(FrontEvent::Routed { payer, path, routing });
+        }
         self.config.observer.told(FrontEvent::Passed {
             payer: payer.clone(),
             path: parts.uri.path().to_owned(),
@@ -221,7 +283,7 @@ impl Shared {
 
     /// The accounts of the grant for `api`: the first that speaks it, with the others of the same
     /// provider.
-    fn upstreams(&self, api: Api, grant: &Grant) -> Result<Vec<Arc<Upstream>>, Refused> {
+    pub(super) fn upstreams(&self, api: Api, grant: &Grant) -> Result<Vec<Arc<Upstream>>, Refused> {
         let of_api = || self.upstreams.iter().filter(|upstream| upstream.api == api);
         let named = grant
             .accounts
@@ -276,97 +338,133 @@ impl Shared {
         }
     }
 
-    /// Passes a request on that costs nothing, to one of `upstreams`.
+    /// Passes a request on that costs nothing, to one of `upstreams`. A list of models that comes back
+    /// has `rules` at its end.
     async fn pass_free(
         &self,
         upstreams: &mut Vec<Arc<Upstream>>,
         (route, parts, body): (&Route, &Parts, Bytes),
         model: &str,
         payer: &mut Payer,
+        rules: &[&str],
     ) -> Result<Response<Answer>, Refused> {
         let ask = Ask { model, input: 0, most_output: Some(0) };
         let Some(upstream) = self.choose(upstreams, &ask, None) else {
             return Err(Refused::NotGranted(grant::no_account(route.api)));
         };
         payer.account = upstream.name.clone();
-        let tap = self.tap(payer, parts, &body).await;
-        let sent = pass(&self.config.client, outgoing(&upstream, route, parts, body)).await;
-        let response = sent.map_err(|error| unanswered(&upstream, error))?;
+        let mut tap = self.tap(payer, parts, &body).await;
+        tap.iter_mut().for_each(|tap| tap.sent(&upstream.name));
+        let passing = (route, parts, body);
+        let answer = self.pass_free_to(&upstream, passing, payer, &mut tap, rules).await;
+        kept(answer, tap, route.api)
+    }
+
+    async fn pass_free_to(
+        &self,
+        upstream: &Upstream,
+        (route, parts, body): (&Route, &Parts, Bytes),
+        payer: &Payer,
+        tap: &mut Option<Tap>,
+        rules: &[&str],
+    ) -> Result<Response<Answer>, Refused> {
+        let sent = pass(&self.config.client, outgoing(upstream, route, parts, body)).await;
+        let response = sent.map_err(|error| unanswered(upstream, error))?;
         self.config.observer.told(FrontEvent::Passed {
             payer: payer.clone(),
             path: parts.uri.path().to_owned(),
             status: response.status().as_u16(),
         });
-        let handed = hand_back(&upstream, response, None, tap, &self.config.clock).await?;
-        handed.recorded()
+        let is_list = !rules.is_empty() && response.status().is_success();
+        if is_list {
+            return list(upstream, response, rules).await;
+        }
+        let told = HeaderMap::new();
+        let handed = hand_back((upstream, &told), response, None, tap, &self.config.clock).await?;
+        Ok(handed.answer)
     }
 }
 
 /// An answer for the client.
 pub(super) struct Handed {
     pub(super) answer: Response<Answer>,
-    /// The class of the error that it is.
-    pub(super) refused: Option<ErrorClass>,
+    /// The failure that it is.
+    pub(super) failed: Option<Failed>,
     /// When the quota renews that it says is used up.
     pub(super) renews: Option<Timestamp>,
-    /// What has yet to be written of an error, which is not when another account does better.
-    tap: Option<Tap>,
 }
 
-impl Handed {
-    /// The answer, recorded if it is to be.
-    pub(super) fn recorded(self) -> Result<Response<Answer>, Refused> {
-        if let Some(tap) = self.tap {
-            tap.end(None).map_err(|error| Refused::Unwritten(error.to_string()))?;
-        }
-        Ok(self.answer)
-    }
-}
-
-/// The answer as the client gets it.
+/// The answer as the client gets it, with what it is `told` besides. One that passes takes `tap` along.
 pub(super) async fn hand_back(
-    upstream: &Upstream,
+    (upstream, told): (&Upstream, &HeaderMap),
     response: Response<reqwest::Body>,
     call: Option<Call>,
-    mut tap: Option<Tap>,
+    tap: &mut Option<Tap>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Handed, Refused> {
     let (head, body) = response.into_parts();
     let idle = upstream.timeouts.idle;
-    let headers = header::to_client(&head.headers, upstream.key());
-    if let Some(tap) = &mut tap {
-        tap.answered(head.status, &headers);
-    }
-    let (mut refused, mut renews) = (None, None);
+    let mut headers = header::to_client(&head.headers, upstream.key());
+    headers.extend(told.clone());
+    let (mut failed, mut renews) = (None, None);
     let body = if head.status.is_success() {
+        tap.iter_mut().for_each(|tap| tap.answered(head.status, &headers));
         let passing = Passing::new(body, call, tap.take(), idle, clock.clone());
         Answer::Passing(Box::new(passing))
     } else {
-        let whole = timeout(idle, Limited::new(body, MAX_ERROR).collect()).await;
-        let whole = match whole {
-            Ok(Ok(whole)) => whole.to_bytes(),
-            _ => return Err(Refused::Unreachable("its error was cut off".into())),
-        };
+        let whole = whole(body, idle).await;
+        let whole = whole.ok_or_else(|| Refused::Unreachable("its error was cut off".into()))?;
         if let Some(mut call) = call {
             let (error, now) = (ErrorBody::read(&whole), clock.now());
-            let (class, retry_at) = judge(head.status.as_u16(), &head.headers, &error, now);
+            let status = head.status.as_u16();
+            let (class, retry_at) = judge(status, &head.headers, &error, now);
             call.refused(class, retry_at, now);
-            refused = Some(class);
+            let message = format!("provider `{}` answered {status}", upstream.name);
+            failed = Some(Failed {
+                is_unknown_model: tells_of_no_model(status, class, &error),
+                ..Failed::of(class, retry_at, message)
+            });
             renews = retry_at.filter(|_| class == ErrorClass::QuotaExhausted);
         }
         let holds = |key: &str| memchr::memmem::find(&whole, key.as_bytes()).is_some();
         if upstream.key().is_some_and(holds) {
             return Err(Refused::Leak);
         }
-        if let Some(tap) = &mut tap {
-            tap.read(&whole);
-        }
         Answer::Whole(Some(whole))
     };
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = headers;
-    Ok(Handed { answer, refused, renews, tap })
+    Ok(Handed { answer, failed, renews })
+}
+
+/// All of a body that is an error or a list; `None` when it breaks off or is too long.
+async fn whole(body: reqwest::Body, idle: Duration) -> Option<Bytes> {
+    let whole = timeout(idle, Limited::new(body, MAX_ERROR).collect()).await;
+    Some(whole.ok()?.ok()?.to_bytes())
+}
+
+/// A list of models as the client gets it, with `rules` at its end.
+async fn list(
+    upstream: &Upstream,
+    response: Response<reqwest::Body>,
+    rules: &[&str],
+) -> Result<Response<Answer>, Refused> {
+    let (head, body) = response.into_parts();
+    let whole = whole(body, upstream.timeouts.idle).await;
+    let whole = whole.ok_or_else(|| Refused::Unreachable("its list was cut off".into()))?;
+    let mut headers = header::to_client(&head.headers, upstream.key());
+    let whole = match rule::listed(&whole, rules) {
+        Some(longer) => {
+            headers.remove(names::CONTENT_LENGTH);
+            longer
+        }
+        None => whole,
+    };
+    let mut answer = Response::new(Answer::Whole(Some(whole)));
+    *answer.status_mut() = head.status;
+    *answer.headers_mut() = headers;
+    Ok(answer)
 }
 
 pub(super) fn outgoing(upstream: &Upstream, route: &Route, parts: &Parts, body: Bytes) -> Outgoing {
@@ -401,12 +499,17 @@ fn check_run(grant: &Grant, headers: &HeaderMap) -> Result<(), Refused> {
     }
 }
 
-fn check_model(grant: &Grant, model: &str) -> Result<(), Refused> {
+fn check_name(model: &str) -> Result<(), Refused> {
     if model.is_empty() || model.len() > MAX_MODEL || model.chars().any(char::is_control) {
         return Err(Refused::BadBody(format!(
             "`model` must have 1 to {MAX_MODEL} bytes and no control characters"
         )));
     }
+    Ok(())
+}
+
+fn check_model(grant: &Grant, model: &str) -> Result<(), Refused> {
+    check_name(model)?;
     if grant.allows(model) {
         return Ok(());
     }

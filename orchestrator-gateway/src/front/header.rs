@@ -1,10 +1,37 @@
 //! Which headers pass.
 
 use super::{TOKEN_PREFIX, credential::CREDENTIAL_HEADERS};
+use crate::route::Passed;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use orchestrator_core::route::RouteModel;
 
 /// The run that a client says it works for; it must be the token's. It is not passed on.
 pub(super) const RUN_HEADER: HeaderName = HeaderName::from_static("x-orchestrator-run");
+
+/// The rule that a client's request named.
+const RULE: HeaderName = HeaderName::from_static("x-orchestrator-rule");
+/// The model whose answer or refusal it is, as `PROVIDER/MODEL`.
+const MODEL: HeaderName = HeaderName::from_static("x-orchestrator-model");
+/// The models that failed, each with the class of its failure: those that were asked before, or all
+/// where none answers.
+const FAILED: HeaderName = HeaderName::from_static("x-orchestrator-failed");
+
+/// What a client is told of the model that was chosen for it.
+pub(super) static TOLD: [HeaderName; 3] = [RULE, MODEL, FAILED];
+
+/// What a client is told whose request by `rule` is answered by `model`, if by any, after others
+/// `failed`.
+pub(super) fn told(rule: Option<&str>, model: Option<&RouteModel>, failed: &[Passed]) -> HeaderMap {
+    let failed: Vec<String> =
+        failed.iter().map(|each| format!("{} {}", each.model, each.class)).collect();
+    let lines = [
+        (RULE, rule.map(str::to_owned)),
+        (MODEL, model.map(ToString::to_string)),
+        (FAILED, Some(failed.join(", ")).filter(|text| !text.is_empty())),
+    ];
+    let value = |text: Option<String>| HeaderValue::from_str(&text?).ok();
+    lines.into_iter().filter_map(|(name, text)| Some((name, value(text)?))).collect()
+}
 
 /// What tells in which trace a request is made: of the client and of this program, and no business
 /// of a provider's.

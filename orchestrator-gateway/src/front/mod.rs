@@ -16,6 +16,12 @@
 //! | `POST /gemini/v1beta/models/{model}:generateContent`, `:streamGenerateContent`; `/v1` too | Gemini | yes |
 //! | `POST /gemini/v1beta/models/{model}:countTokens`; `/v1` too | Gemini | no |
 //!
+//! A request may name a [rule](Grant::routes) in place of a model. Then the first model of the rule
+//! answers whose provider speaks the path's form, since nothing is translated; the model's name is put
+//! in the place of the rule's, all else stays. When a model fails before anything of its answer has
+//! passed, the next is asked. Headers `x-orchestrator-rule`, `x-orchestrator-model` and
+//! `x-orchestrator-failed` of the answer tell of it, as does [`FrontEvent::Routed`].
+//!
 //! ```no_run
 //! use orchestrator_core::{
 //!     engine::SystemClock, id::{OwnerId, ProviderName}, ledger::Payer, memory::MemoryStore,
@@ -59,10 +65,12 @@ mod credential;
 mod grant;
 mod handle;
 mod header;
+mod member;
 mod observe;
 mod page;
 mod refuse;
 mod route;
+mod rule;
 mod serve;
 mod tape;
 mod token;
@@ -72,7 +80,7 @@ mod weight;
 pub use attempts::{Attempts, Pass, Passed};
 pub use config::{FrontConfig, FrontLimits, Reach};
 pub use grant::{Grant, Grants};
-pub use observe::{FrontEvent, FrontObserver, SettledAs};
+pub use observe::{FrontEvent, FrontObserver, Routing, SettledAs};
 pub use page::{Page, PageServer};
 pub use route::Api;
 pub use serve::{Front, FrontError};

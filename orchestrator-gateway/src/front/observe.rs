@@ -1,11 +1,13 @@
 //! What the front tells of its calls.
 
-use crate::budget::Alert;
+use crate::{budget::Alert, route::Passed};
 use orchestrator_core::{
     ledger::{Amounts, Payer, Refusal},
     port::HoldId,
+    route::RouteModel,
     usage::Spend,
 };
+use serde::{Deserialize, Serialize};
 
 /// How a call ended in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,16 @@ pub enum FrontEvent {
         /// How it ended.
         end: SettledAs,
     },
+    /// A rule chose the model of a call, or another model than the first was asked. Told when it is
+    /// known who answers, before anything of the answer passes.
+    Routed {
+        /// Who pays. The account and the model are those that were asked last.
+        payer: Payer,
+        /// The path, without its query.
+        path: String,
+        /// How it went.
+        routing: Box<Routing>,
+    },
     /// The ledger has the end of a call.
     Booked {
         /// Its reservation.
@@ -77,6 +89,41 @@ pub enum FrontEvent {
         /// Parts of limits that were reached by it.
         alerts: Vec<Alert>,
     },
+}
+
+/// How a request got to its model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct Routing {
+    /// The model that answers; the last that was asked when none does.
+    pub model: RouteModel,
+    /// The rule that the request named, if it named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How the rule came to its models, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The models that failed, in the order in which they were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Passed>,
+    /// Whether `model` answers.
+    pub is_answered: bool,
+}
+
+impl Routing {
+    /// What changed, in words: a line for each model that failed.
+    pub fn notes(&self) -> Vec<String> {
+        let next = self.failed.iter().skip(1).map(|failed| &failed.model);
+        let next = next.chain(self.is_answered.then_some(&self.model)).map(Some);
+        let lines = self.failed.iter().zip(next.chain([None]));
+        let note = |(failed, next): (&Passed, Option<&RouteModel>)| {
+            let then = next.map(|next| format!("; model `{next}` is asked instead"));
+            let Passed { model, class, message } = failed;
+            format!("model `{model}` failed ({class}): {message}{}", then.unwrap_or_default())
+        };
+        lines.map(note).collect()
+    }
 }
 
 /// Whoever wants to know. Called while requests are under way: it must not wait for anything.

@@ -5,6 +5,7 @@
 //! Anthropic, and 400 for the others, since their clients try 429 again and Codex also 402.
 
 use super::Api;
+use crate::cassette::unstopped;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use orchestrator_core::{
@@ -38,8 +39,12 @@ pub(super) enum Refused {
     Silent(String),
     /// The answer holds the key.
     Leak,
+    /// The rule that it names has no model for it.
+    NoModel(String),
     /// It is not in the cassette.
     NotRecorded(String),
+    /// It was stopped when it was recorded, and is not now.
+    Unstopped,
     /// The cassette cannot be written.
     Unwritten(String),
 }
@@ -75,7 +80,9 @@ impl Refused {
             Self::Throttled(..) => "ORC-0561",
             Self::Resting(..) => "ORC-0562",
             Self::Unreachable(_) | Self::Silent(_) | Self::Leak => "ORC-0547",
+            Self::NoModel(_) => "ORC-0563",
             Self::NotRecorded(_) => "ORC-0551",
+            Self::Unstopped => "ORC-0559",
             Self::Unwritten(_) => "ORC-0557",
         }
     }
@@ -97,7 +104,9 @@ impl Refused {
             | Self::Silent(_)
             | Self::Throttled(..)
             | Self::Resting(..)
+            | Self::NoModel(_)
             | Self::NotRecorded(_)
+            | Self::Unstopped
             | Self::Unwritten(_)
             | Self::Leak => None,
         }
@@ -134,6 +143,8 @@ impl Refused {
             Self::Silent(what) => format!("the provider does not answer: {what}"),
             // It ends with its code, as every message does.
             Self::NotRecorded(what) => what.trim_end_matches(" (ORC-0551)").to_owned(),
+            Self::NoModel(what) => what.clone(),
+            Self::Unstopped => unstopped().trim_end_matches(" (ORC-0559)").to_owned(),
             Self::Unwritten(what) => what.clone(),
             Self::Leak => {
                 "the provider's answer holds the key of the account and is withheld".into()
@@ -183,7 +194,10 @@ impl Refused {
             Self::Unreachable(_) | Self::Leak => {
                 words(502, "api_error", ("server_error", "upstream_unreachable"), "UNAVAILABLE")
             }
-            Self::NotRecorded(_) => {
+            Self::NoModel(_) => {
+                words(404, "not_found_error", (invalid, "model_not_found"), "NOT_FOUND")
+            }
+            Self::NotRecorded(_) | Self::Unstopped => {
                 words(400, invalid, (invalid, "not_recorded"), "INVALID_ARGUMENT")
             }
             Self::Unwritten(_) => {
@@ -198,6 +212,11 @@ impl Refused {
         }
     }
 
+    /// Whether it is how a call ended that had gone out to a provider, or tried to.
+    pub(super) fn is_of_a_call(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Silent(_) | Self::Leak)
+    }
+
     /// Whether it makes sense to ask again.
     fn may_retry(&self) -> bool {
         match self {
@@ -205,6 +224,14 @@ impl Refused {
             Self::Ledger(_) | Self::Unreachable(_) | Self::Silent(_) => true,
             Self::Throttled(..) | Self::Resting(..) => true,
             _ => false,
+        }
+    }
+
+    /// After how long it makes sense to ask again, where that is known.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled(_, wait) | Self::Resting(_, wait) => Some(*wait),
+            _ => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which request is what.
 
-use crate::meter::Format;
+use crate::{ProviderKind, meter::Format};
 use http::Method;
 use std::fmt;
 
@@ -22,6 +22,18 @@ impl Api {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
             Self::Gemini => "gcp.gemini",
+        }
+    }
+
+    /// The API that providers of `kind` speak.
+    pub fn of(kind: ProviderKind) -> Self {
+        match kind {
+            ProviderKind::Anthropic => Self::Anthropic,
+            ProviderKind::Gemini => Self::Gemini,
+            ProviderKind::OpenAiChat
+            | ProviderKind::OpenAiResponses
+            | ProviderKind::DeepSeek
+            | ProviderKind::Ollama => Self::OpenAi,
         }
     }
 

@@ -4,6 +4,7 @@ use super::{
     admit::Admission,
     config::{FrontConfig, Reach},
     handle::{Shared, handle},
+    rule::WentOn,
 };
 use crate::balance::Balance;
 use hyper::{server::conn::http1, service::service_fn};
@@ -98,7 +99,8 @@ impl Front {
         );
         let upstreams = config.upstreams.iter().cloned().map(Arc::new).collect();
         let balance = Balance::default();
-        let shared = Arc::new(Shared { config, upstreams, admission, balance });
+        let went_on = WentOn::default();
+        let shared = Arc::new(Shared { config, upstreams, admission, balance, went_on });
         Ok(Self { listener, address, shared })
     }
 

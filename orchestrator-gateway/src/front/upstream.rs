@@ -3,6 +3,7 @@
 use super::Api;
 use crate::{
     AccountState, GatewayError, Limits, ProviderConfig, ProviderKind, SecretString, Timeouts,
+    meter::Format,
     place::Place,
     prices::{PriceEntry, PriceTable},
     transport::is_loopback,
@@ -23,6 +24,8 @@ pub struct Upstream {
     key_header: Option<HeaderValue>,
     pub(super) timeouts: Timeouts,
     is_free: bool,
+    /// It has no Responses API.
+    is_chat_only: bool,
     pub(super) state: AccountState,
 }
 
@@ -45,18 +48,12 @@ impl Upstream {
     /// # Errors
     /// [`GatewayError`] for an entry that cannot work.
     pub fn of(config: &ProviderConfig) -> Result<Self, GatewayError> {
-        let api = match config.kind {
-            ProviderKind::Anthropic => Api::Anthropic,
-            ProviderKind::Gemini => Api::Gemini,
-            ProviderKind::OpenAiChat
-            | ProviderKind::OpenAiResponses
-            | ProviderKind::DeepSeek
-            | ProviderKind::Ollama => Api::OpenAi,
-        };
+        let api = Api::of(config.kind);
         let usual = config.kind.default_path();
         let place = config.base_url.as_deref().unwrap_or(config.kind.default_base_url());
         let mut upstream = Self::below(config.name.clone(), api, place, usual)?;
         upstream.is_free = config.kind == ProviderKind::Ollama && is_loopback(&upstream.base);
+        upstream.is_chat_only = api == Api::OpenAi && !config.has_responses();
         upstream.timeouts = config.timeouts;
         upstream.state = config.state();
         match &config.key {
@@ -68,8 +65,8 @@ impl Upstream {
     fn below(name: ProviderName, api: Api, url: &str, usual: &str) -> Result<Self, GatewayError> {
         let Place { base, host } = Place::new(&name, url, usual)?;
         let (timeouts, state) = (Timeouts::default(), AccountState::new(Limits::default()));
-        let (key, key_header, is_free) = (None, None, false);
-        Ok(Self { name, api, base, host, key, key_header, timeouts, is_free, state })
+        let (key, key_header, is_free, is_chat_only) = (None, None, false, false);
+        Ok(Self { name, api, base, host, key, key_header, timeouts, is_free, is_chat_only, state })
     }
 
     /// The same with a key.
@@ -108,6 +105,11 @@ impl Upstream {
     /// Its name.
     pub fn name(&self) -> &ProviderName {
         &self.name
+    }
+
+    /// Whether a request of `api`, in `format` where it is a call, can be passed to it as it is.
+    pub(super) fn speaks(&self, api: Api, format: Option<Format>) -> bool {
+        self.api == api && !(self.is_chat_only && format == Some(Format::Responses))
     }
 
     /// The key itself, to see that no answer repeats it.

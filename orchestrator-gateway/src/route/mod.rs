@@ -13,7 +13,7 @@ pub use join::Joins;
 use crate::{Completion, Delta, Gateway, Request, Sink};
 use join::{Lead, Turn};
 use kept::Key;
-use next::{Next, next};
+pub(crate) use next::{Failed, Next, next};
 use orchestrator_core::{
     error::{ErrorClass, Failure, Remedy},
     id::RunId,
@@ -23,6 +23,7 @@ use orchestrator_core::{
     time::Timestamp,
     usage::Spend,
 };
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The way of requests to models. Cheap to clone.
@@ -71,7 +72,8 @@ pub struct Routed {
 }
 
 /// A model that failed, after which the next one was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Passed {
     /// The model.
@@ -182,7 +184,7 @@ impl Router {
             };
             let own = std::mem::take(&mut failure.spend);
             spend.extend(own.iter().cloned());
-            match next(&failure, asking.models, place, now()) {
+            match next(&Failed::from(&failure), asking.models, place, now()) {
                 Next::Place(following) => {
                     if passed_on {
                         sink(Delta::StartOver);

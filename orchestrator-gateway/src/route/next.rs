@@ -12,9 +12,36 @@ use std::time::Duration;
 /// the engine's to do.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What matters of a failure for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) class: ErrorClass,
+    pub(crate) retry_at: Option<Timestamp>,
+    /// The server has no such model.
+    pub(crate) is_unknown_model: bool,
+    pub(crate) message: String,
+}
+
+impl Failed {
+    /// A failure of a model that there is.
+    pub(crate) fn of(class: ErrorClass, retry_at: Option<Timestamp>, message: String) -> Self {
+        Self { class, retry_at, is_unknown_model: false, message }
+    }
+}
+
+impl From<&Failure> for Failed {
+    fn from(failure: &Failure) -> Self {
+        let is_unknown_model = failure::is_unknown_model(failure);
+        Self {
+            is_unknown_model,
+            ..Self::of(failure.class, failure.retry_at, failure.message.clone())
+        }
+    }
+}
+
 /// What follows a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// The model at this place is asked.
     Place(usize),
     /// No other model is.
@@ -24,16 +51,16 @@ pub(super) enum Next {
     },
 }
 
-/// What follows `failure` of the model at `place` of `models`.
-pub(super) fn next(failure: &Failure, models: &[RouteModel], place: usize, now: Timestamp) -> Next {
+/// What follows when the model at `place` of `models`.
+pub(crate) fn next(failed: &Failed, models: &[RouteModel], place: usize, now: Timestamp) -> Next {
     let after = place + 1..models.len();
-    let found = match failure.class {
+    let found = match failed.class {
         ErrorClass::Transient
         | ErrorClass::Overloaded
         | ErrorClass::QuotaExhausted
         | ErrorClass::Billing => after.into_iter().next(),
         ErrorClass::RateLimited => {
-            if failure.retry_at.is_some_and(|at| at.since(now) <= PATIENCE) {
+            if failed.retry_at.is_some_and(|at| at.since(now) <= PATIENCE) {
                 return Next::None { is_last: false };
             }
             after.into_iter().next()
@@ -45,9 +72,7 @@ pub(super) fn next(failure: &Failure, models: &[RouteModel], place: usize, now: 
                 larger.is_some_and(|(other, this)| other > this)
             })
         }
-        ErrorClass::InvalidRequest if failure::is_unknown_model(failure) => {
-            after.into_iter().next()
-        }
+        ErrorClass::InvalidRequest if failed.is_unknown_model => after.into_iter().next(),
         // What is wrong with the request, the account, the budget or the answer is so with any model.
         _ => return Next::None { is_last: false },
     };
@@ -86,10 +111,14 @@ mod tests {
             let ends = Next::None { is_last: class == ErrorClass::ContextOverflow };
             for (place, then) in [(0, Next::Place(1)), (1, Next::Place(2))] {
                 let expected = if goes_on { then } else { ends };
-                assert_eq!(next(&failure, &three, place, NOW), expected, "{class} at {place}");
+                assert_eq!(
+                    next(&Failed::from(&failure), &three, place, NOW),
+                    expected,
+                    "{class} at {place}"
+                );
             }
             let last = if goes_on { Next::None { is_last: true } } else { ends };
-            assert_eq!(next(&failure, &three, 2, NOW), last, "{class}");
+            assert_eq!(next(&Failed::from(&failure), &three, 2, NOW), last, "{class}");
         }
     }
 
@@ -103,7 +132,7 @@ mod tests {
         ] {
             let at = Timestamp(NOW.0 + after);
             let failure = Failure::new(ErrorClass::RateLimited, "x").retry_at(at);
-            assert_eq!(next(&failure, &two, 0, NOW), expected, "{after}");
+            assert_eq!(next(&Failed::from(&failure), &two, 0, NOW), expected, "{after}");
         }
     }
 
@@ -111,7 +140,11 @@ mod tests {
     fn what_does_not_fit_goes_to_a_larger_context_that_is_known() {
         let failure = Failure::new(ErrorClass::ContextOverflow, "x");
         let check = |contexts: &[Option<u64>], expected: Next| {
-            assert_eq!(next(&failure, &models(contexts), 0, NOW), expected, "{contexts:?}");
+            assert_eq!(
+                next(&Failed::from(&failure), &models(contexts), 0, NOW),
+                expected,
+                "{contexts:?}"
+            );
         };
         check(&[Some(10), Some(10), None, Some(9), Some(11)], Next::Place(4));
         check(&[Some(10), Some(20)], Next::Place(1));

@@ -11,5 +11,6 @@ mod limits;
 mod passing;
 mod refusals;
 mod rig;
+mod rules;
 mod stopping;
 mod upstream;

@@ -33,8 +33,10 @@ pub(crate) const KEY: &str = "key-that-must-never-be-seen";
 pub(crate) const NOW: Timestamp = Timestamp(1_769_851_800_000);
 
 /// A dollar a million for input and writes, a tenth to read a cache, five for output: a token in is
-/// a micro-dollar.
-const PRICES: &str = "[[model]]\nmodel='m'\ninput=1\ncache-read=0.1\ncache-write=1\noutput=5\n";
+/// a micro-dollar. Model `n` costs twice that, and `l` three times.
+const PRICES: &str = "[[model]]\nmodel='m'\ninput=1\ncache-read=0.1\ncache-write=1\noutput=5\n\
+    [[model]]\nmodel='n'\ninput=2\ncache-read=0.2\ncache-write=2\noutput=10\n\
+    [[model]]\nmodel='l'\ninput=3\ncache-read=0.3\ncache-write=3\noutput=15\n";
 
 struct Frozen;
 

@@ -17,6 +17,7 @@ use orchestrator_core::{
     agent::AgentSpec,
     id::{AgentName, ProviderName},
     port::Agent,
+    route::Route,
     task::COMMAND_AGENT,
 };
 use orchestrator_gateway::{
@@ -65,7 +66,8 @@ impl Roster {
                     let telemetry = telemetry.cloned();
                     match (&member.program, telemetry) {
                         (Some(program), told) => {
-                            metered(program, environment, access()?, (told, confiner.clone()))
+                            let calling = (access()?, self.routes.clone());
+                            metered(program, environment, calling, (told, confiner.clone()))
                         }
                         (None, told) => {
                             let confiner = Arc::new(confiner.clone());
@@ -136,13 +138,23 @@ impl Roster {
 fn metered(
     program: &Program,
     environment: Passed,
-    access: Arc<Access>,
+    (access, routes): (Arc<Access>, Arc<[Route]>),
     (telemetry, confiner): (Option<Telemetry>, Confiner),
 ) -> Arc<dyn Agent> {
     let named = |account: &&ProviderName| {
         program.accounts.is_empty() || program.accounts.iter().any(|it| it == account.as_str())
     };
     let accounts = access.accounts().iter().filter(named).cloned().collect();
-    let Program { command, models, .. } = program.clone();
-    Arc::new(MeteredProgram { command, environment, access, accounts, models, telemetry, confiner })
+    let Program { command, models, rule, .. } = program.clone();
+    Arc::new(MeteredProgram {
+        command,
+        environment,
+        access,
+        accounts,
+        models,
+        routes,
+        rule,
+        telemetry,
+        confiner,
+    })
 }

@@ -55,7 +55,8 @@ impl Roster {
             settings.fall_back.iter().filter_map(|other| AgentName::new(other).ok()).collect();
         let judged = self.judge(name, settings, provider, &mut spec, config);
         let unusable = wrong.or(judged);
-        let program = (provider == Some(COMMAND_AGENT)).then(|| Program::of(settings));
+        let program =
+            (provider == Some(COMMAND_AGENT)).then(|| Program::of(settings, &self.routes));
         spec.route = route;
         self.members.insert(agent, Member { spec, source: Source::Config, unusable, program });
     }

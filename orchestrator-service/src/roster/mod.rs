@@ -25,6 +25,7 @@ use crate::{
 use orchestrator_core::{
     agent::{AgentSpec, Role},
     id::{AgentName, ProviderName, SecretName},
+    route::Route,
     task::COMMAND_AGENT,
     workflow::did_you_mean,
 };
@@ -36,6 +37,7 @@ use provider::Kept;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
 /// What the built-in analysts run on.
@@ -93,6 +95,7 @@ pub(crate) struct Roster {
     prices: PriceTable,
     models: ModelTable,
     tokenizers: Tokenizers,
+    routes: Arc<[Route]>,
 }
 
 impl Roster {
@@ -127,7 +130,9 @@ impl Roster {
         }
         let (prices, models) = (prices::read(config), ModelTable::built_in());
         let (members, tokenizers) = (BTreeMap::new(), Tokenizers::default());
-        let mut roster = Self { members, providers, prices, models, tokenizers };
+        let routes = Arc::new([]);
+        let mut roster = Self { members, providers, prices, models, tokenizers, routes };
+        roster.routes = roster.for_programs(config).into();
         for role in Role::KNOWN {
             roster.add(&format!("builtin-{role}"), role, BUILTIN, Source::BuiltIn);
         }
@@ -152,6 +157,11 @@ impl Roster {
     /// The tokenizers of the settings.
     pub(crate) fn tokenizers(&self) -> &Tokenizers {
         &self.tokenizers
+    }
+
+    /// What the rules come to for programs, which call models through the gateway.
+    pub(crate) fn routes(&self) -> &Arc<[Route]> {
+        &self.routes
     }
 
     /// Everybody, those of the settings first, then by name.

@@ -1,6 +1,7 @@
 //! Programs that are agents.
 
 use crate::config::AgentSettings;
+use orchestrator_core::route::Route;
 
 /// A program that is an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,17 +12,25 @@ pub(crate) struct Program {
     pub(crate) models: Vec<String>,
     /// The accounts that it may call; all of them when none is named.
     pub(crate) accounts: Vec<String>,
+    /// The rule that its `model` is the name of.
+    pub(crate) rule: Option<String>,
 }
 
 impl Program {
-    /// What the settings of an agent say of it.
-    pub(super) fn of(settings: &AgentSettings) -> Self {
+    /// What the settings of an agent say of it, where `routes` are the rules. Whoever has a rule for a
+    /// model may also call the models of that rule by their own names.
+    pub(super) fn of(settings: &AgentSettings, routes: &[Route]) -> Self {
+        let named = |name: &String| routes.iter().find(|route| route.rule == *name);
+        let route = settings.model.as_ref().and_then(named);
         let models = match (&settings.models[..], &settings.model) {
-            ([], Some(model)) => vec![model.clone()],
+            ([], Some(model)) => {
+                let of_rule = route.into_iter().flat_map(|route| &route.models);
+                [model].into_iter().chain(of_rule.map(|each| &each.model)).cloned().collect()
+            }
             ([], None) => vec!["*".to_owned()],
             (models, _) => models.to_vec(),
         };
-        let accounts = settings.accounts.clone();
-        Self { command: settings.command.clone(), models, accounts }
+        let (accounts, rule) = (settings.accounts.clone(), route.map(|route| route.rule.clone()));
+        Self { command: settings.command.clone(), models, accounts, rule }
     }
 }

@@ -8,8 +8,11 @@ use orchestrator_core::{
     route::{ModelClass, Route, RouteModel, RouteOrder},
     workflow::did_you_mean,
 };
-use orchestrator_gateway::{ProviderKind, prices::ModelFacts};
-use std::{cmp::Reverse, collections::BTreeSet};
+use orchestrator_gateway::{ProviderKind, front::Api, prices::ModelFacts};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// The rules that there are without any settings.
 pub(crate) const BUILT_IN: [&str; 5] = [AUTO, "cheap", "code", "fast", "strong"];
@@ -38,6 +41,26 @@ struct Candidate<'a> {
     place: usize,
 }
 
+/// What a built-in rule finds, in its order.
+struct Found<'a> {
+    order: RouteOrder,
+    why: &'static str,
+    all: Vec<Candidate<'a>>,
+}
+
+impl Found<'_> {
+    fn into_route(self, rule: &str) -> Route {
+        let models = self.all.into_iter().map(|each| each.model).collect();
+        Route { rule: rule.to_owned(), order: self.order, models, why: self.why.into() }
+    }
+}
+
+/// The form of requests that a provider takes: its API, and whether it has OpenAI's newer one.
+fn form(provider: &Provider) -> Option<(Api, bool)> {
+    let config = provider.config.as_ref().ok()?;
+    Some((Api::of(config.kind), config.has_responses()))
+}
+
 impl Roster {
     /// What `model` of agent `agent` is, which asks for a model of `only` where it names a provider.
     ///
@@ -53,7 +76,13 @@ impl Roster {
         let rules = &config.settings().models;
         let found = match rules.get(model) {
             Some(rule) => self.listed(model, &rule.r#use, config),
-            None if BUILT_IN.contains(&model) => Ok(self.found(model, only, config)),
+            None if BUILT_IN.contains(&model) => {
+                let mut found = self.found(model, only, config);
+                if found.order == RouteOrder::Fixed {
+                    found.all.truncate(MOST);
+                }
+                Ok(found.into_route(model))
+            }
             None => return self.not_a_rule(agent, model, only, config),
         };
         let mut route = match found {
@@ -129,8 +158,38 @@ impl Roster {
         Ok(Route { rule: rule.to_owned(), order, models, why })
     }
 
+    /// What every rule comes to for programs. What they ask is passed on as it is, so that a model
+    /// counts for them only where its provider speaks the form of the request: of a built-in rule the
+    /// first of each form are here. A rule that cannot be used has no model, and says why.
+    pub(super) fn for_programs(&self, config: &Config) -> Vec<Route> {
+        let own = &config.settings().models;
+        let built_in = BUILT_IN.into_iter().filter(|rule| !own.contains_key(*rule));
+        let listed = own.iter().map(|(rule, list)| {
+            self.listed(rule, &list.r#use, config).unwrap_or_else(|wrong| Route {
+                rule: rule.clone(),
+                order: RouteOrder::Fixed,
+                models: Vec::new(),
+                why: wrong.to_string(),
+            })
+        });
+        let found = built_in.map(|rule| {
+            let Found { order, why, mut all } = self.found(rule, None, config);
+            if order == RouteOrder::Fixed {
+                let mut taken = BTreeMap::new();
+                all.retain(|each| {
+                    let form = self.provider(each.model.provider.as_str()).and_then(form);
+                    let count: &mut usize = taken.entry(form).or_default();
+                    *count += 1;
+                    *count <= MOST
+                });
+            }
+            Found { order, why, all }.into_route(rule)
+        });
+        listed.chain(found).collect()
+    }
+
     /// A built-in rule, by what is known of the models that can be asked.
-    fn found(&self, rule: &str, only: Option<&str>, config: &Config) -> Route {
+    fn found(&self, rule: &str, only: Option<&str>, config: &Config) -> Found<'_> {
         let mut all = self.candidates(only, config);
         let price = |each: &Candidate<'_>| each.model.price.map_or(u64::MAX, |price| price.0);
         let class =
@@ -163,11 +222,7 @@ impl Roster {
                 (RouteOrder::ByWork, "those that are known, by the work")
             }
         };
-        if order == RouteOrder::Fixed {
-            all.truncate(MOST);
-        }
-        let models = all.into_iter().map(|each| each.model).collect();
-        Route { rule: rule.to_owned(), order, models, why: why.into() }
+        Found { order, why, all }
     }
 
     /// The models that can be asked: those that are offered at the usual place of each provider, and

@@ -168,3 +168,40 @@ fn names_of_models_are_left_as_they_are() {
     // Another server may call its models as it likes.
     check(&format!("{SERVERS}[agents.dev]\nprovider = 'a'\nmodel = 'chep'"), &[], "chep");
 }
+
+#[test]
+fn rules_for_programs_have_models_of_every_form_of_requests() {
+    let keys = [KEYS[0], KEYS[1], ("GEMINI_API_KEY", "k"), ("DEEPSEEK_API_KEY", "k")];
+    let roster = roster("", &keys);
+    let route = |rule: &str| roster.routes().iter().find(|route| route.rule == rule).expect(rule);
+    let of = |rule: &str, provider: &str| {
+        let models = route(rule).models.iter();
+        models.filter(|model| model.provider.as_str() == provider).count()
+    };
+    for (provider, most) in [("anthropic", 4), ("openai", 4), ("gemini", 4), ("deepseek", 4)] {
+        assert!((1..=most).contains(&of("cheap", provider)), "{provider}");
+    }
+    assert_eq!((of("cheap", "anthropic"), of("cheap", "openai")), (4, 4));
+    let prices: Vec<_> = route("cheap").models.iter().map(|model| model.price).collect();
+    assert!(prices.is_sorted(), "{prices:?}");
+    assert_eq!(route("auto").order, RouteOrder::ByWork);
+    assert_eq!(roster.routes().len(), 5);
+}
+
+#[test]
+fn a_program_whose_model_is_a_rule_may_call_what_that_comes_to() {
+    let settings = "[models.wrong]\nuse = ['nowhere/m']\n\
+        [agents.p]\nprovider = 'command'\ncommand = ['x']\nmodel = 'cheap'\n\
+        [agents.q]\nprovider = 'command'\ncommand = ['x']\nmodel = 'cheap'\nmodels = ['a-*']\n\
+        [agents.r]\nprovider = 'command'\ncommand = ['x']\nmodel = 'm'\n";
+    let roster = roster(settings, &KEYS[..1]);
+    let program = |name: &str| member(&roster, name).program.expect("a program");
+    let (p, q, r) = (program("p"), program("q"), program("r"));
+    assert_eq!(p.rule.as_deref(), Some("cheap"));
+    assert!(["cheap", "claude-haiku-4-5"].iter().all(|it| p.models.iter().any(|has| has == it)));
+    assert_eq!((q.rule.as_deref(), q.models), (Some("cheap"), vec!["a-*".to_owned()]));
+    assert_eq!((r.rule, r.models), (None, vec!["m".to_owned()]));
+    assert_eq!(member(&roster, "p").spec.model.as_deref(), Some("cheap"), "what it is told");
+    let wrong = roster.routes().iter().find(|route| route.rule == "wrong").expect("a rule");
+    assert!(wrong.models.is_empty() && wrong.why.contains("no such provider"), "{}", wrong.why);
+}
