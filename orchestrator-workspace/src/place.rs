@@ -71,7 +71,8 @@ pub trait Lander: Send + Sync {
 /// One value serves all attempts of a process. Places are below the state directory; several
 /// processes may share it.
 pub struct GitWorkspaces {
-    pub(crate) git: Git,
+    /// Or why there is none; places without a repository do without it.
+    git: Result<Git, Failure>,
     pub(crate) registry: Registry,
     pub(crate) state: PathBuf,
     pub(crate) sandbox: Arc<dyn Sandbox>,
@@ -100,6 +101,16 @@ impl std::fmt::Debug for GitWorkspaces {
 impl GitWorkspaces {
     /// Places below the directory `state`, whose commands are confined by `sandbox`.
     pub fn new(git: Git, state: &Path, sandbox: Arc<dyn Sandbox>) -> Self {
+        Self::made(Ok(git), state, sandbox)
+    }
+
+    /// The same on a machine without a git that can be used: places of the kinds `none`, `project` and
+    /// `copy`. Whatever needs a repository fails with `why`.
+    pub fn without_git(why: Failure, state: &Path, sandbox: Arc<dyn Sandbox>) -> Self {
+        Self::made(Err(why), state, sandbox)
+    }
+
+    fn made(git: Result<Git, Failure>, state: &Path, sandbox: Arc<dyn Sandbox>) -> Self {
         let registry = Registry::new(state);
         Self {
             pool: Pool::new(registry.root(), POOL),
@@ -198,12 +209,13 @@ impl GitWorkspaces {
     /// The repository of a project.
     ///
     /// # Errors
-    /// `invalid_request` when it has none that can be used, with what to do.
+    /// `invalid_request` when it has none that can be used, with what to do; without git why that is.
     pub async fn repository(&self, project: &Path) -> Result<Repository, Failure> {
         if let Some(known) = held(&self.repositories).get(project) {
             return Ok(known.clone());
         }
-        let found = Repository::discover(&self.git, project).await?;
+        let git = self.git.as_ref().map_err(Clone::clone)?;
+        let found = Repository::discover(git, project).await?;
         held(&self.repositories).insert(project.to_owned(), found.clone());
         Ok(found)
     }

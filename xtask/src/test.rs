@@ -15,7 +15,8 @@ use std::{
 /// Scripts that install something that a test needs and that is not part of the repository.
 ///
 /// Each is run before the tests; it must be quick when there is nothing to do.
-const INSTALLERS: &[&str] = &["scripts/sarif-schema", "scripts/keyring", "scripts/bubblewrap"];
+const INSTALLERS: &[&str] =
+    &["scripts/sarif-schema", "scripts/keyring", "scripts/bubblewrap", "scripts/git-lfs"];
 
 /// Runs the chore. Arguments go to the runner: packages with `-p`, parts of
 /// names to filter by, options as one word each.

@@ -175,6 +175,80 @@ fn a_checkpoint_is_given_back_as_files_as_a_branch_or_where_it_was_made() {
     assert_eq!(git(&project, &["status", "--porcelain"]), "", "the checkout is as it was");
 }
 
+/// No agent of today has turns that change files: those that call models only speak. So the states are
+/// made here as a process leaves them that recorded each after a turn and died before its log had it.
+#[test]
+fn a_checkpoint_is_named_by_its_turn() {
+    let flow = "name: flow\ntasks:\n  build:\n    agent: builder\n    prompt: \"Build.\"\n    workspace: worktree\n    \
+                checks: [\"false\"]\n    retry: { max-attempts: 1 }\n";
+    let project = project(flow, BUILDER);
+    let result = project.run(&["execute", "--workflow", "flow", "--json"]).expect(1).last();
+    let run = result["run"].as_str().expect("a run").to_owned();
+    let base = git(&project, &["rev-parse", "HEAD"]);
+    let hidden = format!("refs/orchestrator/{run}/build/1");
+    let mut tip = git(&project, &["for-each-ref", "--format=%(objectname)", &hidden]);
+    if tip.is_empty() {
+        tip.clone_from(&base);
+    }
+    let mut states = Vec::new();
+    for turn in [2, 3, 12] {
+        let file = project.home().join("turn");
+        fs::write(&file, format!("turn {turn}\n")).expect("a file");
+        let blob = git(&project, &["hash-object", "-w", &file.display().to_string()]);
+        git(
+            &project,
+            &["update-index", "--add", "--cacheinfo", &format!("100644,{blob},turn.txt")],
+        );
+        let tree = git(&project, &["write-tree"]);
+        let message = format!(
+            "orchestrator: turn {turn} of build\n\nOrchestrator-Run: {run}\nOrchestrator-Task: build\n\
+             Orchestrator-Attempt: 1\nOrchestrator-Turn: {turn}\nOrchestrator-Base: {base}\n"
+        );
+        tip = git(&project, &["commit-tree", &tree, "-p", &tip, "-m", &message]);
+        states.push((turn, tip.clone()));
+    }
+    git(&project, &["update-ref", &hidden, &tip]);
+    git(&project, &["reset", "-q", "--hard"]);
+
+    let listed = checked(&project, &["checkpoints", "build"]);
+    let items = listed["items"].as_array().expect("checkpoints").iter();
+    let turns: Vec<_> = items.filter(|item| item["turn"] != Value::Null).collect();
+    assert_eq!(turns.len(), 3, "{listed}");
+    for (item, (turn, commit)) in turns.iter().zip(&states) {
+        assert_eq!((&item["turn"], &item["commit"]), (&(*turn).into(), &commit.as_str().into()));
+    }
+    for (turn, commit) in &states {
+        let number = turn.to_string();
+        let diff = checked(&project, &["diff", "build", "--checkpoint", &number]);
+        assert_eq!(diff["to"], commit.as_str());
+        assert!(
+            diff["diff"].as_str().expect("text").contains(&format!("+turn {turn}\n")),
+            "{diff}"
+        );
+        let by_commit = checked(&project, &["diff", "build", "--checkpoint", &commit[..9]]);
+        assert_eq!(by_commit["diff"], diff["diff"]);
+        let to = project.home().join(format!("turn-{turn}"));
+        let target = to.display().to_string();
+        project.ok(&["restore", "build", "--checkpoint", &number, "--to", &target]);
+        assert_eq!(
+            fs::read_to_string(to.join("turn.txt")).expect("a file"),
+            format!("turn {turn}\n")
+        );
+        let branch = format!("turn-{turn}");
+        project.ok(&["restore", "build", "--checkpoint", &number, "--branch", &branch]);
+        assert_eq!(git(&project, &["rev-parse", &branch]), *commit);
+    }
+    let place = project.json(&["worktrees", "list"])["items"][0]["directory"].clone();
+    let place = Path::new(place.as_str().expect("a path"));
+    project.ok(&["restore", "build", "--checkpoint", "3", "--in-place"]);
+    assert_eq!(fs::read_to_string(place.join("turn.txt")).expect("a file"), "turn 3\n");
+    for none in ["1", "4", "0", "-1", "99999999999"] {
+        let given = format!("--checkpoint={none}");
+        assert_eq!(refused(&project, &["diff", "build", &given]), "ORC-0643", "{none}");
+        assert_eq!(refused(&project, &["restore", "build", &given, "--branch", "x"]), "ORC-0643");
+    }
+}
+
 #[test]
 fn kept_places_are_listed_and_cleaned_away_and_can_be_given_back() {
     let flow = "name: flow\ntasks:\n  build:\n    agent: builder\n    prompt: \"Build.\"\n    workspace: worktree\n    \

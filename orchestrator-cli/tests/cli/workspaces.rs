@@ -2,7 +2,7 @@
 
 use crate::{
     harness::{Project, Ran, eventually},
-    repository::{commit_first, git},
+    repository::{Belongings, belongings, commit_first, git, unchanged},
     schemas,
 };
 use rustix::process::Signal;
@@ -22,18 +22,9 @@ fn project(programs: &[(&str, &str)], flow: &str) -> Project {
     project
 }
 
-/// All that is the user's: the checkout, the index, the branches and the stashes.
-fn users(project: &Project) -> Vec<String> {
-    let index = fs::read(project.path().join(".git/index")).expect("an index");
-    vec![
-        git(project, &["rev-parse", "HEAD"]),
-        git(project, &["symbolic-ref", "HEAD"]),
-        git(project, &["status", "--porcelain"]),
-        git(project, &["stash", "list"]),
-        git(project, &["for-each-ref", "refs/heads/main", "refs/tags", "refs/remotes"]),
-        git(project, &["config", "--local", "--list"]),
-        format!("{index:?}"),
-    ]
+/// All that is the user's.
+fn users(project: &Project) -> Belongings {
+    belongings(project.path(), &[])
 }
 
 fn execute(project: &Project) -> Ran {
@@ -77,7 +68,7 @@ fn what_is_built_in_parallel_is_proved_sent_back_and_landed() {
     let show = |file: &str| git(&project, &["show", &format!("{branch}:{file}")]);
     assert_eq!((show("alpha.txt").as_str(), show("beta.txt").as_str()), ("alpha", "beta"));
     assert!(show("lib.sh").contains("42") && show("lib.sh").contains("# mended"));
-    assert_eq!(users(&project), before, "nothing of the user's has changed");
+    unchanged(&before, &users(&project), "after the run");
 
     let gamma = details(&project, "c");
     assert_eq!((&gamma["attempts"], &gamma["verified"]), (&2.into(), &true.into()));
@@ -128,7 +119,7 @@ fn what_is_built_in_parallel_is_proved_sent_back_and_landed() {
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains(run)).collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(show("alpha.txt"), "alpha");
-    assert_eq!(users(&project), before);
+    unchanged(&before, &users(&project), "after the run");
 }
 
 #[test]
@@ -154,7 +145,7 @@ fn a_liar_stays_unverified_and_why_holds_the_evidence() {
     let run = result["run"].as_str().expect("a run");
     let tip = git(&project, &["rev-parse", &format!("orchestrator/{run}/result")]);
     assert_eq!(tip, git(&project, &["rev-parse", "HEAD"]), "nothing has landed");
-    assert_eq!(users(&project), before);
+    unchanged(&before, &users(&project), "after the run");
 }
 
 #[test]
@@ -232,7 +223,7 @@ fn a_program_writes_its_workspace_alone_and_reads_no_key() {
     execute(&project).expect(0);
     let said = details(&project, "a")["output"].as_str().expect("text").to_owned();
     assert_eq!(said, "wrote its own\nhas a home");
-    assert_eq!(users(&project), before);
+    unchanged(&before, &users(&project), "after the run");
     assert!(!project.path().join("outside").exists() && !project.home().join("outside").exists());
 }
 
@@ -302,7 +293,7 @@ fn a_plan_says_where_tasks_work_and_a_worktree_may_begin_with_what_is_not_commit
     };
     assert_eq!(said(&[]), LIB.trim_end());
     assert_eq!(said(&["--include-uncommitted"]), "answer() { echo 42; }\n# changed\nnew");
-    assert_eq!(users(&project), before);
+    unchanged(&before, &users(&project), "after the run");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -36,6 +37,7 @@ pub struct EngineBuilder {
     mail_every: Option<Duration>,
     reckoner: Option<Arc<dyn Reckoner>>,
     workspaces: Option<Arc<dyn Workspaces>>,
+    directory: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -140,6 +142,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Where the project of all runs is now: they work there wherever it was when they were started,
+    /// since it may have been moved or copied with its store. Default: where each was started.
+    #[must_use]
+    pub fn directory(mut self, directory: PathBuf) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
     /// One more agent; one of the same name is replaced.
     #[must_use]
     pub fn agent(mut self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Self {
@@ -186,6 +196,7 @@ impl EngineBuilder {
             specs,
             reckoner: self.reckoner,
             workspaces: self.workspaces,
+            directory: self.directory,
             interrupted: watch::Sender::new(false),
             gate: SharedGate::new(Limits::new(limits, self.breaker)),
             runs: Registry::default(),

@@ -50,6 +50,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -95,6 +96,8 @@ pub(crate) struct Shared {
     specs: BTreeMap<AgentName, AgentSpec>,
     reckoner: Option<Arc<dyn Reckoner>>,
     workspaces: Option<Arc<dyn Workspaces>>,
+    /// Where the project is, if it may be elsewhere than a run says.
+    directory: Option<PathBuf>,
     /// True once the engine was told to put its work down.
     interrupted: watch::Sender<bool>,
     gate: gate::SharedGate,

@@ -260,7 +260,12 @@ impl Shared {
                 break;
             }
         }
-        Run::replay(&events).map_err(|source| EngineError::Replay { run: id.clone(), source })
+        let mut run = Run::replay(&events)
+            .map_err(|source| EngineError::Replay { run: id.clone(), source })?;
+        if let Some(directory) = &self.directory {
+            run.work_in(directory.clone());
+        }
+        Ok(run)
     }
 
     /// Puts `input` into the inbox of `run`, and takes the run up when it is parked. False when this

@@ -201,6 +201,13 @@ impl Run {
         &self.created
     }
 
+    /// From now on it works in `directory`, where its project has been moved to. Of that nothing is
+    /// recorded: whoever replays it where the project is says it anew.
+    #[cfg(feature = "engine")]
+    pub(crate) fn work_in(&mut self, directory: std::path::PathBuf) {
+        self.created.directory = directory;
+    }
+
     /// Where it stands.
     pub fn status(&self) -> RunStatus {
         self.status

@@ -49,7 +49,7 @@ impl ServiceError {
             Self::WorkflowHere { .. } => "ORC-0633",
             Self::NotAgain { .. } => "ORC-0634",
             Self::Cassette(error) => error.code(),
-            Self::Git(error) => work::of_git(error),
+            Self::Git(error) => error.code(),
             Self::Sandbox(error) => work::of_sandbox(error),
             Self::Checks(error) => work::of_checks(error),
             Self::Landing(error) => work::of_landing(error),

@@ -2,30 +2,8 @@
 
 use super::Exit;
 use orchestrator_workspace::{
-    check::CheckError, git::GitError, landing::LandError, sandbox::SandboxError, tools::ToolError,
+    check::CheckError, landing::LandError, sandbox::SandboxError, tools::ToolError,
 };
-
-pub(super) fn of_git(error: &GitError) -> &'static str {
-    match error {
-        GitError::NotInstalled { .. } | GitError::TooOld { .. } => "ORC-0704",
-        GitError::NotARepository { .. }
-        | GitError::NoDirectory { .. }
-        | GitError::Inside { .. } => "ORC-0610",
-        GitError::Bare { .. } => "ORC-0611",
-        GitError::Unborn => "ORC-0612",
-        GitError::Unfinished { .. } => "ORC-0613",
-        GitError::Locked { .. } => "ORC-0614",
-        GitError::ForeignOwner { .. } => "ORC-0615",
-        GitError::ReadOnly { .. } => "ORC-0616",
-        GitError::DiskFull { .. } => "ORC-0404",
-        GitError::Unknown { .. }
-        | GitError::BadName { .. }
-        | GitError::Moved { .. }
-        | GitError::Missing { .. }
-        | GitError::CaseClash { .. } => "ORC-0617",
-        _ => "ORC-0618",
-    }
-}
 
 pub(super) fn of_sandbox(error: &SandboxError) -> &'static str {
     match error {
@@ -51,7 +29,7 @@ pub(super) fn of_landing(error: &LandError) -> &'static str {
         | LandError::NoForge => "ORC-0660",
         LandError::CheckedOut { .. } | LandError::DirtyCheckout { .. } => "ORC-0661",
         LandError::Entangled { .. } | LandError::RedWithout { .. } => "ORC-0663",
-        LandError::Git(error) => of_git(error),
+        LandError::Git(error) => error.code(),
         LandError::Checks(_) => "ORC-0640",
         _ => "ORC-0662",
     }
@@ -67,7 +45,7 @@ pub(super) fn of_tool(error: &ToolError) -> &'static str {
         ToolError::NoRemote { .. } => "ORC-0675",
         ToolError::Rejected { .. } => "ORC-0676",
         ToolError::Diverged { .. } => "ORC-0677",
-        ToolError::Git(error) => of_git(error),
+        ToolError::Git(error) => error.code(),
         _ => "ORC-0618",
     }
 }

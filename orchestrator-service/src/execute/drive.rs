@@ -31,6 +31,7 @@ use orchestrator_core::{
     workflow::Workflow,
 };
 use orchestrator_gateway::route::Router;
+use orchestrator_workspace::git::GitError;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -187,7 +188,13 @@ impl OrchestratorService {
         library: &BTreeMap<String, Arc<Workflow>>,
     ) -> Result<(), ServiceError> {
         if tasks(workflow, library).any(TaskSpec::has_worktree) {
-            self.repository().await?.head_commit().await?;
+            let repository = self.repository().await?;
+            repository.head_commit().await?;
+            if let Some(operation) = repository.operation().filter(|_| self.includes_uncommitted())
+            {
+                let path = repository.top().to_owned();
+                return Err(GitError::Unfinished { operation, path }.into());
+            }
         }
         Ok(())
     }
@@ -228,6 +235,7 @@ impl OrchestratorService {
             .store(telemetry.map_or(store.clone(), |telemetry| telemetry.measured(store)))
             .blobs(opened.blobs())
             .owner(self.owner_id()?)
+            .directory(self.project().to_owned())
             .observer(watch.observer.clone())
             .reckoner(Arc::new(LedgerReckoner(opened.clone())))
             .workspaces(Arc::new(Places::new(self.clone(), opened.clone())))

@@ -96,9 +96,11 @@ impl OrchestratorService {
 
     async fn check_git(&self) -> CheckView {
         let Some(git) = self.environment().programs("git").into_iter().next() else {
+            let found =
+                "not on PATH: `workspace: worktree` and what lands need it, all else does not";
             return CheckView {
                 code: Some("ORC-0704"),
-                ..bad("git", "not on PATH", "install git, such as with `apt-get install git`")
+                ..bad("git", found, "install git, such as with `apt-get install git`")
             };
         };
         let version = std::process::Command::new(&git)

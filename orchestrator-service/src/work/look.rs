@@ -220,11 +220,14 @@ impl OrchestratorService {
             reason: reason.to_owned(),
         };
         let all = opened.attempted(&run.id, &row.name).await?;
-        let attempted = pick(all, query.attempt, &id)?;
+        let mut attempted = pick(all, query.attempt, &id)?;
         let Some(base) = attempted.opened.base.clone() else {
             return Err(nothing("its place has no git"));
         };
         let repository = self.repository().await?;
+        if query.checkpoint.is_some() {
+            self.add_unlogged(&run.id, &row.name, &mut attempted).await?;
+        }
         let (from, to) = if query.now {
             let places = self.places_or(&id).await?;
             let (order, place) = find(&places, &run.id, &row.name, &attempted)?;
@@ -338,11 +341,11 @@ impl OrchestratorService {
         attempted: &mut Attempted,
     ) -> Result<(), ServiceError> {
         let Some(places) = self.kept_places().await? else { return Ok(()) };
+        let repository = self.repository().await?;
         let (project, number) = (self.project(), attempted.number);
         let found = places.checkpoints(project, run, task, number).await;
         let mut found = found.map_err(ServiceError::Place)?;
         found.reverse();
-        let repository = self.repository().await?;
         for recorded in found {
             if attempted.checkpoints.iter().any(|state| state.commit == recorded.commit) {
                 continue;

@@ -49,8 +49,8 @@ impl OrchestratorService {
     /// what they do: see [`OrchestratorService::checker`] and [`OrchestratorService::lander`].
     ///
     /// # Errors
-    /// [`ServiceError::Git`] without a git that can be used, [`ServiceError::Sandbox`] when commands of
-    /// set-up and clean-up could not be confined, invalid settings.
+    /// [`ServiceError::Sandbox`] when commands of set-up and clean-up could not be confined, invalid
+    /// settings.
     pub(crate) async fn git_workspaces(&self) -> Result<GitWorkspaces, ServiceError> {
         let this = self.clone();
         // To find a sandbox is to try it, which waits for programs.
@@ -63,7 +63,7 @@ impl OrchestratorService {
         &self,
         sandbox: Arc<dyn Sandbox>,
     ) -> Result<GitWorkspaces, ServiceError> {
-        let (state, git) = (self.place().state(), self.git().await?.clone());
+        let state = self.place().state();
         let given = &self.settings()?.settings().workspaces;
         let temporary = state.join("tmp");
         fs::create_dir_all(&temporary).map_err(|error| self.unusable(&temporary, &error))?;
@@ -72,7 +72,15 @@ impl OrchestratorService {
         let environment = self.passed(&[]).with("TMPDIR", temporary);
         let largest = given.largest_file.unwrap_or(LARGEST);
         let pool = given.pool.unwrap_or_default();
-        let mut places = GitWorkspaces::new(git, &state, sandbox)
+        let places = match self.git().await {
+            Ok(git) => GitWorkspaces::new(git.clone(), &state, sandbox),
+            // Only worktrees need it, and say so.
+            Err(error @ ServiceError::Git(_)) => {
+                GitWorkspaces::without_git(failure(&error), &state, sandbox)
+            }
+            Err(error) => return Err(error),
+        };
+        let mut places = places
             .commands(confinement, environment)
             .pool(usize::try_from(pool).unwrap_or_default())
             .include_uncommitted(self.includes_uncommitted())
@@ -90,7 +98,7 @@ impl OrchestratorService {
     /// them, and so nothing is confined.
     ///
     /// # Errors
-    /// [`ServiceError::Git`] without a git that can be used, invalid settings.
+    /// Invalid settings.
     pub(crate) async fn kept_places(&self) -> Result<Option<GitWorkspaces>, ServiceError> {
         match self.place().state().join("worktrees").is_dir() {
             true => self.git_workspaces_in(Arc::new(Off)).await.map(Some),

@@ -39,9 +39,12 @@ impl Source for Repository {
             path: std::env::temp_dir(),
             source,
         })?;
-        let index = index.path().join("index");
-        let wanted = Checkout { commit, directory, index: &index, sparse: &[] };
-        Ok(Repository::checkout(self, &wanted).await?)
+        let beside = |name: &str| index.path().join(name);
+        let wanted = Checkout { commit, directory, index: &beside("index"), sparse: &[] };
+        Repository::checkout(self, &wanted).await?;
+        let beside = |number: usize| beside(&format!("sub{number}"));
+        crate::worktree::check_out_submodules(self, commit, directory, beside).await?;
+        Ok(())
     }
 
     async fn changes(

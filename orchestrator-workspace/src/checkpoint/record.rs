@@ -173,7 +173,8 @@ impl GitWorkspaces {
             if !directory.is_dir() || !own_index.is_file() {
                 continue;
             }
-            let own = Repository::at(&self.git, submodule.git_dir.clone(), directory.clone());
+            let own =
+                Repository::at(repository.git(), submodule.git_dir.clone(), directory.clone());
             let scan = Scan {
                 directory: &directory,
                 index: &own_index,

@@ -9,7 +9,8 @@ use orchestrator_core::{
 /// A difference as text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diff {
-    /// In unified form; lossy where files are not UTF-8. Binary files are only named.
+    /// In unified form; lossy where the content of files is not UTF-8. Names that are not are in
+    /// quotes, so that it can be applied. Binary files are only named.
     pub text: String,
     /// Whether it leaves something out.
     pub is_cut: bool,
@@ -31,7 +32,11 @@ impl Repository {
         let arguments = ["diff-tree", "-r", "-p", "-M", "--no-ext-diff", "--no-textconv"];
         let more = ["--no-color", "--full-index", "--src-prefix=a/", "--dst-prefix=b/"];
         let ends = [from.as_ref(), to.as_ref(), "--"];
-        let call = self.call().await?.args(arguments).args(more).args(ends).args(paths);
+        let mut call = self.call().await?.args(arguments).args(more).args(ends).args(paths);
+        if self.has_odd_names(from, to).await? {
+            // As git writes them in quotes they are right, though not nice.
+            call.settings.push(("core.quotePath".into(), "true".into()));
+        }
         let output = self.git().call(call.most(most)).await?;
         if !output.is_cut && output.code != Some(0) {
             return Err(GitError::of("diff-tree", &output.stderr));
@@ -42,6 +47,12 @@ impl Repository {
             bytes.truncate(end);
         }
         Ok(Diff { text: String::from_utf8_lossy(&bytes).into_owned(), is_cut: output.is_cut })
+    }
+
+    /// Whether names of what differs are not UTF-8, and so would not be the same as text.
+    async fn has_odd_names(&self, from: &CommitId, to: &CommitId) -> Result<bool, GitError> {
+        let arguments = ["diff-tree", "-r", "-z", "--name-only", from.as_ref(), to.as_ref(), "--"];
+        Ok(std::str::from_utf8(&self.run(arguments).await?).is_err())
     }
 
     /// The files that differ between two commits or trees, in the order of their paths. Renames are

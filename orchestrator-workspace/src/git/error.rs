@@ -1,7 +1,12 @@
 //! What git or a repository does not allow.
 
 use orchestrator_core::error::{ErrorClass, Failure};
-use std::{io, path::PathBuf, time::Duration};
+use rustix::fs::StatVfsMountFlags;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// How many bytes of what git says are told.
 const TOLD: usize = 2_000;
@@ -213,12 +218,17 @@ impl GitError {
             "File too large",
             "unable to write file",
             "unable to write new index file",
+            // Of a ref whose lock was made.
+            "couldn't write '",
         ];
         if full.iter().any(|sign| has(sign)) {
             return Self::DiskFull { detail: detail() };
         }
         if let Some(lock) = lock(words) {
             return Self::Locked { path: lock.into() };
+        }
+        if let Some(place) = unmade(words) {
+            return Self::unmade(place, detail());
         }
         if has("Read-only file system")
             || has("insufficient permission")
@@ -240,6 +250,48 @@ impl GitError {
             return Self::Missing { detail: detail() };
         }
         Self::Failed { command: command.into(), detail: detail() }
+    }
+
+    /// What it means that git could not make a directory, of which it does not say why.
+    fn unmade(path: &Path, detail: String) -> Self {
+        let there = path.ancestors().skip(1).find_map(|path| rustix::fs::statvfs(path).ok());
+        match there {
+            Some(there)
+                if !there.f_flag.contains(StatVfsMountFlags::RDONLY)
+                    && there.f_blocks > 0
+                    && (there.f_bavail == 0 || there.f_files > 0 && there.f_favail == 0) =>
+            {
+                Self::DiskFull { detail }
+            }
+            _ => Self::ReadOnly { detail },
+        }
+    }
+
+    /// The stable code, which has a page in the documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotInstalled { .. } | Self::TooOld { .. } => "ORC-0704",
+            Self::NotARepository { .. } | Self::NoDirectory { .. } | Self::Inside { .. } => {
+                "ORC-0610"
+            }
+            Self::Bare { .. } => "ORC-0611",
+            Self::Unborn => "ORC-0612",
+            Self::Unfinished { .. } => "ORC-0613",
+            Self::Locked { .. } => "ORC-0614",
+            Self::ForeignOwner { .. } => "ORC-0615",
+            Self::ReadOnly { .. } => "ORC-0616",
+            Self::DiskFull { .. } => "ORC-0404",
+            Self::Unknown { .. }
+            | Self::BadName { .. }
+            | Self::Moved { .. }
+            | Self::Missing { .. }
+            | Self::CaseClash { .. } => "ORC-0617",
+            Self::Taken { .. }
+            | Self::TimedOut { .. }
+            | Self::Failed { .. }
+            | Self::Unreadable { .. }
+            | Self::File { .. } => "ORC-0618",
+        }
     }
 
     /// How the engine treats it.
@@ -273,10 +325,10 @@ impl GitError {
 
 impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
-        let class = error.class();
+        let (class, code) = (error.class(), error.code());
         let message = match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
+            Some(source) => format!("{code}: {error}: {source}"),
+            None => format!("{code}: {error}"),
         };
         Self::new(class, message)
     }
@@ -287,6 +339,12 @@ fn lock(words: &str) -> Option<&str> {
     let (before, _) = words.split_once(".lock': File exists")?;
     let start = before.rfind('\'')? + 1;
     words.get(start..before.len() + ".lock".len())
+}
+
+/// The directory that could not be made, when that is what it says.
+fn unmade(words: &str) -> Option<&Path> {
+    let (_, rest) = words.split_once("unable to create directory for ")?;
+    rest.lines().next().map(Path::new)
 }
 
 /// The last of what was said, without control characters that would upset a terminal.
@@ -316,6 +374,10 @@ mod tests {
         );
         let read_only = of("error: unable to create file x: Read-only file system");
         assert!(matches!(read_only, GitError::ReadOnly { .. }));
+        let full = of("fatal: cannot update ref 'refs/x': couldn't write '/a/.git/refs/x.lock'");
+        assert!(matches!(full, GitError::DiskFull { .. }));
+        let unmade = of("fatal: cannot lock ref 'a': unable to create directory for /proc/none/a");
+        assert!(matches!(unmade, GitError::ReadOnly { .. }), "{unmade:?}");
         assert!(matches!(of("fatal: bad thing"), GitError::Failed { .. }));
     }
 

@@ -68,6 +68,18 @@ pub(super) fn check(name: &str) -> Result<(), GitError> {
     Err(GitError::BadName { name: name.into(), what: "the name of a ref", rule: RULE })
 }
 
+/// Refuses to make a branch that no other program could be told of. One that is there can be used.
+pub(super) fn check_new(name: &str) -> Result<(), GitError> {
+    match name.strip_prefix("refs/heads/") {
+        Some(branch) if branch.starts_with('-') || branch == "HEAD" => Err(GitError::BadName {
+            name: branch.into(),
+            what: "a branch",
+            rule: "it may not begin with `-`, nor be `HEAD`",
+        }),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +104,9 @@ mod tests {
             assert!(matches!(check(name), Err(GitError::BadName { .. })), "{name}");
         }
         check("refs/heads/-x").unwrap();
+        for name in ["refs/heads/-x", "refs/heads/HEAD"] {
+            assert!(matches!(check_new(name), Err(GitError::BadName { .. })), "{name}");
+        }
+        check_new("refs/heads/x/-y").unwrap();
     }
 }

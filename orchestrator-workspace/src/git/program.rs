@@ -67,7 +67,8 @@ const VARIABLES: [(&str, &str); 13] = [
     ("GIT_NO_REPLACE_OBJECTS", "1"),
     ("GIT_GRAFT_FILE", "/dev/null"),
     ("GIT_LITERAL_PATHSPECS", "1"),
-    // Pointers of large files stay pointers unless their content is on this machine.
+    // No content of large files is downloaded. `git lfs` leaves pointers as they are then; another
+    // filter of the user's may give what is on this machine.
     ("GIT_LFS_SKIP_SMUDGE", "1"),
 ];
 

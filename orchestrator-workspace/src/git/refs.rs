@@ -110,11 +110,15 @@ impl Repository {
     /// `reason` stands in the reflog.
     ///
     /// # Errors
-    /// [`GitError::Moved`] when one is not there any more.
+    /// [`GitError::Moved`] when one is not there any more; [`GitError::BadName`] for a new one that git
+    /// could not be told of, since it looks like an option.
     pub async fn update_refs(&self, changes: &[RefChange], reason: &str) -> Result<(), GitError> {
         let mut input = Vec::new();
         for RefChange { name, new, old } in changes {
             names::check(name)?;
+            if old.is_none() && new.is_some() {
+                names::check_new(name)?;
+            }
             let zero = zero(new.as_ref().or(old.as_ref()));
             let text =
                 |id: &Option<CommitId>| id.as_ref().map_or(&*zero, |id| id.as_ref()).to_owned();

@@ -2,7 +2,10 @@
 
 use super::{GitError, Repository, bytes, drivers, program::Call};
 use orchestrator_core::id::CommitId;
-use std::path::{Component, Path, PathBuf};
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+};
 
 /// A submodule of a commit.
 #[derive(Debug, Clone)]
@@ -39,18 +42,36 @@ impl Repository {
                 (Path::new(&value) == link.path && is_plain(Path::new(name)))
                     .then(|| name.to_owned())
             });
-            let git_dir = name.map(|name| self.common_dir().join("modules").join(name));
             let (path, commit) = (link.path.clone(), link.id.clone());
-            let repository = match git_dir.filter(|dir| dir.join("HEAD").is_file()) {
-                Some(git_dir) => {
-                    let repository = Self::at(self.git(), git_dir, self.top().join(&path));
-                    repository.holds(&commit).await?.then_some(repository)
+            let top = self.top().join(&path);
+            let usual = name.map(|name| self.common_dir().join("modules").join(name));
+            let mut repository = None;
+            // Of a linked worktree, or where it was there before it was added, it lies elsewhere.
+            for git_dir in usual.into_iter().chain(self.git_dir_in(&top)) {
+                let is_there = repository.is_none() && git_dir.join("HEAD").is_file();
+                let own = is_there.then(|| Self::at(self.git(), git_dir, top.clone()));
+                if let Some(own) = own
+                    && own.holds(&commit).await?
+                {
+                    repository = Some(own);
                 }
-                None => None,
-            };
+            }
             found.push(Submodule { path, commit, repository });
         }
         Ok(found)
+    }
+
+    /// The repository that belongs to the files in `directory`, as they say themselves: one that is
+    /// this one's, and no other of the user's.
+    fn git_dir_in(&self, directory: &Path) -> Option<PathBuf> {
+        let link = directory.join(".git");
+        let path = match fs::read(&link) {
+            Ok(text) => bytes::path(text.strip_prefix(b"gitdir: ")?.trim_ascii_end()),
+            Err(_) => PathBuf::from(".git"),
+        };
+        let found = fs::canonicalize(directory.join(path)).ok()?;
+        let own = [self.top(), self.common_dir()].map(fs::canonicalize);
+        own.iter().flatten().any(|own| found.starts_with(own)).then_some(found)
     }
 
     /// Whether an object is on this machine.

@@ -120,8 +120,16 @@ impl Ground {
     }
 
     /// The checkout that is on the branch.
+    ///
+    /// # Errors
+    /// [`GitError::Unfinished`] when one is to come back to it: git moves the branch itself then, and
+    /// from where it was.
     pub(super) async fn checked_out(&self) -> Result<Option<PathBuf>, LandError> {
         let linked = self.repository.worktrees().await?;
+        let open = self.repository.returning_to(&self.full());
+        if let Some((path, operation)) = open {
+            return Err(GitError::Unfinished { operation, path }.into());
+        }
         let on_it = linked.into_iter().find(|one| one.branch.as_deref() == Some(&*self.branch));
         Ok(on_it.map(|one| one.directory))
     }

@@ -155,10 +155,6 @@ impl GitTools {
     /// [`ToolError::BranchExists`]; [`GitError::BadName`]; [`GitError::Unknown`].
     pub async fn create_branch(&self, name: &str, at: Option<&str>) -> Result<Branch, ToolError> {
         let commit = self.repository.resolve(at.unwrap_or("HEAD")).await?;
-        if name.starts_with('-') {
-            let rule = "it may not begin with `-`";
-            return Err(GitError::BadName { name: name.into(), what: "a branch", rule }.into());
-        }
         let full = format!("refs/heads/{name}");
         let made = self.repository.update_ref(&full, Some(&commit), None, "branch: created").await;
         match made {

@@ -209,15 +209,34 @@ impl GitWorkspaces {
             let (order, opened) = mark.opened(place.directory.clone());
             self.record(&order, &opened, &name, &mark, None).await?;
         }
+        if let Some(reason) = self.lock_of(&name, &mark).await {
+            let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };
+            let message = format!(
+                "it is locked by `git worktree lock`{reason}: `git worktree unlock {}` lets it go",
+                place.directory.display()
+            );
+            return Err(Failure::new(ErrorClass::InvalidRequest, message));
+        }
         let project = mark.project.clone();
         self.registry.write(&name, &Mark { stage: Stage::Closing, ..mark })?;
         self.discard(&name, &project).await?;
         Ok(true)
     }
 
+    /// Why a person wants the place to stay, who has locked it with git.
+    pub(super) async fn lock_of(&self, name: &str, mark: &Mark) -> Option<String> {
+        let is_finished = matches!(mark.stage, Stage::Ready | Stage::Kept);
+        if mark.kind != WorkspaceKind::Worktree || !is_finished {
+            return None;
+        }
+        let repository = self.repository(&mark.project).await.ok()?;
+        repository.worktree_lock(&self.registry.directory(name))
+    }
+
     /// Removes a place that is claimed, with everything beside it. Branches and checkpoints stay.
     pub(super) async fn discard(&self, name: &str, project: &Path) -> Result<(), Failure> {
         let (top, gone) = (self.registry.directory(name), self.registry.beside(name, "gone"));
+        let spare = self.registry.beside(name, "spare");
         let mark = self.registry.read(name)?;
         let swept = gone.clone();
         // One that a crash has left is in the way of the next.
@@ -243,7 +262,9 @@ impl GitWorkspaces {
         files.extend((0..submodules).map(|n| self.registry.beside(name, &format!("sub{n}"))));
         files.extend(["mark", "lock"].map(|what| self.registry.beside(name, what)));
         let removed = move || {
-            remove_all(&gone).map_err(|e| GitError::file("remove", gone, e))?;
+            for directory in [gone, spare] {
+                remove_all(&directory).map_err(|e| GitError::file("remove", directory, e))?;
+            }
             for file in files {
                 match fs::remove_file(&file) {
                     Err(e) if e.kind() != io::ErrorKind::NotFound => {

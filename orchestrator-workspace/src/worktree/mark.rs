@@ -29,6 +29,9 @@ pub(crate) struct Mark {
     pub(crate) kind: WorkspaceKind,
     /// The project's directory.
     pub(crate) project: PathBuf,
+    /// The directory of all places when it was written.
+    #[serde(default)]
+    pub(crate) root: Option<PathBuf>,
     pub(crate) stage: Stage,
     #[serde(default)]
     pub(crate) base: Option<CommitId>,
@@ -180,10 +183,36 @@ impl Registry {
     pub(crate) fn read(&self, name: &str) -> Result<Option<Mark>, GitError> {
         let path = self.beside(name, "mark");
         match fs::read(&path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().filter(|m: &Mark| m.version == 1)),
+            Ok(bytes) => {
+                let mark = serde_json::from_slice(&bytes).ok().filter(|m: &Mark| m.version == 1);
+                Ok(mark.map(|mark| self.here(mark)))
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(GitError::file("read", &path, e)),
         }
+    }
+
+    /// A mark as it would be written here: a project that was moved, or copied, has taken its places
+    /// along, and those of the copy are not those of the other.
+    fn here(&self, mut mark: Mark) -> Mark {
+        if let Some(root) = mark.root.as_ref().filter(|root| **root != self.root)
+            && let Ok(below) = root.strip_prefix(&mark.project)
+            && self.root.ends_with(below)
+            && let Some(project) = self.root.ancestors().nth(below.components().count())
+        {
+            mark.project = project.to_owned();
+            mark.root = Some(self.root.clone());
+        }
+        mark
+    }
+
+    /// The place that a directory was or was in, when the project was elsewhere or was reached by
+    /// another path.
+    pub(crate) fn name_of_moved(&self, directory: &Path) -> Option<String> {
+        let parts = directory.components().rev();
+        let names = parts.filter_map(|part| part.as_os_str().to_str());
+        let mut names = names.filter(|name| name.contains('+'));
+        names.find(|name| matches!(self.read(name), Ok(Some(_)))).map(str::to_owned)
     }
 
     /// Writes it whole or not at all.

@@ -11,6 +11,7 @@
 //! | `NAME.index` | what of its files is known already |
 //! | `NAME.exclude` | what is not recorded besides what `.gitignore` files say |
 //! | `NAME.gone` | the directory on its way out |
+//! | `NAME.spare` | how git comes to know the directory again, for a moment |
 //!
 //! `NAME` is `RUN+TASK+ATTEMPT`. What has no mark is never touched. [`list`](crate::GitWorkspaces::list),
 //! [`recover`](crate::GitWorkspaces::recover) and [`clean`](crate::GitWorkspaces::clean) find places again
@@ -31,4 +32,5 @@ pub(crate) use mark::{Claim, Last, Mark, Registry, Stage};
 pub(crate) use open::blocking;
 pub(crate) use pool::Pool;
 pub(crate) use ports::RANGE as PORTS;
+pub(crate) use submodules::check_out as check_out_submodules;
 pub(crate) use sweep::{remove_all, size_of};

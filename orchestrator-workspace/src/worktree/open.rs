@@ -46,13 +46,17 @@ impl GitWorkspaces {
             return self.open_project(order, &wanted).await;
         }
         let resumed = match &order.start {
-            Start::Resume(opened) => self.registry.name_of(&opened.directory),
+            Start::Resume(opened) => {
+                let name = self.registry.name_of(&opened.directory);
+                name.or_else(|| self.registry.name_of_moved(&opened.directory))
+            }
             Start::Tip | Start::Mend { .. } | Start::Onto { .. } => None,
         };
         let name =
             resumed.unwrap_or_else(|| Registry::name(&order.run, &order.task, order.attempt));
         let _turn = self.turn(&name).await;
         let held = self.claims().remove(&name);
+        let was_held = held.is_some();
         let mut claim = match held {
             Some(claim) => claim,
             None => self.claim(&name).await?,
@@ -64,7 +68,12 @@ impl GitWorkspaces {
                 && self.registry.directory(&name).is_dir()
         };
         let mark = match mark.as_ref().filter(is_ready) {
-            Some(ready) => ready.clone(),
+            Some(ready) => {
+                if !was_held {
+                    self.mend(order, &name, ready).await?;
+                }
+                ready.clone()
+            }
             None => self.make(order, &name, &wanted, mark, host).await?,
         };
         claim.ports = None;
@@ -82,6 +91,17 @@ impl GitWorkspaces {
         self.registry.write(&name, &mark)?;
         self.claims().insert(name, claim);
         Ok(opened)
+    }
+
+    /// Sees to it that the agent's git works in a place that was left for a while.
+    async fn mend(&self, order: &WorkspaceOrder, name: &str, mark: &Mark) -> Result<(), Failure> {
+        let (Some(branch), Some(base)) = (&mark.branch, &mark.base) else { return Ok(()) };
+        let repository = self.repository(&order.directory).await?;
+        let (top, spare) = (self.registry.directory(name), self.registry.beside(name, "spare"));
+        if repository.mend_worktree(&top, (branch, base), &spare).await? {
+            self.lend_index(&repository, &top, &self.registry.beside(name, "index")).await?;
+        }
+        Ok(())
     }
 
     fn runner(&self) -> Runner<'_> {
@@ -161,6 +181,7 @@ impl GitWorkspaces {
             attempt: order.attempt,
             kind: order.policy.kind,
             project: order.directory.clone(),
+            root: Some(self.registry.root().to_owned()),
             stage: Stage::Opening,
             base: None,
             branch: None,
@@ -226,14 +247,7 @@ impl GitWorkspaces {
                 .update_ref(&full, Some(&base), there.as_ref(), "orchestrator: begin anew")
                 .await?;
         }
-        if let Err(error) = repository.add_worktree(&top, &branch, &base).await {
-            // Git may still know one that was there and has been deleted by hand.
-            if top.exists() {
-                return Err(error.into());
-            }
-            repository.remove_worktree(&top).await?;
-            repository.add_worktree(&top, &branch, &base).await?;
-        }
+        repository.add_worktree(&top, &branch, &base).await?;
         let is_whole = order.policy.sparse.is_empty();
         if is_whole {
             let (pool, repository) = (self.pool.clone(), repository.clone());
@@ -244,7 +258,7 @@ impl GitWorkspaces {
         let wanted = Checkout { commit: &files, directory: &top, index: &index, sparse };
         repository.checkout(&wanted).await?;
         let beside = |number: usize| self.registry.beside(name, &format!("sub{number}"));
-        mark.submodules = submodules::check_out(&repository, &base, &top, beside).await?;
+        mark.submodules = submodules::check_out(&repository, &files, &top, beside).await?;
         self.lend_index(&repository, &top, &index).await?;
         self.registry.write(name, mark)?;
         if is_whole {
@@ -397,7 +411,11 @@ impl GitWorkspaces {
             Some(claim) => claim,
             None => self.claim(&name).await?,
         };
-        if keep {
+        let locked = self.lock_of(&name, &mark).await;
+        if let Some(reason) = &locked {
+            tracing::warn!(name, reason, "a worktree that is locked stays");
+        }
+        if keep || locked.is_some() {
             self.registry.write(&name, &Mark { stage: Stage::Kept, ..mark })?;
             return Ok(());
         }

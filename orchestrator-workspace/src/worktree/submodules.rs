@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 /// How deep submodules of submodules are followed.
 const DEPTH: usize = 8;
 
-/// Puts the files of all submodules of `commit` that the project has into `top`. The index of each
+/// Puts the files of all submodules of `commit`, which may be a tree, that the project has into `top`. The index of each
 /// is beside that of the place.
-pub(super) async fn check_out(
+pub(crate) async fn check_out(
     repository: &Repository,
     commit: &CommitId,
     top: &Path,

@@ -7,4 +7,5 @@ mod checkpoints;
 mod crash;
 mod git;
 mod support;
+mod turns;
 mod worktrees;

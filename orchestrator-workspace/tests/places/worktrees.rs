@@ -373,6 +373,151 @@ async fn submodules_come_from_the_project_and_their_changes_are_kept() {
     assert_eq!(project.belongings(), before);
 }
 
+/// Adds a submodule as a person does, by a path or an address that is relative to where the project
+/// comes from.
+fn add_submodule(home: &Path, directory: &Path, from: &str, to: &str) {
+    let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", from, to];
+    git(home, directory, &add);
+    git(home, directory, &["commit", "-qm", "a submodule"]);
+}
+
+#[tokio::test]
+async fn submodules_of_submodules_are_there_and_recorded_on_every_level() {
+    let project = Project::new();
+    let (home, root) = (project.home(), project.root().to_owned());
+    for name in ["innermost", "inner", "lib"] {
+        let directory = root.join(name);
+        fs::create_dir(&directory).unwrap();
+        git(&home, &directory, &["init", "-q", "-b", "main"]);
+        write(&directory, "file", name);
+        git(&home, &directory, &["add", "-A"]);
+        git(&home, &directory, &["commit", "-qm", "first"]);
+    }
+    // By a path in the file system, by one that is relative, and again by one.
+    let innermost = root.join("innermost").display().to_string();
+    add_submodule(&home, &root.join("inner"), &innermost, "deep/innermost");
+    git(
+        &home,
+        &root.join("lib"),
+        &["remote", "add", "origin", &root.join("lib").display().to_string()],
+    );
+    add_submodule(&home, &root.join("lib"), "../inner", "inner");
+    git(
+        &home,
+        &project.directory,
+        &["remote", "add", "origin", &project.directory.display().to_string()],
+    );
+    add_submodule(&home, &project.directory, "../lib", "vendor/lib");
+    let update = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "update",
+        "--init",
+        "--recursive",
+    ];
+    project.git(&update);
+    let before = project.belongings();
+    let workspaces = project.workspaces().await;
+    let order = project.order("build", worktree());
+    let opened = open(&workspaces, &order).await;
+    let mut expected = files(&project.directory);
+    expected.retain(|path, _| !path.ends_with(".git"));
+    let mut there = files(&opened.directory);
+    there.retain(|path, _| !path.ends_with(".git"));
+    assert_eq!(there, expected);
+    let deepest = "vendor/lib/inner/deep/innermost";
+    assert_eq!(
+        fs::read_to_string(opened.directory.join(deepest).join("file")).unwrap(),
+        "innermost"
+    );
+    assert_eq!(workspaces.checkpoint(&order, &opened, None).await.unwrap(), None);
+
+    write(&opened.directory, &format!("{deepest}/new"), "made");
+    write(&opened.directory, "vendor/lib/file", "changed");
+    let made = workspaces.snapshot(&order, &opened, "x").await.unwrap().unwrap();
+    let changed: Vec<_> = made.files.iter().map(|file| &*file.path).collect();
+    assert_eq!(changed, ["vendor/lib"]);
+    // Each level leads to the next, in the project's own repository of it.
+    let modules = project.directory.join(".git/modules/vendor/lib");
+    let show =
+        |git_dir: &Path, what: &str| git(&home, git_dir, &["--git-dir=.", "rev-parse", what]);
+    let of = |git_dir: &Path, commit: &str, path: &str| {
+        show(git_dir, &format!("{}:{path}", commit.trim()))
+    };
+    let lib = project.git(&["rev-parse", &format!("{}:vendor/lib", made.commit)]);
+    let inner = of(&modules, &lib, "inner");
+    let last = of(&modules.join("modules/inner"), &inner, "deep/innermost");
+    let last_dir = modules.join("modules/inner/modules/deep/innermost");
+    let shown =
+        git(&home, &last_dir, &["--git-dir=.", "cat-file", "-p", &format!("{}:new", last.trim())]);
+    assert_eq!(shown, "made");
+    assert_eq!(
+        workspaces.checkpoint(&order, &opened, None).await.unwrap().map(|c| c.files),
+        Some(1)
+    );
+    assert_eq!(workspaces.checkpoint(&order, &opened, None).await.unwrap(), None);
+
+    // Another attempt that mends it has all of it again, although nothing was fetched or pushed.
+    let start = Start::Mend { base: made.base.clone(), commit: made.commit.clone() };
+    let second = attempt(&order, 2, start);
+    let mended = open(&workspaces, &second).await;
+    let read = |path: &str| fs::read_to_string(mended.directory.join(path)).unwrap_or_default();
+    assert_eq!(read(&format!("{deepest}/new")), "made");
+    assert_eq!(read("vendor/lib/file"), "changed");
+    let again = workspaces.snapshot(&second, &mended, "x").await.unwrap().unwrap();
+    assert_eq!(
+        project.id(&format!("{}^{{tree}}", again.commit)),
+        project.id(&format!("{}^{{tree}}", made.commit))
+    );
+    assert_eq!(project.belongings(), before);
+}
+
+#[tokio::test]
+async fn submodules_are_found_where_they_are_not_usually() {
+    // In a repository of its own that was there before it was added, and in a linked worktree.
+    let project = Project::new();
+    let home = project.home();
+    let lib = project.directory.join("lib");
+    fs::create_dir(&lib).unwrap();
+    git(&home, &lib, &["init", "-q", "-b", "main"]);
+    write(&lib, "file", "1");
+    git(&home, &lib, &["add", "-A"]);
+    git(&home, &lib, &["commit", "-qm", "first"]);
+    add_submodule(&home, &project.directory, "./lib", "lib");
+    assert!(lib.join(".git").is_dir());
+    let linked = project.root().join("linked");
+    project.git(&["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
+    let from = lib.display().to_string();
+    git(&home, &linked, &["config", "-f", ".gitmodules", "submodule.lib.url", &from]);
+    git(&home, &linked, &["submodule", "--quiet", "sync"]);
+    git(
+        &home,
+        &linked,
+        &["-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init"],
+    );
+    git(&home, &linked, &["checkout", "-q", ".gitmodules"]);
+    for directory in [&project.directory, &linked] {
+        let workspaces = workspaces(directory, &home).await;
+        let mut order = order(directory, "build", worktree());
+        order.run = orchestrator_core::id::RunId::new(format!(
+            "r_{}",
+            directory.file_name().unwrap().to_str().unwrap()
+        ))
+        .unwrap();
+        let opened = open(&workspaces, &order).await;
+        assert_eq!(
+            fs::read_to_string(opened.directory.join("lib/file")).unwrap(),
+            "1",
+            "{directory:?}"
+        );
+        write(&opened.directory, "lib/new", "2");
+        let made = workspaces.snapshot(&order, &opened, "x").await.unwrap().unwrap();
+        assert_eq!(made.files.len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn pointers_to_large_files_stay_pointers() {
     let project = Project::new();

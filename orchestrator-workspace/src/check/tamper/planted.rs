@@ -251,7 +251,9 @@ fn clash(changes: &[FileChange], context: &Context<'_>, found: &mut Found) {
             paths.push(path);
         }
     }
-    for change in new {
+    // What stood beside the other before, and has changed since, was not planted.
+    let is_new = |change: &&FileChange| matches!(change.change, Change::Added | Change::Renamed);
+    for change in new.filter(is_new) {
         let others = by_lower.get(&change.path.to_lowercase()).into_iter().flatten();
         if let Some(other) = others.copied().find(|other| *other != change.path) {
             let words = format!("it is the same as `{other}` where case does not count");
