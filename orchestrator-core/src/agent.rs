@@ -123,6 +123,10 @@ pub struct AgentSpec {
     /// the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Arc<Route>>,
+    /// Which version of its program it is, where that can be told: the files that it begins with, by
+    /// their hashes. As it was when the run began; nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Whether a call of it may be answered by an identical one that is under way. Default: it may.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub join: bool,
@@ -150,6 +154,7 @@ impl AgentSpec {
             max_tokens: None,
             max_parallel: None,
             route: None,
+            version: None,
             join: true,
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     task::{Binding, TaskSpec},
     time::Timestamp,
     usage::Spend,
-    workspace::{Checkpoint, EvidenceRef, Landed, Opened, Refusal, WorkRecord},
+    workspace::{Checkpoint, EvidenceRef, Landed, Opened, PullRequestRef, Refusal, WorkRecord},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -102,6 +102,13 @@ pub enum Command {
         attempt: AttemptKey,
         /// Where.
         landed: Box<Landed>,
+    },
+    /// A pull request is open for an attempt's work.
+    RecordPullRequest {
+        /// Which one.
+        attempt: AttemptKey,
+        /// Which request.
+        request: Box<PullRequestRef>,
     },
     /// What an attempt has made is not accepted: its checks do not pass, or it does not go together
     /// with what is on the branch.

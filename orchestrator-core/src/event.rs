@@ -25,14 +25,16 @@ use crate::{
     time::Timestamp,
     usage::Spend,
     workflow::Workflow,
-    workspace::{Checkpoint, EvidenceRef, Landed, Opened, Refusal, WorkFacts, WorkRecord},
+    workspace::{
+        Checkpoint, EvidenceRef, Landed, Opened, PullRequestRef, Refusal, WorkFacts, WorkRecord,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The version of the records that this build writes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The oldest version of the records that this build reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -197,6 +199,16 @@ pub enum Event {
         attempt: AttemptNumber,
         /// Which branch, and as which commit.
         landed: Box<Landed>,
+    },
+    /// A pull request is open for the work. What comes of it is in the queue of its branch, since the
+    /// run may have ended by then.
+    PullRequestOpened {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// Which.
+        request: Box<PullRequestRef>,
     },
     /// The work does not go together with what is on the branch.
     LandingRefused {
@@ -445,6 +457,9 @@ pub struct RunCreated {
     /// starts have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cassette: Option<CassetteUse>,
+    /// Whether its worktrees begin with what the project had not committed when the first was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncommitted: bool,
 }
 
 impl RunCreated {
@@ -523,7 +538,7 @@ impl Origin {
 
 impl Event {
     /// The stable names of every kind.
-    pub const KINDS: [&str; 39] = [
+    pub const KINDS: [&str; 40] = [
         "run-created",
         "attempt-started",
         "session-known",
@@ -537,6 +552,7 @@ impl Event {
         "work-recorded",
         "evidence-recorded",
         "work-landed",
+        "pull-request-opened",
         "landing-refused",
         "task-expanded",
         "tasks-added",
@@ -581,6 +597,7 @@ impl Event {
             Self::WorkRecorded { .. } => "work-recorded",
             Self::EvidenceRecorded { .. } => "evidence-recorded",
             Self::WorkLanded { .. } => "work-landed",
+            Self::PullRequestOpened { .. } => "pull-request-opened",
             Self::LandingRefused { .. } => "landing-refused",
             Self::TaskExpanded { .. } => "task-expanded",
             Self::TasksAdded { .. } => "tasks-added",
@@ -625,6 +642,7 @@ impl Event {
             | Self::WorkRecorded { task, .. }
             | Self::EvidenceRecorded { task, .. }
             | Self::WorkLanded { task, .. }
+            | Self::PullRequestOpened { task, .. }
             | Self::LandingRefused { task, .. }
             | Self::TaskExpanded { task, .. }
             | Self::ConditionMet { task, .. }
@@ -671,7 +689,8 @@ impl Event {
                 output.blob().into_iter().chain(artifacts).chain(&work.diff).collect()
             }
             Self::EvidenceRecorded { evidence, .. } => evidence.blobs().collect(),
-            Self::LandingRefused { refusal, .. } => refusal.evidence.iter().collect(),
+            Self::WorkLanded { landed, .. } => landed.blobs().collect(),
+            Self::LandingRefused { refusal, .. } => refusal.blobs().collect(),
             Self::TaskSucceeded { output, .. } => {
                 output.as_ref().and_then(Content::blob).into_iter().collect()
             }

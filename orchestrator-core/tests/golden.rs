@@ -13,6 +13,7 @@ const V1: &str = include_str!("golden/events-v1.jsonl");
 const V2: &str = include_str!("golden/events-v2.jsonl");
 const V3: &str = include_str!("golden/events-v3.jsonl");
 const V4: &str = include_str!("golden/events-v4.jsonl");
+const V5: &str = include_str!("golden/events-v5.jsonl");
 
 fn load(text: &str) -> Vec<Recorded> {
     text.lines().map(|line| serde_json::from_str(line).expect("a golden line")).collect()
@@ -65,16 +66,28 @@ fn events_of_version_4_load_and_fold() {
 }
 
 #[test]
+fn events_of_version_5_load_and_fold() {
+    let run = Run::replay(&load(V5)).expect("a golden log");
+    let extra = run.task(run.place("extra").expect("a task")).expect("a task");
+    let facts = extra.facts().expect("what it made");
+    let landed = facts.landed.as_ref().expect("where it landed");
+    assert_eq!((landed.evidence.is_some(), landed.outputs.len()), (true, 1));
+    let request = facts.requested.as_ref().expect("a pull request");
+    assert_eq!((request.url.as_str(), request.number), ("https://forge.example/7", Some(7)));
+    assert_eq!(facts.blobs().count(), 5, "diff, evidence, output; evidence and output of landing");
+}
+
+#[test]
 fn what_is_written_now_is_what_the_newest_golden_file_says() {
-    assert_eq!(VERSION, 4, "add a golden file for the new version");
+    assert_eq!(VERSION, 5, "add a golden file for the new version");
     let written: Vec<String> =
-        load(V4).iter().map(|event| serde_json::to_string(event).expect("an event")).collect();
-    let golden: Vec<&str> = V4.lines().collect();
+        load(V5).iter().map(|event| serde_json::to_string(event).expect("an event")).collect();
+    let golden: Vec<&str> = V5.lines().collect();
     assert_eq!(written, golden);
 }
 
 #[test]
 fn every_kind_of_event_is_in_the_newest_golden_file() {
-    let kinds: BTreeSet<&str> = load(V4).iter().map(|recorded| recorded.event.kind()).collect();
+    let kinds: BTreeSet<&str> = load(V5).iter().map(|recorded| recorded.event.kind()).collect();
     assert_eq!(kinds, Event::KINDS.iter().copied().collect());
 }

@@ -92,13 +92,15 @@ impl OrchestratorService {
         opened: &Opened,
         created: &RunCreated,
     ) -> Result<Self, ServiceError> {
-        match &created.cassette {
+        let this = match &created.cassette {
             Some(CassetteUse::Replay { file, cassette }) => {
                 let bytes = opened.blobs().get(cassette).await?;
-                Ok(self.replaying(Cassette::parse(file, &bytes)?))
+                self.replaying(Cassette::parse(file, &bytes)?)
             }
-            _ => Ok(self.clone()),
-        }
+            _ => self.clone(),
+        };
+        // It may have been cut off before its first worktree was made.
+        Ok(this.including_uncommitted(created.uncommitted))
     }
 
     /// What stands between a drive and the models: a recording is begun, or gone on with.

@@ -71,7 +71,17 @@ pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
 pub use setup::{InitOptions, Inquiry, NO_PROVIDER, ProviderChoice, SetupChoices};
 pub use transfer::ImportOptions;
-pub use work::{CommitOrder, DiffOrder, DiffQuery, LandOrder, RestoreRequest, RestoreTo};
+pub use work::{
+    CommitOrder, DiffOrder, DiffQuery, LandOrder, LandWatch, RestoreRequest, RestoreTo, Writer,
+};
+
+/// What somebody implements who lands work by pull requests:
+/// [`OrchestratorService::opens_pull_requests_at`].
+pub mod forge {
+    pub use orchestrator_workspace::landing::{
+        LandError, OpenedRequest, PullRequest, PullRequests, RequestState,
+    };
+}
 
 /// What requests and views are made of.
 pub use orchestrator_core::secret::SecretString;

@@ -71,7 +71,12 @@ fn referenced(
                UNION SELECT l.evidence FROM landings l LEFT JOIN runs r ON r.id = l.run \
                WHERE l.evidence IS NOT NULL AND (?1 IS NULL OR (r.n IS NULL AND l.settled_at >= ?1) \
                OR r.created_at >= ?1 OR (r.n IS NOT NULL AND r.status IS NULL) \
-               OR r.status NOT IN ('succeeded', 'failed', 'cancelled'))";
+               OR r.status NOT IN ('succeeded', 'failed', 'cancelled')) \
+               UNION SELECT o.value FROM landings l, json_each(l.body, '$.state.outputs') o \
+               LEFT JOIN runs r ON r.id = l.run \
+               WHERE ?1 IS NULL OR (r.n IS NULL AND l.settled_at >= ?1) \
+               OR r.created_at >= ?1 OR (r.n IS NOT NULL AND r.status IS NULL) \
+               OR r.status NOT IN ('succeeded', 'failed', 'cancelled')";
     let mut statement = conn.prepare(sql)?;
     let blobs = statement.query_map([without.map(instant)], |row| row.get(0))?;
     blobs.collect()

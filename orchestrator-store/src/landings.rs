@@ -58,6 +58,17 @@ impl Landings for LocalStore {
         self.writer().write(action, move |conn| write::withdraw(conn, &id, at)).await?
     }
 
+    async fn requested(
+        &self,
+        id: &LandingId,
+        url: &str,
+        number: Option<u64>,
+    ) -> Result<LandingRow, LandingsError> {
+        let (action, id) = (format!("note the pull request of `{id}`"), id.clone());
+        let url = url.to_owned();
+        self.writer().write(action, move |conn| write::requested(conn, &id, &url, number)).await?
+    }
+
     async fn take(&self, target: &LandingTarget) -> Result<Epoch, LandingsError> {
         let (action, target) = (format!("take the queue of `{target}`"), target.clone());
         self.writer().write(action, move |conn| write::take(conn, &target)).await?

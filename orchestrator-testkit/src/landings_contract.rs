@@ -28,6 +28,7 @@ where
     what_nobody_wants_is_withdrawn_unless_it_may_have_landed(make().await).await;
     what_is_settled_is_listed_newest_first_and_in_pages(make().await).await;
     what_a_run_landed_is_told_in_order_until_it_is_undone(make().await).await;
+    a_pull_request_is_open_until_somebody_says_what_came_of_it(make().await).await;
     branches_do_not_know_each_other(make().await).await;
     what_was_settled_long_ago_is_forgotten(make().await).await;
 }
@@ -61,6 +62,7 @@ pub fn work(task: &str, number: u32, priority: Priority, at: u64) -> LandingRow 
         at: Timestamp(at),
         files: vec![format!("{task}.txt"), "all.txt".into()],
         checks: ChecksPolicy::default(),
+        after: None,
         state: LandingState::Waiting {},
         tried: Vec::new(),
         is_unwanted: false,
@@ -75,7 +77,7 @@ fn id(number: u32) -> LandingId {
 
 fn landed(number: u32) -> LandingState {
     let (commit, before) = (commit(1_000 + number), commit(999 + number));
-    LandingState::Landed { commit, before, evidence: None }
+    LandingState::Landed { commit, before, evidence: None, outputs: Vec::new() }
 }
 
 fn conflict() -> LandingState {
@@ -84,7 +86,8 @@ fn conflict() -> LandingState {
 
 fn red() -> LandingState {
     let evidence = BlobId::new(format!("sha256:{}", "0".repeat(64))).expect("a blob");
-    LandingState::Red { tip: commit(5), evidence }
+    let outputs = vec![evidence.clone()];
+    LandingState::Red { tip: commit(5), evidence, outputs }
 }
 
 async fn put(subject: &dyn Landings, rows: &[LandingRow]) {
@@ -280,7 +283,9 @@ async fn what_a_run_landed_is_told_in_order_until_it_is_undone(subject: Arc<dyn 
     let rows = [1, 2, 3, 4].map(|number| work("a", number, Priority::Normal, 10));
     put(&*subject, &rows).await;
     let (main, epoch) = (target("main"), take(&*subject).await);
-    let empty = LandingState::Landed { commit: commit(50), before: commit(50), evidence: None };
+    let (same, outputs) = (commit(50), Vec::new());
+    let empty =
+        LandingState::Landed { commit: same.clone(), before: same, evidence: None, outputs };
     for (number, state) in [(3, landed(3)), (1, landed(1)), (2, conflict()), (4, empty)] {
         settle(&*subject, epoch, number, state, 20).await;
     }
@@ -294,6 +299,43 @@ async fn what_a_run_landed_is_told_in_order_until_it_is_undone(subject: Arc<dyn 
     subject.reverted(&main, epoch, &[(id(1), commit(77))]).await.expect("there");
     assert_eq!(told("r_1").await, [id(3)]);
     assert_eq!(get(&*subject, 1).await.reverted, Some(commit(77)));
+}
+
+async fn a_pull_request_is_open_until_somebody_says_what_came_of_it(subject: Arc<dyn Landings>) {
+    let rows = [1, 2, 3].map(|number| {
+        let row = work("a", number, Priority::Normal, 10);
+        LandingRow { mode: LandMode::PullRequest, ..row }
+    });
+    let plain = work("a", 4, Priority::Normal, 10);
+    put(&*subject, &rows).await;
+    put(&*subject, &[plain]).await;
+    let ask = async |number: u32, of: u64| {
+        subject.requested(&id(number), "https://forge.example/1", Some(of)).await
+    };
+    let asked = ask(1, 1).await.expect("it waits");
+    let request = asked.request().expect("a pull request");
+    assert_eq!((request.target.as_str(), request.number), ("main", Some(1)));
+    assert_eq!(request.commit, commit(1));
+    assert_eq!(ask(1, 1).await, Ok(asked.clone()), "the same again is harmless");
+    let other = LandingsError::Settled { id: id(1), state: "requested", wanted: "requested" };
+    assert_eq!(ask(1, 2).await, Err(other));
+    let wrong = LandingsError::Settled { id: id(4), state: "waiting", wanted: "requested" };
+    assert_eq!(ask(4, 1).await, Err(wrong), "it is for the branch itself");
+    assert_eq!(ask(9, 1).await, Err(LandingsError::Unknown(id(9))));
+    // It is open, whoever takes the queue, and not tested there.
+    let epoch = take(&*subject).await;
+    assert_eq!(get(&*subject, 1).await, asked);
+    assert_eq!(ids(&*subject).await, [1, 2, 3, 4].map(id));
+    let tested = subject.test(&target("main"), epoch, "b", &[(id(1), commit(8))]).await;
+    let refused = LandingsError::Settled { id: id(1), state: "requested", wanted: "testing" };
+    assert_eq!(tested, Err(refused));
+    settle(&*subject, epoch, 1, landed(1), 20).await;
+    ask(2, 2).await.expect("it waits");
+    settle(&*subject, epoch, 2, LandingState::Withdrawn {}, 20).await;
+    ask(3, 3).await.expect("it waits");
+    let withdrawn = subject.withdraw(&id(3), Timestamp(20)).await.expect("there");
+    assert_eq!(withdrawn.state, LandingState::Withdrawn {});
+    assert_eq!(ids(&*subject).await, [id(4)]);
 }
 
 async fn branches_do_not_know_each_other(subject: Arc<dyn Landings>) {

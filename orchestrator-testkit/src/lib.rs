@@ -6,6 +6,7 @@
 //! - [`flip`]: a store with one bit flipped, anywhere.
 //! - [`model_server`]: a scripted server that speaks the protocols of model providers.
 //! - [`process`]: the real program, killed and with a disk that fails.
+//! - [`landing_work`]: work that is to land, and what its check gave.
 //! - [`landings_contract`]: what all queues of branches must do, as cases.
 //! - [`ledger_contract`]: what every ledger must do, as cases.
 //! - [`workspaces`]: workspaces in memory, with scripted checks and faults.
@@ -32,6 +33,8 @@
 pub mod faults;
 
 pub mod flip;
+
+pub mod landing_work;
 
 pub mod landings_contract;
 

@@ -4,6 +4,7 @@ use super::{land::short, listing};
 use crate::{
     context::Context,
     exit::Exit,
+    interrupt::Interrupts,
     output::{
         Console,
         paint::Tone,
@@ -15,10 +16,10 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use orchestrator_service::{
-    CommitOrder, DiffOrder, OrchestratorService,
+    CommitOrder, DiffOrder, OrchestratorService, Writer,
     views::{
         ChangedView, GitBranchesView, GitCommitView, GitDiffView, GitLogView, GitPullView,
-        GitPushView, GitStatusView,
+        GitPushView, GitStatusView, WrittenView,
     },
 };
 use serde::Serialize;
@@ -77,14 +78,25 @@ enum What {
         #[arg(long, value_name = "COMMIT", requires = "name")]
         at: Option<String>,
     },
-    /// Commit what is staged, with a message of your own or one made from what changes
+    /// Commit what is staged, with a message of your own, an agent's, or one made from what changes
     #[command(after_help = "Examples:
   orchestrator git commit -m \"Explain the flags\"
-  orchestrator git commit --all")]
+  orchestrator git commit --all
+  orchestrator git commit --by-agent dev")]
     Commit {
         /// The message; without it one in the form of Conventional Commits is made
         #[arg(short, long, value_name = "TEXT")]
         message: Option<String>,
+        /// Ask an agent for the message, in the form of Conventional Commits: the one named, or the best
+        /// with the role `dev`. When that comes to nothing it is said, and made from what changes
+        #[arg(
+            long,
+            value_name = "NAME",
+            num_args = 0..=1,
+            default_missing_value = "",
+            conflicts_with = "message"
+        )]
+        by_agent: Option<String>,
         /// Everything that differs and is not ignored
         #[arg(short, long)]
         all: bool,
@@ -124,9 +136,68 @@ enum What {
 impl Git {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
-        let service = context.service()?;
-        runtime::ask(self.what.done(console, &service))?;
-        Ok(Exit::Done)
+        match self.what {
+            What::Commit { message, by_agent, all, hooks } => {
+                let writer = by_agent.map(|name| match name.is_empty() {
+                    true => Writer::ByRole,
+                    false => Writer::Named(name),
+                });
+                commit(context, CommitOrder { message, writer, all, hooks })
+            }
+            what => {
+                let service = context.service()?;
+                runtime::ask(what.done(console, &service))?;
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+/// Commits; an agent that writes the message is driven here.
+fn commit(context: &Context, order: CommitOrder) -> Result<Exit, Failure> {
+    let console = &context.console;
+    let made = match order.writer.is_some() {
+        false => {
+            let service = context.service()?;
+            runtime::ask(async { Ok(service.git_commit(order, std::future::pending()).await?) })?
+        }
+        true => {
+            let service = context.driving_service()?;
+            console.say("an agent is asked for the message");
+            runtime::drive(async {
+                let mut interrupts = Interrupts::listen()?;
+                Ok(service.git_commit(order, interrupts.next()).await?)
+            })?
+        }
+    };
+    let Some(made) = made else {
+        console.say("nothing was committed; what is staged stays so");
+        return Ok(Exit::Interrupted);
+    };
+    if let Some(written) = &made.written {
+        tell(console, written);
+    }
+    show(console, &made, committed)?;
+    Ok(Exit::Done)
+}
+
+/// Says who was asked for the message, what that cost and, even to those who want it quiet, that it
+/// came to nothing.
+fn tell(console: &Console, written: &WrittenView) {
+    let who = written.agent.as_deref().unwrap_or("an agent");
+    let cost = match written.unpriced_requests {
+        0 => format!("${}", written.cost_usd),
+        _ => "an unknown cost".to_owned(),
+    };
+    match &written.refused {
+        None => {
+            console.say(&plain(&format!("written by `{who}` in run {}, for {cost}", written.run)))
+        }
+        Some(why) => console.insist(&plain(&format!(
+            "warning: `{who}` wrote no message that can be used ({why}), in run {}, for {cost}; it is made \
+             from what changes",
+            written.run
+        ))),
     }
 }
 
@@ -149,10 +220,8 @@ impl What {
                 let made = service.git_create_branch(&name, at.as_deref()).await?;
                 show(console, &made, branches)
             }
-            Self::Commit { message, all, hooks } => {
-                let order = CommitOrder { message, all, hooks };
-                show(console, &service.git_commit(order).await?, commit)
-            }
+            // It may need more than a question does.
+            Self::Commit { .. } => Ok(()),
             Self::Push { remote, branch, hooks } => {
                 let pushed = service.git_push(remote.as_deref(), branch.as_deref(), hooks).await?;
                 show(console, &pushed, push)
@@ -274,7 +343,7 @@ fn branches(console: &Console, view: &GitBranchesView) -> Vec<String> {
     table.lines(console.paint(), console.columns())
 }
 
-fn commit(_: &Console, view: &GitCommitView) -> Vec<String> {
+fn committed(_: &Console, view: &GitCommitView) -> Vec<String> {
     let on = view.branch.iter().map(|branch| format!(" on {branch}")).collect::<String>();
     let mut lines = vec![plain(&format!("{}{on}", short(&view.commit)))];
     lines.extend(view.message.trim_end().lines().map(|line| plain(&format!("  {line}"))));

@@ -17,15 +17,15 @@ use crate::{
 use clap::{Args, ValueEnum};
 use orchestrator_core::time::parse_duration;
 use orchestrator_service::{
-    LandOrder,
-    views::{LandItem, LandRefusal, LandView},
+    LandOrder, LandWatch,
+    views::{LandItem, LandRefusal, LandStepView, LandView},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How many files and lines of a conflict are shown.
 const SHOWN: usize = 20;
 
-/// Bring what a run has made onto a branch: piece by piece, checked together with what is there
+/// Bring what a run has made onto a branch, checked together with what is there
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator land latest --update-checkout
@@ -51,6 +51,10 @@ pub(crate) struct Land {
     /// Let a checkout that is on the branch go along, if it has no changes
     #[arg(long)]
     update_checkout: bool,
+
+    /// With `--json`: write each step as a line before the document, as it is done
+    #[arg(long)]
+    events: bool,
 
     /// Wait no longer than this, such as `10m`; what waits stays in the queue. Without it until all
     /// has ended
@@ -83,9 +87,10 @@ impl Land {
             update_checkout: self.update_checkout,
             wait: self.wait,
         };
+        let watch = watch(*console, self.events);
         let view = runtime::drive(async {
             let mut interrupts = Interrupts::listen()?;
-            Ok(service.land(&order, interrupts.next()).await?)
+            Ok(service.land(&order, watch, interrupts.next()).await?)
         })?;
         if console.json {
             console.document(&view)?;
@@ -100,6 +105,37 @@ impl Land {
             _ => Exit::Failed,
         })
     }
+}
+
+/// Shows the steps as they are done: as data when that is asked for, else to a person who looks on.
+fn watch(console: Console, events: bool) -> Option<LandWatch> {
+    match (console.json, events) {
+        (true, true) => Some(Arc::new(move |step| {
+            // Whoever does not read any more misses the document, too, which tells so.
+            let _ = console.document_line(step);
+        })),
+        (true, false) => None,
+        (false, _) => (console.err.terminal || console.verbose > 0).then(|| -> LandWatch {
+            Arc::new(move |step| step_line(step).iter().for_each(|line| console.say(line)))
+        }),
+    }
+}
+
+/// A step for people.
+fn step_line(step: &LandStepView) -> Option<String> {
+    let pieces = text::counted(step.pieces as u64, "piece");
+    let at = step.commit.as_deref().map(short).unwrap_or_default();
+    let what = match step.step {
+        "joined" => format!("put together: {}", step.work.join(", ")),
+        "checking" => format!("checking {pieces} of work at {at}"),
+        "advanced" => format!("is at {at} now"),
+        "settled" => {
+            format!("{} {}", step.work.join(", "), step.state.unwrap_or("has ended"))
+        }
+        // What is between those says nothing more to people.
+        _ => return None,
+    };
+    Some(text::harmless(&format!("{}: {what}", step.branch), false).into_owned())
 }
 
 fn tone(state: &str) -> Tone {

@@ -37,6 +37,9 @@ pub(super) fn lines(work: &WorkView) -> Vec<String> {
     if let Some(landed) = &work.landed {
         lines.push(plain(&format!("landed  on {} as {}", landed.branch, landed.commit)));
     }
+    if let Some(request) = &work.requested {
+        lines.push(plain(&format!("pull request  for {}: {}", request.branch, request.url)));
+    }
     if let Some(refused) = &work.refused {
         let why = match refused.files.is_empty() {
             true => "the checks do not pass together with what is there".to_owned(),

@@ -1,6 +1,6 @@
 //! `orchestrator queue`
 
-use super::{land::short, listing};
+use super::{land::short, listing, proof};
 use crate::{
     context::Context,
     exit::Exit,
@@ -14,17 +14,22 @@ use crate::{
     runtime,
 };
 use clap::Args;
-use orchestrator_service::views::{QueueItem, QueueView, SettledItem};
+use orchestrator_service::views::{LandingDetails, QueueItem, QueueView, SettledItem};
 
 /// Show what waits to land on each branch, and what was settled lately
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   orchestrator queue
-  orchestrator queue --run latest --json")]
+  orchestrator queue --run latest --json
+  orchestrator queue --show l_0123456789abcdef01234567")]
 pub(crate) struct Queue {
     /// Only what this run has made
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
+
+    /// Show all of one piece of work, with what its checks printed on the branch: an id of `--json`
+    #[arg(long, value_name = "ID", conflicts_with = "run")]
+    show: Option<String>,
 
     /// Show at most so many that are settled
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
@@ -35,6 +40,14 @@ impl Queue {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let console = &context.console;
         let service = context.service()?;
+        if let Some(id) = &self.show {
+            let view = runtime::ask(async { Ok(service.landing_details(id).await?) })?;
+            match console.json {
+                true => console.document(&view)?,
+                false => console.lines(&details(&view))?,
+            }
+            return Ok(Exit::Done);
+        }
         let limit = usize::from(self.limit);
         let view = runtime::ask(async { Ok(service.queue(self.run.as_deref(), limit).await?) })?;
         if console.json {
@@ -47,6 +60,30 @@ impl Queue {
         }
         Ok(Exit::Done)
     }
+}
+
+/// All of one piece of work.
+fn details(view: &LandingDetails) -> Vec<String> {
+    let plain = |what: &str| text::harmless(what, false).into_owned();
+    let of = format!("{}.{} on {}", view.run, view.task, view.branch);
+    let mut lines = vec![plain(&format!("{of}: {}", view.state))];
+    lines.push(format!("commit  {}", view.commit));
+    lines.extend(view.landed.iter().map(|commit| format!("landed  as {commit}")));
+    lines.extend(
+        view.request.iter().map(|request| plain(&format!("pull request  {}", request.url))),
+    );
+    if !view.files.is_empty() {
+        lines.push(plain(&format!("conflicts in {}", view.files.join(", "))));
+    }
+    let told = view.message.iter().flat_map(|message| message.lines());
+    lines.extend(told.map(|line| plain(&format!("   | {line}"))));
+    lines.extend(view.evidence.iter().flat_map(proof::evidence));
+    for printed in &view.outputs {
+        let cut = if printed.cut { ", the last of it" } else { "" };
+        lines.push(plain(&format!("{} printed{cut} ({}):", printed.name, printed.blob)));
+        lines.extend(printed.text.lines().map(|line| plain(&format!("   | {line}"))));
+    }
+    lines
 }
 
 fn lines(console: &Console, view: &QueueView) -> Vec<String> {
@@ -85,10 +122,14 @@ fn open(console: &Console, items: &[QueueItem]) -> Vec<String> {
         });
         let overlaps: Vec<String> = overlaps.collect();
         let tone = if item.state == "testing" { Tone::Warn } else { Tone::Plain };
+        let state = match &item.request {
+            Some(request) => format!("in {}", request.url),
+            None => item.state.to_owned(),
+        };
         table.row(vec![
             item.run.as_str().into(),
             item.task.as_str().into(),
-            Cell::toned(tone, item.state),
+            Cell::toned(tone, state),
             item.priority.into(),
             listing::minute(&item.since).into(),
             item.files.len().to_string().into(),

@@ -100,6 +100,9 @@ fn said(board: &Board, recorded: &Recorded, verbose: bool) -> Vec<String> {
         Event::WorkLanded { task, landed, .. } => {
             one(format!("{task}: landed on {}", text::first_line(&landed.target)))
         }
+        Event::PullRequestOpened { task, request, .. } => {
+            one(format!("{task}: a pull request is open: {}", text::first_line(&request.url)))
+        }
         Event::LandingRefused { task, refusal, .. } => {
             let target = text::first_line(&refusal.target);
             one(format!("{task}: does not go together with what is on {target}"))

@@ -49,6 +49,7 @@ pub(super) fn created(names: &[&str]) -> Event {
         estimate: None,
         behaviour: Default::default(),
         cassette: None,
+        uncommitted: false,
     }))
 }
 

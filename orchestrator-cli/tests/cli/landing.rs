@@ -5,6 +5,7 @@ use crate::{
     repository::{commit_first, git},
     schemas,
 };
+use orchestrator_testkit::model_server::{ModelServer, Reply};
 use serde_json::Value;
 use std::fs;
 
@@ -325,4 +326,217 @@ fn git_tools_look_commit_push_and_pull() {
     assert_eq!(refused(&project, &["git", "pull"]).0, "ORC-0677");
     git(&project, &["checkout", "-q", "--detach"]);
     assert_eq!(refused(&project, &["git", "push"]).0, "ORC-0674");
+}
+
+/// The pieces of a run are checked together, and what is done is told while it is.
+#[test]
+fn pieces_are_checked_as_one_batch_and_the_steps_are_told() {
+    let project = project(TWO);
+    run(&project);
+    git(&project, &["branch", "release"]);
+    let land = ["land", "latest", "--into", "release", "--json", "--events"];
+    let told = project.run(&land).expect(0).stdout;
+    let lines: Vec<Value> =
+        told.lines().map(|line| serde_json::from_str(line).expect("a document")).collect();
+    lines.iter().for_each(schemas::check);
+    let steps: Vec<&Value> =
+        lines.iter().filter(|line| line["schema"] == "orchestrator.land-step/v1").collect();
+    let kinds: Vec<&str> = steps.iter().map(|step| step["step"].as_str().expect("it")).collect();
+    assert_eq!(
+        kinds,
+        ["taken", "joined", "checking", "advancing", "advanced", "settled", "settled"]
+    );
+    assert_eq!(steps[1]["work"], serde_json::json!(["a", "b"]));
+    assert_eq!(steps[2]["pieces"], 2, "they are checked once, together");
+    assert_eq!(steps[4]["commit"], git(&project, &["rev-parse", "release"]));
+    assert_eq!((&steps[6]["work"][0], &steps[6]["state"]), (&"b".into(), &"landed".into()));
+    assert_eq!(lines.last().expect("a line")["schema"], "orchestrator.land/v1");
+    // Who asks for it sees it in words.
+    git(&project, &["branch", "other"]);
+    let ran = project.ok(&["land", "latest", "--into", "other", "-v"]);
+    assert!(ran.stderr.contains("other: put together: a, b"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("other: checking 2 pieces of work"), "{}", ran.stderr);
+    let quiet = project.ok(&["land", "latest", "--into", "other"]);
+    assert!(!quiet.stderr.contains("put together"), "{}", quiet.stderr);
+}
+
+/// What checks print on the branch is kept, and found by the queue.
+#[test]
+fn what_checks_print_on_a_branch_can_be_read() {
+    let flow =
+        TWO.replace("sh tests/check.sh", "echo looked at $(ls *.txt | wc -l); sh tests/check.sh");
+    let project = project(&flow);
+    run(&project);
+    git(&project, &["branch", "release"]);
+    document(&project, &["land", "latest", "--into", "release"], 0);
+    let queue = document(&project, &["queue"], 0);
+    let settled = queue["settled"].as_array().expect("settled");
+    let last = settled.iter().find(|item| item["branch"] == "release").expect("it landed");
+    assert!(last["evidence"].as_str().is_some_and(|blob| blob.starts_with("sha256:")), "{last}");
+    let id = last["id"].as_str().expect("an id");
+    let shown = document(&project, &["queue", "--show", id], 0);
+    assert_eq!((&shown["state"], &shown["landed"]), (&"landed".into(), &last["landed"]));
+    assert_eq!(shown["evidence"]["verdict"], "verified");
+    let printed = shown["outputs"][0]["text"].as_str().expect("text");
+    assert!(printed.contains("looked at 3"), "{shown}");
+    let told = project.ok(&["queue", "--show", id]).stdout;
+    assert!(told.contains("| looked at 3"), "{told}");
+    assert_eq!(refused(&project, &["queue", "--show", "l_0"]).0, "ORC-0649");
+
+    // What did not pass there as well; and what landed on the result branch is in the receipt.
+    project.write("lib.sh", "answer() { echo 41; }\n");
+    git(&project, &["commit", "-q", "-a", "-m", "change the answer"]);
+    document(&project, &["land", "latest", "--update-checkout"], 1);
+    let queue = document(&project, &["queue"], 0);
+    let settled = queue["settled"].as_array().expect("settled");
+    let red = settled.iter().find(|item| item["state"] == "red").expect("it is red");
+    let shown = document(&project, &["queue", "--show", red["id"].as_str().expect("an id")], 0);
+    assert!(shown["outputs"][0]["text"].as_str().expect("text").contains("expected 42, found 41"));
+    let file = project.home().join("receipt.json").display().to_string();
+    project.ok(&["export", "latest", "--format", "receipt", "--output", &file]);
+    let receipt: Value =
+        serde_json::from_str(&fs::read_to_string(&file).expect("a receipt")).expect("JSON");
+    schemas::check(&receipt);
+    let entries: Vec<&Value> = receipt["entries"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|chained| &chained["entry"])
+        .collect();
+    let landing = entries.iter().find(|entry| entry["kind"] == "landing").expect("a landing");
+    let what: Vec<_> =
+        landing["blobs"].as_array().expect("blobs").iter().map(|blob| &blob["what"]).collect();
+    assert_eq!(what, ["evidence", "output"]);
+    // Who worked is told by the files of the program.
+    let agent = entries.iter().find(|entry| entry["kind"] == "agent").expect("an agent");
+    let version = agent["version"].as_str().expect("a version");
+    assert!(version.starts_with("sh sha256:") && version.contains(", alpha.sh sha256:"), "{agent}");
+    document(&project, &["verify", &file], 0);
+}
+
+/// Whoever switches the checkout while a run goes on does not change where it lands.
+#[test]
+fn work_lands_on_the_branch_on_which_the_run_began() {
+    let flow = "name: flow\ntasks:\n  ask: { approval: \"Go on?\" }\n  a:\n    agent: alpha\n    needs: [ask]\n    \
+                prompt: \"Build.\"\n    workspace: worktree\n    checks: [\"true\"]\n    land: direct\n";
+    let project = project(flow);
+    project.run(&["execute", "--workflow", "flow", "--json"]).expect(6);
+    git(&project, &["checkout", "-q", "-b", "other"]);
+    let (main, other) =
+        (git(&project, &["rev-parse", "main"]), git(&project, &["rev-parse", "other"]));
+    project.ok(&["approve", "ask"]);
+    project.ok(&["resume", "latest"]);
+    assert_ne!(git(&project, &["rev-parse", "main"]), main);
+    assert_eq!(git(&project, &["rev-parse", "other"]), other);
+    assert_eq!(git(&project, &["show", "main:alpha.txt"]), "alpha");
+    // Without a branch there is nowhere to land, which is told before anything is done.
+    git(&project, &["checkout", "-q", "--detach"]);
+    assert_eq!(refused(&project, &["execute", "--workflow", "flow"]).0, "ORC-0660");
+}
+
+/// That a run begins with what is not committed holds also when it is cut off before its first worktree.
+#[test]
+fn what_is_not_committed_is_the_base_also_after_a_stop() {
+    let flow = "name: flow\ntasks:\n  ask: { approval: \"Go on?\" }\n  a:\n    agent: alpha\n    needs: [ask]\n    \
+                prompt: \"Build.\"\n    workspace: worktree\n";
+    let project = project(flow);
+    project.write("draft.txt", "a draft\n");
+    let begin = ["execute", "--workflow", "flow", "--include-uncommitted", "--json"];
+    let run = project.run(&begin).expect(6).last()["run"].as_str().expect("a run").to_owned();
+    project.ok(&["approve", "ask"]);
+    project.ok(&["resume", &run]);
+    let result = format!("orchestrator/{run}/result");
+    assert_eq!(git(&project, &["show", &format!("{result}:draft.txt")]), "a draft");
+    assert_eq!(git(&project, &["show", &format!("{result}:alpha.txt")]), "alpha");
+    assert_eq!(git(&project, &["status", "--porcelain"]), "?? draft.txt");
+}
+
+#[test]
+fn an_agent_writes_the_message_of_a_commit_or_it_is_said_that_it_did_not() {
+    let project = Project::new();
+    project.write("lib.sh", "answer() { echo 42; }\n");
+    let programs = [
+        // What it is shown is what changes, and nothing that it does here is committed.
+        (
+            "good",
+            "grep -q '+answer() { echo 43; }' || exit 1\necho sly > sly.txt\n\
+                  printf 'fix(lib): answer 43\\n\\nIt was wrong.\\nSigned-off-by: x\\n'\n",
+        ),
+        ("chatty", "cat > /dev/null\necho 'Sure! Here is the message.'\n"),
+        ("broken", "echo no >&2\nexit 3\n"),
+        ("sly", "cat > /dev/null\necho more > more.txt\ngit add more.txt\necho 'fix: all of it'\n"),
+    ];
+    commit_first(&project, &programs, TWO);
+    project.write("lib.sh", "answer() { echo 43; }\n");
+    assert_eq!(
+        refused(&project, &["git", "commit", "--all", "--by-agent", "nobody"]).0,
+        "ORC-0511"
+    );
+    assert_eq!(
+        git(&project, &["diff", "--cached", "--name-only"]),
+        "",
+        "nothing was staged for it"
+    );
+
+    let made = document(&project, &["git", "commit", "--all", "--by-agent", "good"], 0);
+    assert_eq!(made["message"], "fix(lib): answer 43\n\nIt was wrong.\n".trim_end());
+    assert_eq!(
+        (&made["message_from"], &made["written"]["refused"]),
+        (&"agent".into(), &Value::Null)
+    );
+    let run = made["written"]["run"].as_str().expect("a run");
+    let details = project.json(&["run-details", run]);
+    assert_eq!(
+        (&details["workflow"], &details["status"]),
+        (&"commit-message".into(), &"succeeded".into())
+    );
+    assert_eq!(git(&project, &["show", "--name-only", "--format="]), "lib.sh");
+
+    for (agent, why) in [("chatty", "has no `TYPE: `"), ("broken", "failed with exit code 3")] {
+        project.write("lib.sh", &format!("answer() {{ echo {agent}; }}\n"));
+        let ran = project.run(&["git", "commit", "--all", "--by-agent", agent, "-q"]).expect(0);
+        assert!(ran.stderr.contains(&format!("warning: `{agent}` wrote no message")), "{ran:?}");
+        assert!(ran.stderr.contains(why), "{ran:?}");
+        assert!(ran.stdout.contains("fix: change lib.sh"), "{ran:?}");
+    }
+    // What is staged meanwhile is not committed under a message that is about something else.
+    project.write("lib.sh", "answer() { echo sly; }\n");
+    let tip = git(&project, &["rev-parse", "HEAD"]);
+    assert_eq!(refused(&project, &["git", "commit", "--all", "--by-agent", "sly"]).0, "ORC-0648");
+    assert_eq!(git(&project, &["rev-parse", "HEAD"]), tip);
+    let both = ["git", "commit", "--by-agent", "sly", "-m", "x"];
+    assert!(project.run(&both).expect(2).stderr.contains("cannot be used with"));
+}
+
+/// A message is paid for as every other call: it is in the report of costs, and a budget stops it.
+#[test]
+fn a_message_is_metered_and_bounded_by_the_budget() {
+    let server = ModelServer::start().expect("a server");
+    let project = crate::models::project(&server, "anthropic", "claude-sonnet-4-5");
+    git(&project, &["init", "-q", "-b", "main"]);
+    git(&project, &["add", "src"]);
+    server.next(Reply::text("feat: begin with a main function"));
+    let made = document(&project, &["git", "commit", "--by-agent"], 0);
+    assert_eq!(made["message"], "feat: begin with a main function");
+    let cost = made["written"]["cost_usd"].as_str().expect("money").to_owned();
+    assert_ne!(cost, "0");
+    let report = project.json(&["cost-report"]);
+    assert!(report.to_string().contains(&format!("\"cost_usd\":\"{cost}\"")), "{report}");
+
+    // To count tokens costs nothing.
+    let calls = || server.requests().iter().filter(|request| !request.wants_count()).count();
+    assert_eq!(calls(), 1);
+    project.write("src/more.rs", "fn more() {}\n");
+    project.ok(&["config", "set", "budget.usd-per-run", "0.000001"]);
+    git(&project, &["add", "src"]);
+    let made = document(&project, &["git", "commit", "--by-agent"], 0);
+    assert_eq!(
+        (&made["message_from"], &made["message"]),
+        (&"files".into(), &"feat: add more.rs".into())
+    );
+    assert!(
+        made["written"]["refused"].as_str().is_some_and(|why| why.contains("budget")),
+        "{made}"
+    );
+    assert_eq!(calls(), 1, "nobody was called");
 }

@@ -424,7 +424,7 @@ fn a_run_that_waits_has_no_receipt_and_one_without_git_has() {
     let flow = "name: flow\ntasks:\n  ask: { approval: { message: \"Go on?\" } }\n";
     let project = Project::with_flow(flow);
     project.run(&["execute", "--workflow", "flow.yaml", "--json"]).expect(6);
-    assert_eq!(refused(&project, &["export", "latest", "--format", "receipt"]), "ORC-0646");
+    assert_eq!(refused(&project, &["export", "latest", "--format", "receipt"]), "ORC-0665");
     project.write("flow.yaml", "name: flow\ntasks:\n  a: { command: [echo, hello] }\n");
     project.ok(&["execute", "--workflow", "flow.yaml"]);
     let file = project.home().join("receipt.json").display().to_string();
@@ -461,7 +461,7 @@ fn while_an_attempt_works_its_files_can_be_seen_and_its_place_is_left_alone() {
     assert_eq!(listed["items"][0]["state"], "in use");
     let done = checked(&project, &["worktrees", "clean", "--yes"]);
     assert_eq!(done["removed"], Value::Array(Vec::new()));
-    assert_eq!(refused(&project, &["export", "latest", "--format", "receipt"]), "ORC-0646");
+    assert_eq!(refused(&project, &["export", "latest", "--format", "receipt"]), "ORC-0665");
     fs::write(&gate, "").expect("a gate");
     running.end().expect(0);
     assert_eq!(paths(&checked(&project, &["diff", "build"])), ["begun.txt"]);

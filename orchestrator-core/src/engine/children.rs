@@ -48,6 +48,7 @@ struct Legacy {
     directory: PathBuf,
     library: BTreeMap<String, Arc<Workflow>>,
     cassette: Option<CassetteUse>,
+    uncommitted: bool,
     /// The run from which this one came, if one started it.
     before: Option<RunId>,
 }
@@ -62,6 +63,7 @@ impl Legacy {
             directory: created.directory.clone(),
             library: created.library.clone(),
             cassette: created.cassette.clone(),
+            uncommitted: created.uncommitted,
             before: before(created.parent.as_ref(), created.origin.as_ref()),
         }
     }
@@ -100,6 +102,7 @@ impl Legacy {
         start.directory = self.directory.clone();
         start.library = self.library.clone();
         start.cassette = self.cassette.clone();
+        start.uncommitted = self.uncommitted;
         Ok(start)
     }
 

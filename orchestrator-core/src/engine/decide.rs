@@ -6,6 +6,7 @@ use super::{
     attempt::{Ended, Provider},
     desk::Desk,
     driver::{BEAT, Driver, Input, Order, PUBLISH},
+    seat,
 };
 use crate::{
     command::{AttemptKey, Command, Moment, Rejected},
@@ -25,6 +26,8 @@ impl Driver {
                 Input::Durable(command, told) => {
                     self.orders.push(Order { command: *command, told: Some(told), cached: None });
                 }
+                Input::Summons(summons) => self.take_summons(*summons),
+                Input::Judged(judged) => self.take_judged(&judged.0, judged.1),
                 Input::Command(command) => self.orders.push((*command).into()),
                 Input::Done(commands) => {
                     self.pending -= 1;
@@ -63,7 +66,7 @@ impl Driver {
             return self.orders.push(command.into());
         };
         let attempt = attempt.clone();
-        let Some(supervised) = self.attempts.remove(&attempt) else {
+        let Some(mut supervised) = self.attempts.remove(&attempt) else {
             return self.orders.push(command.into());
         };
         self.orders.extend(log_of(&attempt, &supervised.desk).map(Order::from));
@@ -84,7 +87,7 @@ impl Driver {
             Provider::Answered => outcome = Some(Ok(())),
             Provider::NotAsked => outcome = None,
         }
-        self.shared.attempt_ended(self.run.id(), &supervised.counted, outcome);
+        self.leave_seat(&mut supervised, outcome);
         self.orders.push(Order { command, told: None, cached });
     }
 
@@ -124,8 +127,11 @@ impl Driver {
                 self.mend_accounts_of(task);
             }
         }
-        {
+        let unwanted = {
             let mut pass = self.shared.gate.pass(now);
+            // Before tasks that have yet to begin: what was made holds others up.
+            let (summons, attempts) = (&mut self.summons, &mut self.attempts);
+            let unwanted = seat::admit(summons, attempts, self.run.id(), &mut pass);
             for order in orders {
                 let moment = Moment { now, draw: self.shared.ids.draw() };
                 let outcome = match self.run.handle(order.command, moment, &mut pass) {
@@ -143,7 +149,9 @@ impl Driver {
                 };
                 told.extend(order.told.map(|told| (told, outcome)));
             }
-        }
+            unwanted
+        };
+        unwanted.iter().for_each(|counted| self.shared.left(self.run.id(), counted, None));
         if !events.is_empty() {
             let mut rows = self.run.take_rows();
             rows.cached.append(&mut cached);
@@ -189,6 +197,9 @@ impl Driver {
     pub(super) fn abandon_accounts(&self) {
         let refused = |error: &Failure| error.class == ErrorClass::Auth;
         for task in self.run.tasks().filter(|task| task.error().is_some_and(refused)) {
+            for judge in self.run.judges_for(task.place()) {
+                self.shared.account_mended(&self.provider(judge));
+            }
             if let Some(agent) = self.run.task_row(task.place()).and_then(|row| row.agent) {
                 self.shared.account_mended(&self.provider(&agent));
             }
@@ -217,7 +228,7 @@ impl Driver {
     /// Whichever of its agents was refused: by now another one may have taken over.
     pub(super) fn mend_accounts_of(&self, task: &TaskName) {
         if let Some(place) = self.run.place(task.as_str()) {
-            for agent in self.run.agents_for(place) {
+            for agent in self.run.agents_for(place).iter().chain(self.run.judges_for(place)) {
                 self.shared.account_mended(&self.provider(agent));
             }
         }

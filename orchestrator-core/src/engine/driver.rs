@@ -9,13 +9,14 @@ use super::{
     registry::{Place, Revived},
     report::RunReport,
     schema::Schema,
+    seat::{Seat, Summons},
     watched::Watched,
 };
 use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command},
     effect::Question,
-    error::Failure,
+    error::{ErrorClass, Failure},
     id::{AgentName, Epoch, RunId, TaskName},
     port::{Agent, CachedResult, Signal, StoreError},
     run::{Run, RunStatus},
@@ -63,6 +64,10 @@ pub(super) enum Input {
     Ended(Box<Ended>),
     /// A command that somebody wants to know to be durable.
     Durable(Box<Command>, oneshot::Sender<Result<(), Failure>>),
+    /// A judge is wanted for an attempt whose agent is done.
+    Summons(Box<Summons>),
+    /// The judge of an attempt has answered, or failed so.
+    Judged(Box<(AttemptKey, Result<(), ErrorClass>)>),
     /// A command from elsewhere.
     Command(Box<Command>),
     /// What was done aside is done; these commands follow from it.
@@ -97,6 +102,8 @@ pub(super) struct Supervised {
     pub(super) desk: Arc<Desk>,
     pub(super) task: AbortHandle,
     pub(super) counted: Counted,
+    /// Whose place it has.
+    pub(super) seat: Seat,
 }
 
 impl Drop for Supervised {
@@ -113,6 +120,8 @@ pub(super) struct Driver {
     pub(super) incoming: mpsc::UnboundedReceiver<Input>,
     pub(super) status: watch::Sender<RunStatus>,
     pub(super) attempts: BTreeMap<AttemptKey, Supervised>,
+    /// The judges that wait for a place.
+    pub(super) summons: Vec<Summons>,
     /// The agents of the run, as they were when it began.
     pub(super) agents: BTreeMap<AgentName, (Arc<AgentSpec>, Arc<dyn Agent>)>,
     /// The compiled output schemas of `for-each` tasks, by their places.
@@ -182,6 +191,7 @@ impl Driver {
             incoming,
             status,
             attempts: BTreeMap::new(),
+            summons: Vec::new(),
             agents: BTreeMap::new(),
             schemas: BTreeMap::new(),
             orders: Vec::new(),

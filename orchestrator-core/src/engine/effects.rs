@@ -10,6 +10,7 @@ use super::{
     host::{Host, Turns},
     journal::Journal,
     schema::Schema,
+    seat::Seat,
     work,
 };
 use crate::{
@@ -261,6 +262,7 @@ impl Driver {
             true => tokio::spawn(work),
             false => tokio::spawn(work.instrument(span)),
         };
-        self.attempts.insert(key, Supervised { desk, task: task.abort_handle(), counted });
+        let seat = Seat::Agent;
+        self.attempts.insert(key, Supervised { desk, task: task.abort_handle(), counted, seat });
     }
 }

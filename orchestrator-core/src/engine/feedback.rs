@@ -21,19 +21,18 @@ pub(super) fn summary(evidence: &Evidence) -> String {
                 .filter(|check| !check.outcome.is_good())
                 .map(of_check)
                 .collect();
-            match bad.len() {
+            let failed = match bad.len() {
                 0 => "no check has run".into(),
                 _ => format!("the checks did not pass: {}", bad.join(", ")),
+            };
+            // A check that could not be run may be so because of what was done to it.
+            match weakened(evidence) {
+                Some(weakened) => format!("{failed}; {weakened}"),
+                None => failed,
             }
         }
         Verdict::Tampered => {
-            let found: Vec<&str> = evidence
-                .findings
-                .iter()
-                .filter(|finding| finding.blocks)
-                .map(|finding| finding.message.as_str())
-                .collect();
-            format!("what proves the result was weakened: {}", cut(&found.join("; "), 500))
+            weakened(evidence).unwrap_or_else(|| "what proves the result was weakened".into())
         }
         Verdict::NotAccepted => match &evidence.judgement {
             Some(judgement) => format!(
@@ -44,6 +43,14 @@ pub(super) fn summary(evidence: &Evidence) -> String {
             None => "the result was not accepted".into(),
         },
     }
+}
+
+/// What was done to that which proves the result, in a line.
+fn weakened(evidence: &Evidence) -> Option<String> {
+    let found = evidence.findings.iter().filter(|finding| finding.blocks);
+    let found: Vec<&str> = found.map(|finding| finding.message.as_str()).collect();
+    let told = || format!("what proves the result was weakened: {}", cut(&found.join("; "), 500));
+    (!found.is_empty()).then(told)
 }
 
 fn of_check(check: &CheckRecord) -> String {
@@ -217,6 +224,27 @@ mod tests {
         }
         assert!(summary(&all).contains("`lint` (failed with exit code 3)"));
         assert!(of_red("main", &all).len() <= MOST);
+    }
+
+    #[test]
+    fn tampering_is_told_in_the_line_of_a_check_that_could_not_be_run() {
+        let mut unusable = check("make test", String::new());
+        unusable.outcome = CheckOutcome::Unusable;
+        let mut all = evidence(Verdict::Failed, vec![unusable]);
+        all.findings.push(Finding {
+            kind: FindingKind::TestDeleted,
+            path: "Makefile".into(),
+            message: "the file of the check was deleted".into(),
+            blocks: true,
+        });
+        assert_eq!(
+            summary(&all),
+            "the checks did not pass: `make test` (could not be run or read); what proves the result \
+             was weakened: the file of the check was deleted"
+        );
+        // What is only flagged is told to the agent, and blames nobody.
+        all.findings[0].blocks = false;
+        assert!(!summary(&all).contains("weakened"), "{}", summary(&all));
     }
 
     #[test]

@@ -114,6 +114,17 @@ impl Shared {
         counted: &Counted,
         ended: Option<Result<(), ErrorClass>>,
     ) {
+        self.left(run, counted, ended);
+        self.group_ended(counted);
+    }
+
+    /// Who was counted leaves the place that it had; its group it keeps.
+    pub(super) fn left(
+        self: &Arc<Self>,
+        run: &RunId,
+        counted: &Counted,
+        ended: Option<Result<(), ErrorClass>>,
+    ) {
         let woken = {
             let mut limits = self.gate.limits();
             let mut woken = match ended {
@@ -126,6 +137,10 @@ impl Shared {
             woken
         };
         self.wake(woken);
+    }
+
+    /// The attempt that had the group has ended.
+    pub(super) fn group_ended(&self, counted: &Counted) {
         if let Some((claim, epoch)) = &counted.group {
             self.gate.ended().insert(claim.clone(), *epoch);
             self.gate.groups.notify_one();

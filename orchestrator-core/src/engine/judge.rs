@@ -65,7 +65,10 @@ pub(super) async fn ask(
     assignment.project_id = told.project_id.clone();
     assignment.timeout = plan.timeout;
     let bench = Bench { host, turns: AtomicU32::new(FIRST_TURN) };
-    let answer = phase(host, plan.timeout, agent.perform(&assignment, &bench)).await?;
+    let answered = phase(host, plan.timeout, agent.perform(&assignment, &bench)).await;
+    // That what it says is of no use is not the fault of its provider.
+    host.judged(answered.as_ref().map(|_| ()).map_err(|failure| failure.class));
+    let answer = answered?;
     // That the judge says nothing of use is not the fault of whoever is judged: it is asked again.
     let unfit = |failure: Failure| Failure {
         class: ErrorClass::Transient,

@@ -30,6 +30,7 @@ mod registry;
 mod report;
 mod rest;
 mod schema;
+mod seat;
 mod start;
 mod system;
 #[cfg(test)]

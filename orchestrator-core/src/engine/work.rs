@@ -368,14 +368,10 @@ impl Course<'_> {
                 format!("commit {} was checked in place of {}", evidence.commit, work.commit);
             return Err(self.fail(Failure::new(ErrorClass::Internal, message)));
         }
-        let mut blobs = Vec::with_capacity(outputs.len());
         for (check, output) in evidence.checks.iter_mut().zip(&outputs) {
-            let blob = host.shared.keep_bytes(output).await?;
-            check.output = Some(blob.clone());
-            blobs.push(blob);
+            check.output = Some(host.shared.keep_bytes(output).await?);
         }
-        blobs.sort();
-        blobs.dedup();
+        let blobs = evidence.outputs();
         let mut spend = Vec::new();
         if evidence.verdict == Verdict::Verified
             && let Some(judge) = &self.placed.judge
@@ -417,6 +413,11 @@ impl Course<'_> {
                 Err(failure) => return Err(self.fail(failure)),
             },
         };
+        let (spec, _) = judge;
+        let who = (spec.name.clone(), spec.provider.clone());
+        host.summon(who, self.provider, self.placed.priority)
+            .await
+            .map_err(|failure| self.fail(failure))?;
         let opened = done.opened.as_ref();
         let case = judge::Case { told: &told, opened, diff: &diff, evidence };
         judge::ask(self.plan, host, judge, &case).await.map_err(|failure| self.fail(failure))
@@ -444,7 +445,8 @@ impl Course<'_> {
     async fn land(&mut self, done: &mut WorkDone) -> Result<(), Exit> {
         let facts = &done.facts;
         let Some(policy) = &self.placed.land else { return Ok(()) };
-        if facts.landed.is_some() || facts.work.commit == facts.work.base {
+        let is_there = facts.landed.is_some() || facts.requested.is_some();
+        if is_there || facts.work.commit == facts.work.base {
             return Ok(());
         }
         let request = LandRequest {
@@ -466,6 +468,13 @@ impl Course<'_> {
                 done.facts.landed = Some(landed);
                 return Ok(());
             }
+            Landing::Requested(request) => {
+                let attempt = self.plan.key.clone();
+                let recorded = Box::new(request.clone());
+                self.record(Command::RecordPullRequest { attempt, request: recorded }).await?;
+                done.facts.requested = Some(request);
+                return Ok(());
+            }
             Landing::Conflict(conflict) => {
                 let message = format!(
                     "the work does not go together with what is on `{}`: conflicts in {}",
@@ -474,7 +483,8 @@ impl Course<'_> {
                 );
                 let told = feedback::of_conflict(&conflict);
                 let crate::workspace::Conflict { target, tip, files, .. } = conflict;
-                let refusal = Refusal { target, tip, files, message: told, evidence: None };
+                let (evidence, outputs) = (None, Vec::new());
+                let refusal = Refusal { target, tip, files, message: told, evidence, outputs };
                 (message, refusal)
             }
             Landing::Red { target, tip, evidence } => {
@@ -484,8 +494,9 @@ impl Course<'_> {
                 );
                 let blob = self.keep_evidence(&evidence).await?;
                 let told = feedback::of_red(&target, &evidence);
-                let (files, evidence) = (Vec::new(), Some(blob));
-                (message, Refusal { target, tip, files, message: told, evidence })
+                let (files, outputs) = (Vec::new(), evidence.outputs());
+                let evidence = Some(blob);
+                (message, Refusal { target, tip, files, message: told, evidence, outputs })
             }
         };
         let failure = Failure::new(ErrorClass::CheckFailed, failure);

@@ -175,6 +175,21 @@ impl Landings for MemoryLandings {
         })
     }
 
+    async fn requested(
+        &self,
+        id: &LandingId,
+        url: &str,
+        number: Option<u64>,
+    ) -> Result<LandingRow, LandingsError> {
+        self.change(|kept| {
+            let entry = kept.find(id)?;
+            match entry.row.requested(url, number) {
+                true => Ok(entry.row.clone()),
+                false => Err(settled(&entry.row, "requested")),
+            }
+        })
+    }
+
     async fn take(&self, target: &LandingTarget) -> Result<Epoch, LandingsError> {
         self.change(|kept| {
             let entries = kept.rows.iter_mut().filter(|entry| entry.row.target == *target);

@@ -114,6 +114,19 @@ pub trait Landings: Send + Sync {
     /// [`LandingsError::Unknown`], or any failure of the storage.
     async fn withdraw(&self, id: &LandingId, at: Timestamp) -> Result<LandingRow, LandingsError>;
 
+    /// A pull request is open for the work: see [`LandingRow::requested`]. To say the same again is
+    /// harmless.
+    ///
+    /// # Errors
+    /// [`LandingsError::Unknown`]; [`LandingsError::Settled`] when it has ended, or is not for one; any
+    /// failure of the storage.
+    async fn requested(
+        &self,
+        id: &LandingId,
+        url: &str,
+        number: Option<u64>,
+    ) -> Result<LandingRow, LandingsError>;
+
     /// Takes the queue of a branch over from whoever had it. What was being tested waits
     /// again. Whoever takes it has made sure that it is the only one at work. Returns the new epoch.
     ///

@@ -2,7 +2,7 @@
 
 use crate::id::{BlobId, CommitId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found when the checks ran on a commit: the document `orchestrator.evidence/v1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,15 @@ pub struct Evidence {
     pub judgement: Option<Judgement>,
     /// What it comes to.
     pub verdict: Verdict,
+}
+
+impl Evidence {
+    /// Where what the checks printed is kept: in order of the names, each once.
+    pub fn outputs(&self) -> Vec<BlobId> {
+        let kept = self.checks.iter().filter_map(|check| check.output.clone());
+        let kept: BTreeSet<BlobId> = kept.collect();
+        kept.into_iter().collect()
+    }
 }
 
 /// What evidence comes to.

@@ -73,6 +73,23 @@ pub enum Landing {
         /// What the checks gave on both together.
         evidence: Box<Evidence>,
     },
+    /// A pull request is open for it: whoever merges that decides.
+    Requested(PullRequestRef),
+}
+
+/// A pull request that is open for work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PullRequestRef {
+    /// The branch that the work wants onto, without `refs/heads/`.
+    pub target: String,
+    /// The commit that it asks to merge.
+    pub commit: CommitId,
+    /// Where people look at it.
+    pub url: String,
+    /// Its number there, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
 }
 
 /// Work that is on a branch.
@@ -85,6 +102,19 @@ pub struct Landed {
     pub commit: CommitId,
     /// What the branch was before.
     pub before: CommitId,
+    /// What the checks gave on the branch with it, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<BlobId>,
+    /// What these printed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<BlobId>,
+}
+
+impl Landed {
+    /// The blobs that it names.
+    pub fn blobs(&self) -> impl Iterator<Item = &BlobId> {
+        self.evidence.iter().chain(&self.outputs)
+    }
 }
 
 /// Why finished work was not let onto a branch: what is recorded of it.
@@ -103,6 +133,16 @@ pub struct Refusal {
     /// What the checks of both together gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<BlobId>,
+    /// What these printed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<BlobId>,
+}
+
+impl Refusal {
+    /// The blobs that it names.
+    pub fn blobs(&self) -> impl Iterator<Item = &BlobId> {
+        self.evidence.iter().chain(&self.outputs)
+    }
 }
 
 /// Why work does not go together with a branch.

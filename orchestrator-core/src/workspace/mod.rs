@@ -10,7 +10,7 @@ pub use evidence::{
     CaseOutcome, CheckOutcome, CheckRecord, Evidence, Finding, FindingKind, Judgement, TestCounts,
     Verdict,
 };
-pub use landing::{Conflict, LandMode, LandPolicy, Landed, Landing, Refusal};
+pub use landing::{Conflict, LandMode, LandPolicy, Landed, Landing, PullRequestRef, Refusal};
 pub use policy::{
     CheckCommand, CheckParser, CheckSpec, ChecksPolicy, TamperPolicy, WorkspaceKind,
     WorkspacePolicy,
@@ -149,12 +149,15 @@ pub struct WorkFacts {
     /// Where it has landed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landed: Option<Landed>,
+    /// The pull request that was opened for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<PullRequestRef>,
 }
 
 impl WorkFacts {
     /// What is known of work that is neither proved nor landed.
     pub fn new(work: WorkRecord) -> Self {
-        Self { work, evidence: None, landed: None }
+        Self { work, evidence: None, landed: None, requested: None }
     }
 
     /// Whether the commit that was made, and no other, was found to be good.
@@ -167,7 +170,8 @@ impl WorkFacts {
     /// The blobs that it names.
     pub fn blobs(&self) -> impl Iterator<Item = &BlobId> {
         let proved = self.evidence.iter().flat_map(|evidence| evidence.blobs());
-        self.work.diff.iter().chain(proved)
+        let landed = self.landed.iter().flat_map(|landed| landed.blobs());
+        self.work.diff.iter().chain(proved).chain(landed)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The life of a piece of work in the queue of a branch.
 
-use super::{ChecksPolicy, Conflict, LandMode, Landed};
+use super::{ChecksPolicy, Conflict, LandMode, Landed, PullRequestRef};
 use crate::{
     id::{AttemptNumber, BlobId, CommitId, LandingId, ProjectId, RunId, TaskName, TenantId},
     schedule::urgency,
@@ -34,8 +34,9 @@ impl fmt::Display for LandingTarget {
 /// |---|---|---|
 /// | waiting | [`LandingRow::test`] | testing |
 /// | testing | [`LandingRow::put_back`] | waiting |
-/// | waiting, testing | [`LandingRow::settle`] | landed, conflict, red, withdrawn |
-/// | waiting, never tested | [`LandingRow::withdraw`] | withdrawn |
+/// | waiting, for a pull request | [`LandingRow::requested`] | requested |
+/// | waiting, testing, requested | [`LandingRow::settle`] | landed, conflict, red, withdrawn |
+/// | waiting, never tested; requested | [`LandingRow::withdraw`] | withdrawn |
 /// | waiting, testing | [`LandingRow::withdraw`] | the same, and wanted by nobody |
 /// | conflict, red, withdrawn | [`LandingRow::again`] | waiting |
 ///
@@ -68,6 +69,9 @@ pub struct LandingRow {
     pub files: Vec<String>,
     /// What has to pass on the branch with it.
     pub checks: ChecksPolicy,
+    /// Other work without which it does not land: what it was made on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<LandingId>,
     /// Where it is.
     pub state: LandingState,
     /// The commits with which it was about to land, newest last, at most [`LandingRow::TRIED`]. A
@@ -99,6 +103,14 @@ pub enum LandingState {
         /// The commit that the branch would be with it.
         candidate: CommitId,
     },
+    /// A pull request is open for it: it waits for whoever merges that.
+    Requested {
+        /// Where people look at it.
+        url: String,
+        /// Its number there, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+    },
     /// On the branch.
     Landed {
         /// The commit there.
@@ -108,6 +120,9 @@ pub enum LandingState {
         /// What the checks gave, when there are any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<BlobId>,
+        /// What these printed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outputs: Vec<BlobId>,
     },
     /// It does not go together with what is there.
     Conflict {
@@ -124,6 +139,9 @@ pub enum LandingState {
         tip: CommitId,
         /// What the checks gave.
         evidence: BlobId,
+        /// What these printed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outputs: Vec<BlobId>,
     },
     /// Nobody wants it any more.
     Withdrawn {},
@@ -135,6 +153,7 @@ impl LandingState {
         match self {
             Self::Waiting {} => "waiting",
             Self::Testing { .. } => "testing",
+            Self::Requested { .. } => "requested",
             Self::Landed { .. } => "landed",
             Self::Conflict { .. } => "conflict",
             Self::Red { .. } => "red",
@@ -142,10 +161,10 @@ impl LandingState {
         }
     }
 
-    /// Whether it waits or is being tested.
+    /// Whether it has not ended: it waits, is being tested, or is in a pull request.
     pub fn is_open(&self) -> bool {
         match self {
-            Self::Waiting {} | Self::Testing { .. } => true,
+            Self::Waiting {} | Self::Testing { .. } | Self::Requested { .. } => true,
             Self::Landed { .. } | Self::Conflict { .. } | Self::Red { .. } | Self::Withdrawn {} => {
                 false
             }
@@ -159,8 +178,21 @@ impl LandingState {
             Self::Red { evidence, .. } => Some(evidence),
             Self::Waiting {}
             | Self::Testing { .. }
+            | Self::Requested { .. }
             | Self::Conflict { .. }
             | Self::Withdrawn {} => None,
+        }
+    }
+
+    /// What the checks printed whose evidence it names.
+    pub fn outputs(&self) -> &[BlobId] {
+        match self {
+            Self::Landed { outputs, .. } | Self::Red { outputs, .. } => outputs,
+            Self::Waiting {}
+            | Self::Testing { .. }
+            | Self::Requested { .. }
+            | Self::Conflict { .. }
+            | Self::Withdrawn {} => &[],
         }
     }
 }
@@ -187,13 +219,16 @@ impl LandingRow {
     /// What landed, when it has and changed the branch.
     pub fn landed(&self) -> Option<Landed> {
         match &self.state {
-            LandingState::Landed { commit, before, .. } => Some(Landed {
+            LandingState::Landed { commit, before, evidence, outputs } => Some(Landed {
                 target: self.target.branch.clone(),
                 commit: commit.clone(),
                 before: before.clone(),
+                evidence: evidence.clone(),
+                outputs: outputs.clone(),
             }),
             LandingState::Waiting {}
             | LandingState::Testing { .. }
+            | LandingState::Requested { .. }
             | LandingState::Conflict { .. }
             | LandingState::Red { .. }
             | LandingState::Withdrawn {} => None,
@@ -216,10 +251,35 @@ impl LandingRow {
             }),
             LandingState::Waiting {}
             | LandingState::Testing { .. }
+            | LandingState::Requested { .. }
             | LandingState::Landed { .. }
             | LandingState::Red { .. }
             | LandingState::Withdrawn {} => None,
         }
+    }
+
+    /// The pull request that is open for it.
+    pub fn request(&self) -> Option<PullRequestRef> {
+        match &self.state {
+            LandingState::Requested { url, number } => Some(PullRequestRef {
+                target: self.target.branch.clone(),
+                commit: self.commit.clone(),
+                url: url.clone(),
+                number: *number,
+            }),
+            LandingState::Waiting {}
+            | LandingState::Testing { .. }
+            | LandingState::Landed { .. }
+            | LandingState::Conflict { .. }
+            | LandingState::Red { .. }
+            | LandingState::Withdrawn {} => None,
+        }
+    }
+
+    /// Whether those who work on the queue bring it onto the branch: what is in a pull request, or is
+    /// for one, is merged elsewhere.
+    pub fn is_for_the_queue(&self) -> bool {
+        self.mode != LandMode::PullRequest
     }
 
     /// The files that both change, of those that are listed.
@@ -229,8 +289,13 @@ impl LandingRow {
 
     /// It is being tested: with it the branch would be `candidate`. Says whether it may be.
     pub fn test(&mut self, batch: &str, candidate: &CommitId) -> bool {
-        if !self.state.is_open() {
-            return false;
+        match &self.state {
+            LandingState::Waiting {} | LandingState::Testing { .. } => {}
+            LandingState::Requested { .. }
+            | LandingState::Landed { .. }
+            | LandingState::Conflict { .. }
+            | LandingState::Red { .. }
+            | LandingState::Withdrawn {} => return false,
         }
         if self.tried.last() != Some(candidate) {
             if self.tried.len() == Self::TRIED {
@@ -248,10 +313,24 @@ impl LandingRow {
         match &self.state {
             LandingState::Testing { .. } => self.state = LandingState::Waiting {},
             LandingState::Waiting {}
+            | LandingState::Requested { .. }
             | LandingState::Landed { .. }
             | LandingState::Conflict { .. }
             | LandingState::Red { .. }
             | LandingState::Withdrawn {} => {}
+        }
+    }
+
+    /// A pull request is open for it. Says whether it may be in one: it is for one and waits, or is in
+    /// just that one already.
+    pub fn requested(&mut self, url: &str, number: Option<u64>) -> bool {
+        let wanted = LandingState::Requested { url: url.to_owned(), number };
+        match &self.state {
+            LandingState::Waiting {} if self.mode == LandMode::PullRequest => {
+                self.state = wanted;
+                true
+            }
+            state => *state == wanted,
         }
     }
 
@@ -276,6 +355,11 @@ impl LandingRow {
                 self.state = LandingState::Withdrawn {};
                 self.settled_at = Some(at);
             }
+            // Closing it there is for people.
+            LandingState::Requested { .. } => {
+                self.state = LandingState::Withdrawn {};
+                self.settled_at = Some(at);
+            }
             LandingState::Waiting {} | LandingState::Testing { .. } => self.is_unwanted = true,
             LandingState::Landed { .. }
             | LandingState::Conflict { .. }
@@ -297,6 +381,7 @@ impl LandingRow {
             }
             LandingState::Waiting {}
             | LandingState::Testing { .. }
+            | LandingState::Requested { .. }
             | LandingState::Landed { .. } => {}
         }
     }

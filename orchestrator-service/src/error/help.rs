@@ -55,6 +55,7 @@ impl ServiceError {
             Self::Landing(error) => work::of_landing(error),
             Self::GitTool(error) => work::of_tool(error),
             Self::NothingToLand { .. } => "ORC-0664",
+            Self::NoSuchLanding(_) => "ORC-0649",
             Self::RunGoesOn { .. } => "ORC-0665",
             Self::Unverified { .. } => "ORC-0666",
             Self::NothingLanded { .. } => "ORC-0667",
@@ -64,7 +65,6 @@ impl ServiceError {
             Self::NoSuchCheckpoint { .. } => "ORC-0643",
             Self::InTheWay { .. } => "ORC-0644",
             Self::Place(_) => "ORC-0645",
-            Self::NotEnded { .. } => "ORC-0646",
             Self::Receipt { .. } => "ORC-0647",
             Self::Project { .. } => "ORC-0701",
             Self::Platform(_) => "ORC-0706",
@@ -154,8 +154,12 @@ impl ServiceError {
                 "`orchestrator run-details {run}` shows what it made and where that is; only work of \
                  tasks in worktrees lands"
             ),
+            Self::NoSuchLanding(_) => {
+                "`orchestrator queue --json` names those that there are as `id`".into()
+            }
             Self::RunGoesOn { run, .. } => format!(
-                "wait for its end (`orchestrator logs {run} -f`), or stop it with `orchestrator cancel {run}`"
+                "wait for its end (`orchestrator logs {run} -f`), resume it if it was interrupted, or stop it with \
+                 `orchestrator cancel {run}`"
             ),
             Self::Unverified { .. } => {
                 "give those tasks `checks`, or say `--unverified` when you have looked at it".into()
@@ -185,9 +189,6 @@ impl ServiceError {
             }
             Self::InTheWay { help, .. } => (*help).into(),
             Self::Place(_) => "`orchestrator worktrees list` shows the places that there are".into(),
-            Self::NotEnded { run, .. } => {
-                format!("a receipt is of a run that has ended: `orchestrator status {run}` shows where it stands")
-            }
             Self::Receipt { .. } => {
                 "name a file that `orchestrator export RUN --format receipt` wrote".into()
             }
@@ -249,6 +250,7 @@ impl ServiceError {
             | Self::NotAgain { .. }
             | Self::GitTool(_)
             | Self::NothingToLand { .. }
+            | Self::NoSuchLanding(_)
             | Self::RunGoesOn { .. }
             | Self::Unverified { .. }
             | Self::NothingLanded { .. }
@@ -256,7 +258,6 @@ impl ServiceError {
             | Self::NoWork { .. }
             | Self::NoSuchCheckpoint { .. }
             | Self::InTheWay { .. }
-            | Self::NotEnded { .. }
             | Self::Receipt { .. }
             | Self::Project { .. }
             | Self::PathNotUtf8(_)

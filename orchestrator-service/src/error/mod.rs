@@ -243,8 +243,11 @@ pub enum ServiceError {
         /// The branch.
         branch: String,
     },
+    /// No work in a queue has that id.
+    #[error("no work `{0}` is in a queue, or was lately")]
+    NoSuchLanding(String),
     /// The run has not ended, and may make more.
-    #[error("cannot {action} run `{run}`: it is {status}, and may land more")]
+    #[error("cannot {action} run `{run}`: it is {status}, and may make more")]
     RunGoesOn {
         /// What was asked.
         action: &'static str,
@@ -317,14 +320,6 @@ pub enum ServiceError {
     /// The place of an attempt cannot be used.
     #[error("{}", .0.message)]
     Place(orchestrator_core::error::Failure),
-    /// A run that goes on has no receipt.
-    #[error("run `{run}` has not ended: it is {status}")]
-    NotEnded {
-        /// The run.
-        run: String,
-        /// Where it stands.
-        status: String,
-    },
     /// A file is no receipt.
     #[error("cannot read `{}` as a receipt: {reason}", file.display())]
     Receipt {

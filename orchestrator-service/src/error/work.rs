@@ -40,6 +40,7 @@ pub(super) fn of_tool(error: &ToolError) -> &'static str {
         ToolError::Nothing => "ORC-0670",
         ToolError::Unresolved { .. } => "ORC-0671",
         ToolError::NoWords => "ORC-0672",
+        ToolError::Restaged => "ORC-0648",
         ToolError::BranchExists(_) => "ORC-0673",
         ToolError::Detached => "ORC-0674",
         ToolError::NoRemote { .. } => "ORC-0675",

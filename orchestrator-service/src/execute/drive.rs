@@ -29,9 +29,10 @@ use orchestrator_core::{
     run::{RunStatus, StartRun},
     task::{TaskSpec, TaskStatus},
     workflow::Workflow,
+    workspace::LandMode,
 };
 use orchestrator_gateway::route::Router;
-use orchestrator_workspace::git::GitError;
+use orchestrator_workspace::{git::GitError, landing::LandError};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -76,6 +77,8 @@ impl OrchestratorService {
         agents: &BTreeSet<AgentName>,
     ) -> Result<Execution, ServiceError> {
         self.judge_places(&start.workflow, &start.library).await?;
+        self.pin_branches(&mut start).await?;
+        start.uncommitted = self.includes_uncommitted();
         let opened = self.store()?;
         let watch = Watch::new();
         let cassette = start.cassette.clone();
@@ -199,6 +202,36 @@ impl OrchestratorService {
         Ok(())
     }
 
+    /// Names the branch that the project is on now as the target of tasks that land on it without saying
+    /// which: whoever switches the checkout while the run goes on does not change where it lands.
+    ///
+    /// # Errors
+    /// No branch is checked out.
+    async fn pin_branches(&self, start: &mut StartRun) -> Result<(), ServiceError> {
+        let lands_here = |task: &TaskSpec| {
+            task.landing().is_some_and(|land| {
+                land.target.is_none()
+                    && matches!(land.mode, LandMode::Direct | LandMode::PullRequest)
+            })
+        };
+        if !tasks(&start.workflow, &start.library).any(lands_here) {
+            return Ok(());
+        }
+        let branch = self.repository().await?.head().await?.branch.ok_or(LandError::NoTarget)?;
+        for workflow in [&mut start.workflow].into_iter().chain(start.library.values_mut()) {
+            if workflow.tasks.iter().any(lands_here) {
+                for task in &mut Arc::make_mut(workflow).tasks {
+                    if lands_here(task)
+                        && let Some(land) = &mut task.land
+                    {
+                        Arc::make_mut(land).target = Some(branch.clone());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What of a run is not confined that could be.
     fn unconfined_note(
         &self,
@@ -270,7 +303,9 @@ impl OrchestratorService {
         };
         let confiner = Confiner::new(self.clone());
         let surroundings = (self.environment(), telemetry, &confiner);
-        for (spec, agent) in self.roster()?.make(agents, surroundings, router, access)? {
+        let versions = self.versions(agents).await?;
+        for (mut spec, agent) in self.roster()?.make(agents, surroundings, router, access)? {
+            spec.version = versions.get(&spec.name).cloned();
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }
         Ok((builder.build(), note))

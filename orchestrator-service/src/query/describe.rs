@@ -22,6 +22,7 @@ pub(super) fn attempt_of(event: &Event) -> Option<AttemptNumber> {
         | Event::WorkRecorded { attempt, .. }
         | Event::EvidenceRecorded { attempt, .. }
         | Event::WorkLanded { attempt, .. }
+        | Event::PullRequestOpened { attempt, .. }
         | Event::LandingRefused { attempt, .. } => Some(*attempt),
         _ => None,
     }
@@ -85,6 +86,9 @@ pub(crate) fn describe(event: &Event) -> String {
         },
         Event::WorkLanded { landed, .. } => {
             format!("landed on {} as {}", landed.target, landed.commit)
+        }
+        Event::PullRequestOpened { request, .. } => {
+            format!("a pull request for {} is open: {}", request.target, request.url)
         }
         Event::LandingRefused { refusal, .. } if refusal.files.is_empty() => {
             format!("not landed: the checks fail together with what is on {}", refusal.target)

@@ -4,8 +4,8 @@ use crate::{
     ServiceError,
     service::Opened,
     views::{
-        ChangedView, EvidenceView, LandedView, MadeView, RefusedView, ResultBranch, WorkView,
-        WorkspaceView,
+        ChangedView, EvidenceView, LandedView, MadeView, RefusedView, RequestedView, ResultBranch,
+        WorkView, WorkspaceView,
     },
 };
 use orchestrator_core::{
@@ -41,6 +41,7 @@ impl Opened {
                             made: None,
                             evidence: None,
                             landed: None,
+                            requested: None,
                             refused: None,
                         }),
                     }
@@ -76,7 +77,14 @@ impl Opened {
                             branch: landed.target,
                             commit: landed.commit.to_string(),
                             before: landed.before.to_string(),
+                            evidence: landed.evidence.map(|blob| blob.to_string()),
+                            outputs: landed.outputs.iter().map(ToString::to_string).collect(),
                         });
+                    }
+                }
+                Event::PullRequestOpened { task, attempt, request } if task == *name => {
+                    if let Some(work) = of(&mut all, attempt) {
+                        work.requested = Some(RequestedView::from(&*request));
                     }
                 }
                 Event::LandingRefused { task, attempt, refusal } if task == *name => {
@@ -86,6 +94,8 @@ impl Opened {
                             tip: refusal.tip.to_string(),
                             files: refusal.files,
                             message: refusal.message,
+                            evidence: refusal.evidence.map(|blob| blob.to_string()),
+                            outputs: refusal.outputs.iter().map(ToString::to_string).collect(),
                         });
                     }
                 }

@@ -11,6 +11,7 @@ mod program;
 mod provider;
 mod rule;
 mod trust;
+mod version;
 
 pub(crate) use bind::Bound;
 pub(crate) use program::Program;

@@ -26,8 +26,9 @@ macro_rules! template {
     };
 }
 
-/// Those that are listed, in the order of the list, then those that others build upon.
-const ALL: [BuiltIn; 8] = [
+/// Those that are listed, in the order of the list, then those that others build upon and those that
+/// commands run.
+const ALL: [BuiltIn; 9] = [
     template!("audit"),
     template!("security-audit", with model),
     template!("documentation", with model),
@@ -36,6 +37,7 @@ const ALL: [BuiltIn; 8] = [
     template!("code-review"),
     template!("security-audit-analysis"),
     template!("documentation-analysis"),
+    template!("commit-message"),
 ];
 
 /// How many of them are listed.

@@ -6,7 +6,7 @@ use orchestrator_core::{estimate::Prior, task::TaskSpec, workflow::Workflow};
 /// output. Nobody has measured these. They are what the prompts ask for, in round numbers: an analysis of
 /// the project is some 2,000 tokens, a patch some 3,000, a verdict a few hundred, and a task that quotes
 /// others reads what these have written.
-const ASSUMED: [(&str, &str, u64, u64); 13] = [
+const ASSUMED: [(&str, &str, u64, u64); 14] = [
     ("quick-implementation", "implement", 2_000, 3_000),
     ("quick-implementation", "review", 3_500, 250),
     ("full-development", "plan", 2_000, 500),
@@ -20,6 +20,7 @@ const ASSUMED: [(&str, &str, u64, u64); 13] = [
     ("code-review", "verdict", 1_600, 900),
     ("documentation", "draft", 6_000, 3_000),
     ("security-audit", "triage", 4_000, 1_500),
+    ("commit-message", "message", 2_000, 150),
 ];
 
 /// What is assumed of a task of a template; `None` where its role tells.

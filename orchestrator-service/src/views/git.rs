@@ -1,6 +1,7 @@
 //! What git says of the project, as documents.
 
 use super::ChangedView;
+use orchestrator_core::money::MicroUsd;
 use orchestrator_workspace::{
     git::Diff,
     tools::{Branch, Committed, LogEntry, Pulled, Pushed, Status},
@@ -110,10 +111,29 @@ pub struct GitCommitView {
     pub branch: Option<String>,
     /// Its message.
     pub message: String,
+    /// Where that is from: `given`, made from the `files`, or written by an `agent`.
+    pub message_from: &'static str,
+    /// Who was asked to write it; null when nobody was.
+    pub written: Option<WrittenView>,
     /// What it changes.
     pub files: Vec<ChangedView>,
     /// Whether `files` leaves something out.
     pub cut: bool,
+}
+
+/// An agent that was asked for a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WrittenView {
+    /// The agent; null when none has begun.
+    pub agent: Option<String>,
+    /// The run that it was asked in.
+    pub run: String,
+    /// What that is known to have cost, in US dollars.
+    pub cost_usd: MicroUsd,
+    /// Requests whose price is unknown.
+    pub unpriced_requests: u64,
+    /// Why what it wrote is not the message; null when it is.
+    pub refused: Option<String>,
 }
 
 /// What was pushed.
@@ -198,9 +218,15 @@ impl From<Branch> for GitBranchView {
     }
 }
 
-impl From<Committed> for GitCommitView {
-    fn from(made: Committed) -> Self {
+impl GitCommitView {
+    pub(crate) fn new(
+        made: Committed,
+        message_from: &'static str,
+        written: Option<WrittenView>,
+    ) -> Self {
         Self {
+            message_from,
+            written,
             schema: "orchestrator.git-commit/v1",
             commit: made.commit.to_string(),
             branch: made.branch,

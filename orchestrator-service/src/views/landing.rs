@@ -1,6 +1,6 @@
 //! Landing, queues and rollbacks, as documents.
 
-use super::EvidenceView;
+use super::{EvidenceView, RequestedView};
 use serde::Serialize;
 
 /// What came of landing a run.
@@ -91,7 +91,7 @@ pub struct QueueItem {
     pub attempt: u32,
     /// The commit that holds it.
     pub commit: String,
-    /// `waiting` or `testing`.
+    /// `waiting`, `testing`, or `requested` when it is in a pull request that nobody has merged yet.
     pub state: &'static str,
     /// Since when it waits.
     pub since: String,
@@ -103,6 +103,10 @@ pub struct QueueItem {
     pub files: Vec<String>,
     /// What else in the queue changes the same files.
     pub overlaps: Vec<OverlapView>,
+    /// The task without whose work it does not land; null when it lands by itself.
+    pub after: Option<String>,
+    /// The pull request that is open for it.
+    pub request: Option<RequestedView>,
 }
 
 /// Work that changes the same files.
@@ -139,6 +143,77 @@ pub struct SettledItem {
     pub files: Vec<String>,
     /// The commit that undid it.
     pub reverted: Option<String>,
+    /// The content that holds what the checks gave on the branch with it; null when none ran.
+    pub evidence: Option<String>,
+}
+
+/// A piece of work in a queue, or that was, with what its checks printed on the branch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LandingDetails {
+    /// `orchestrator.landing/v1`.
+    pub schema: &'static str,
+    /// Its id.
+    pub id: String,
+    /// The branch.
+    pub branch: String,
+    /// The run that made it.
+    pub run: String,
+    /// The task.
+    pub task: String,
+    /// Which try.
+    pub attempt: u32,
+    /// The commit that holds it.
+    pub commit: String,
+    /// As in [`QueueItem::state`] and [`SettledItem::state`].
+    pub state: &'static str,
+    /// Since when it is settled; null while it is open.
+    pub settled_at: Option<String>,
+    /// The commit on the branch.
+    pub landed: Option<String>,
+    /// The pull request that is open for it.
+    pub request: Option<RequestedView>,
+    /// The files of a conflict.
+    pub files: Vec<String>,
+    /// What git says of a conflict.
+    pub message: Option<String>,
+    /// What the checks gave on the branch with it.
+    pub evidence: Option<EvidenceView>,
+    /// What these printed, in their order.
+    pub outputs: Vec<PrintedView>,
+}
+
+/// What a check printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PrintedView {
+    /// The check.
+    pub name: String,
+    /// The content that holds all of it.
+    pub blob: String,
+    /// The last of it, at most 64 KiB.
+    pub text: String,
+    /// Whether that leaves something out.
+    pub cut: bool,
+}
+
+/// A step of a landing, as it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LandStepView {
+    /// `orchestrator.land-step/v1`.
+    pub schema: &'static str,
+    /// The branch.
+    pub branch: String,
+    /// `taken` when this process works on the queue now; `joined` when work was put together on the
+    /// branch; `checking` when its checks run; `advancing` and `advanced` when the branch moves;
+    /// `settled` when a piece has ended.
+    pub step: &'static str,
+    /// The pieces that it is about, in order: the task, or the id of what others have in the queue.
+    pub work: Vec<String>,
+    /// How many pieces it is about.
+    pub pieces: usize,
+    /// The commit that it is about.
+    pub commit: Option<String>,
+    /// How the piece has ended.
+    pub state: Option<&'static str>,
 }
 
 /// What a rollback would undo.

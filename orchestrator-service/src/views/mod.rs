@@ -37,11 +37,11 @@ pub use forecast::{CalibrationRow, CalibrationView, ForecastOutcome, ForecastVie
 pub(crate) use forecast::{outcome, to_thousandth};
 pub use git::{
     GitBranchView, GitBranchesView, GitCommitView, GitDiffView, GitLogEntry, GitLogView,
-    GitPullView, GitPushView, GitStatusView,
+    GitPullView, GitPushView, GitStatusView, WrittenView,
 };
 pub use landing::{
-    LandItem, LandRefusal, LandView, OverlapView, QueueItem, QueueOfBranch, QueueView, RevertView,
-    RollbackPlan, RollbackView, SettledItem,
+    LandItem, LandRefusal, LandStepView, LandView, LandingDetails, OverlapView, PrintedView,
+    QueueItem, QueueOfBranch, QueueView, RevertView, RollbackPlan, RollbackView, SettledItem,
 };
 pub use list::List;
 pub use plan::{Estimate, PlanView, PlannedTask, PlannedWorkflow};
@@ -58,7 +58,7 @@ pub use transfer::{ImportView, ImportedRun};
 pub use why::{Said, TaskWhy, WhyLink, WhyView};
 pub use work::{
     ChangedView, CheckedView, EvidenceView, FoundView, JudgedView, LandedView, MadeView,
-    RefusedView, ResultBranch, WorkView, WorkspaceView,
+    RefusedView, RequestedView, ResultBranch, WorkView, WorkspaceView,
 };
 pub use workspace::{
     CheckpointView, CheckpointsView, DiffView, FileDiffView, NotRemovedView, PlaceView,

@@ -1,7 +1,7 @@
 //! Workspaces, what was made in them, and what proves it, as documents.
 
 use orchestrator_core::workspace::{
-    Change, ChangedFile, CheckOutcome, Evidence, FindingKind, Verdict,
+    Change, ChangedFile, CheckOutcome, Evidence, FindingKind, PullRequestRef, Verdict,
 };
 use serde::Serialize;
 
@@ -20,6 +20,8 @@ pub struct WorkView {
     pub evidence: Option<EvidenceView>,
     /// Where it has landed.
     pub landed: Option<LandedView>,
+    /// The pull request that was opened for it.
+    pub requested: Option<RequestedView>,
     /// Why it could not land.
     pub refused: Option<RefusedView>,
 }
@@ -150,6 +152,34 @@ pub struct LandedView {
     pub commit: String,
     /// What the branch was before.
     pub before: String,
+    /// The content that holds what the checks gave on the branch with it; null without checks.
+    pub evidence: Option<String>,
+    /// The contents that hold what these printed.
+    pub outputs: Vec<String>,
+}
+
+/// A pull request that is open for work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RequestedView {
+    /// The branch that it is for.
+    pub branch: String,
+    /// The commit that it asks to merge.
+    pub commit: String,
+    /// Where people look at it.
+    pub url: String,
+    /// Its number there; null when it has none.
+    pub number: Option<u64>,
+}
+
+impl From<&PullRequestRef> for RequestedView {
+    fn from(request: &PullRequestRef) -> Self {
+        Self {
+            branch: request.target.clone(),
+            commit: request.commit.to_string(),
+            url: request.url.clone(),
+            number: request.number,
+        }
+    }
 }
 
 /// Why work could not land.
@@ -163,6 +193,10 @@ pub struct RefusedView {
     pub files: Vec<String>,
     /// In words.
     pub message: String,
+    /// The content that holds what the checks gave on the combination; null for a conflict.
+    pub evidence: Option<String>,
+    /// The contents that hold what these printed.
+    pub outputs: Vec<String>,
 }
 
 /// A branch on which a run has landed work.

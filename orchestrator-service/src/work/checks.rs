@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use orchestrator_core::{
     error::Failure,
     id::CommitId,
-    port::{AttemptHost, Clock, LogLine, Progress},
+    port::{AttemptHost, Checked, Clock, LogLine, Progress},
     time::Timestamp,
-    workspace::{ChecksPolicy, Evidence},
+    workspace::ChecksPolicy,
 };
 use orchestrator_workspace::{
     check::{CheckOrder, CheckSettings, Checker, RecentBaselines, tool_homes},
@@ -68,13 +68,14 @@ impl Prove for Prover {
         commit: &CommitId,
         base: &CommitId,
         checks: &ChecksPolicy,
-    ) -> Result<Evidence, Failure> {
+    ) -> Result<Checked, Failure> {
         let order = CheckOrder { commit, base, policy: checks, setup: &checks.setup };
         let redactor = self.known.redactor();
         let checked = self.checker.check(&self.repository, order, &Unwatched).await;
         let mut checked = checked.map_err(|error| redact::failure(error.into(), &redactor))?;
         redact::evidence(&mut checked.evidence, &redactor);
-        Ok(checked.evidence)
+        redact::outputs(&mut checked.outputs, &redactor);
+        Ok(checked)
     }
 }
 

@@ -7,12 +7,12 @@ use super::{
 use crate::{
     OrchestratorService, ServiceError,
     service::Opened,
-    views::{EvidenceView, LandItem, LandRefusal, LandView},
+    views::{EvidenceView, LandItem, LandRefusal, LandStepView, LandView},
 };
 use async_trait::async_trait;
 use orchestrator_core::{
     error::ErrorClass,
-    id::{CommitId, RunId},
+    id::{CommitId, LandingId, RunId},
     port::{
         AttemptHost, Clock, LandRequest, LandingFilter, LogLine, Page, Progress, RunRow,
         WorkspaceOrder,
@@ -22,9 +22,14 @@ use orchestrator_core::{
 };
 use orchestrator_workspace::{
     git::{Merge, NewCommit, Repository},
-    landing::{LandError, Lander},
+    landing::{LandError, Lander, LandingStep, LandingWatch},
 };
-use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// How much of what was settled for the branch is looked at for what was undone there.
@@ -49,13 +54,14 @@ pub struct LandOrder {
 }
 
 impl OrchestratorService {
-    /// Lands what a run has made: each piece of its result branch by itself, in the order in which it
-    /// came there, through the queue of the branch. So each keeps its author, its message and its
-    /// checks, and can be undone by itself. When it is known beforehand that one of them conflicts
-    /// none is landed; when the checks of one do not pass on the branch, those before it stay. Asked
-    /// again it goes on where it was.
+    /// Lands what a run has made: each piece of its result branch as a commit of its own, in the order
+    /// in which it came there, through the queue of the branch, where as many as a batch holds are
+    /// checked at once. So each keeps its author and its message, and can be undone by itself. When it
+    /// is known beforehand that one of them conflicts none is landed; when the checks of one do not
+    /// pass on the branch, those before it stay and those after it do not land. Asked again it goes on
+    /// where it was.
     ///
-    /// `stop` calls it off.
+    /// `watch` is told how it goes; `stop` calls it off.
     ///
     /// # Errors
     /// An unknown run, or one that has not ended, has nothing to land, has work that is not verified,
@@ -64,6 +70,7 @@ impl OrchestratorService {
     pub async fn land(
         &self,
         order: &LandOrder,
+        watch: Option<LandWatch>,
         stop: impl Future<Output = ()> + Send,
     ) -> Result<LandView, ServiceError> {
         let (opened, row) = self.find_run(&order.run).await?;
@@ -79,8 +86,13 @@ impl OrchestratorService {
         }
         refuse_unverified(&row.id, &pieces, order.unverified)?;
         refuse_undone(opened, &row.id, &branch, &pieces).await?;
-        let lander = self.lander_for(opened, order.update_checkout).await?;
-        let ground = Ground { service: self, opened, row: &row, repository, lander, branch, mode };
+        let mut lander = self.lander_for(opened, order.update_checkout).await?;
+        let names = Arc::new(Names::default());
+        if let Some(tell) = watch {
+            lander = lander.with_watch(Arc::new(Watch { tell, names: names.clone() }));
+        }
+        let row = &row;
+        let ground = Ground { service: self, opened, row, repository, lander, names, branch, mode };
         ground.land(&pieces, order, stop).await
     }
 }
@@ -158,7 +170,8 @@ struct Ground<'a> {
     opened: &'a Opened,
     row: &'a RunRow,
     repository: Repository,
-    lander: Arc<Lander>,
+    lander: Lander,
+    names: Arc<Names>,
     branch: String,
     mode: LandMode,
 }
@@ -183,7 +196,13 @@ impl Ground<'_> {
         };
         let (tell, told) = watch::channel(false);
         let host = Stoppable { told };
-        let work = self.each(pieces, order.unverified, &mut view, &host);
+        if self.is_known_to_conflict(pieces, &mut view).await? {
+            view.after = view.before.clone();
+            return Ok(view);
+        }
+        let work = self.work(pieces, order.unverified)?;
+        let mut landings = Vec::new();
+        let bringing = self.lander.bring_all(&work, &host, &mut landings);
         let patience = async {
             match order.wait {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -191,26 +210,32 @@ impl Ground<'_> {
             }
         };
         let ended = {
-            tokio::pin!(work);
+            tokio::pin!(bringing);
             tokio::select! {
                 biased;
-                done = &mut work => Some(done),
+                done = &mut bringing => Some(done),
                 () = stop => {
                     // What waits is taken out of the queue, which takes a moment.
                     let _ = tell.send(true);
-                    Some(work.await)
+                    Some(bringing.await)
                 }
                 // What waits stays in the queue: whoever lands next on the branch lands it too.
                 () = patience => None,
             }
         };
+        let came = landings.len();
+        for (place, landing) in landings.into_iter().enumerate() {
+            self.came(place, &pieces[place], landing, &mut view).await?;
+        }
         match ended {
+            Some(Err(LandError::Checks(failure))) if failure.class == ErrorClass::Cancelled => {
+                view.status = "withdrawn";
+                view.items[came..].iter_mut().for_each(|item| item.state = "withdrawn");
+            }
             Some(done) => done?,
             None => {
                 view.status = "waiting";
-                if let Some(item) = view.items.iter_mut().find(|item| item.state == "not-tried") {
-                    item.state = "waiting";
-                }
+                view.items[came..].iter_mut().for_each(|item| item.state = "waiting");
             }
         }
         view.after = self.tip().await?.map(|tip| tip.to_string());
@@ -221,73 +246,73 @@ impl Ground<'_> {
         Ok(self.repository.find_ref(&format!("refs/heads/{}", self.branch)).await?)
     }
 
-    /// Lands one after the other, until one does not.
-    async fn each(
+    /// The orders and requests of the pieces. All are as urgent as the most urgent of them, since none
+    /// lands before those that it was made on.
+    fn work(
         &self,
         pieces: &[Piece],
         unverified: bool,
-        view: &mut LandView,
-        host: &Stoppable,
-    ) -> Result<(), ServiceError> {
-        if self.is_known_to_conflict(pieces, view).await? {
-            return Ok(());
+    ) -> Result<Vec<(WorkspaceOrder, LandRequest)>, ServiceError> {
+        let priority = pieces.iter().map(|piece| piece.priority).max().unwrap_or_default();
+        let mut work = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let (order, mut request) = (self.order(piece), self.request(piece, unverified));
+            request.priority = priority;
+            let id = self.lander.work_id(&self.branch, &order, &request)?;
+            self.names.add(id, piece.task.to_string());
+            work.push((order, request));
         }
-        for (place, piece) in pieces.iter().enumerate() {
-            let (order, request) = (self.order(piece), self.request(piece, unverified));
-            let landing = match self.lander.bring(&order, &request, host).await {
-                Err(LandError::Checks(failure)) if failure.class == ErrorClass::Cancelled => {
-                    view.status = "withdrawn";
-                    view.items[place].state = "withdrawn";
-                    return Ok(());
-                }
-                landing => landing?,
-            };
-            match landing {
-                Landing::Landed(landed) => {
-                    let is_new = landed.commit != landed.before;
-                    view.items[place].state = if is_new { "landed" } else { "unchanged" };
-                    view.items[place].landed = is_new.then(|| landed.commit.to_string());
-                }
-                Landing::Conflict(conflict) => {
-                    refuse(
-                        view,
-                        place,
-                        "conflict",
-                        LandRefusal {
-                            task: piece.task.to_string(),
-                            tip: conflict.tip.to_string(),
-                            files: conflict.files,
-                            message: conflict.message,
-                            evidence: None,
-                        },
-                    );
-                    return Ok(());
-                }
-                Landing::Red { tip, evidence, .. } => {
-                    let bytes = serde_json::to_vec(&evidence)
-                        .map_err(|error| ServiceError::Internal(error.to_string()))?;
-                    // The same content as the queue has kept.
-                    let blob = self.opened.blobs().put(&bytes).await?;
-                    let bad = evidence.checks.iter().filter(|check| !check.outcome.is_good());
-                    let bad: Vec<&str> = bad.map(|check| check.name.as_str()).collect();
-                    refuse(
-                        view,
-                        place,
-                        "red",
-                        LandRefusal {
-                            task: piece.task.to_string(),
-                            tip: tip.to_string(),
-                            files: Vec::new(),
-                            message: format!(
-                                "the checks do not pass together with what is on `{}`: {}",
-                                self.branch,
-                                bad.join(", ")
-                            ),
-                            evidence: Some(EvidenceView::new(&evidence, blob.to_string())),
-                        },
-                    );
-                    return Ok(());
-                }
+        Ok(work)
+    }
+
+    /// Notes what came of the piece at `place`.
+    async fn came(
+        &self,
+        place: usize,
+        piece: &Piece,
+        landing: Landing,
+        view: &mut LandView,
+    ) -> Result<(), ServiceError> {
+        match landing {
+            Landing::Landed(landed) => {
+                let is_new = landed.commit != landed.before;
+                view.items[place].state = if is_new { "landed" } else { "unchanged" };
+                view.items[place].landed = is_new.then(|| landed.commit.to_string());
+            }
+            // No piece is brought into one from here.
+            Landing::Requested(request) => {
+                return Err(ServiceError::Internal(format!("`{}` is open", request.url)));
+            }
+            Landing::Conflict(conflict) => {
+                let refusal = LandRefusal {
+                    task: piece.task.to_string(),
+                    tip: conflict.tip.to_string(),
+                    files: conflict.files,
+                    message: conflict.message,
+                    evidence: None,
+                };
+                refuse(view, place, "conflict", refusal);
+            }
+            Landing::Red { tip, evidence, .. } => {
+                let bytes = serde_json::to_vec(&evidence)
+                    .map_err(|error| ServiceError::Internal(error.to_string()))?;
+                // The same content as the queue has kept.
+                let blob = self.opened.blobs().put(&bytes).await?;
+                let bad = evidence.checks.iter().filter(|check| !check.outcome.is_good());
+                let bad: Vec<&str> = bad.map(|check| check.name.as_str()).collect();
+                let message = format!(
+                    "the checks do not pass together with what is on `{}`: {}",
+                    self.branch,
+                    bad.join(", ")
+                );
+                let refusal = LandRefusal {
+                    task: piece.task.to_string(),
+                    tip: tip.to_string(),
+                    files: Vec::new(),
+                    message,
+                    evidence: Some(EvidenceView::new(&evidence, blob.to_string())),
+                };
+                refuse(view, place, "red", refusal);
             }
         }
         Ok(())
@@ -321,7 +346,7 @@ impl Ground<'_> {
                             task: piece.task.to_string(),
                             tip: tip.to_string(),
                             files,
-                            message,
+                            message: self.service.known().redactor().text(&message).into_owned(),
                             evidence: None,
                         },
                     );
@@ -374,6 +399,71 @@ fn refuse(view: &mut LandView, place: usize, state: &'static str, refusal: LandR
     view.status = state;
     view.items[place].state = state;
     view.refused = Some(refusal);
+}
+
+/// Is told how a landing goes. Must not block.
+pub type LandWatch = Arc<dyn Fn(&LandStepView) + Send + Sync>;
+
+/// What people call the pieces of a landing.
+#[derive(Debug, Default)]
+struct Names(Mutex<BTreeMap<LandingId, String>>);
+
+impl Names {
+    fn add(&self, id: LandingId, task: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, task);
+    }
+
+    /// The task, or the id of what others have in the queue.
+    fn of(&self, id: &LandingId) -> String {
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get(id).cloned().unwrap_or_else(|| id.to_string())
+    }
+}
+
+/// Tells a front-end of the steps of the queue.
+struct Watch {
+    tell: LandWatch,
+    names: Arc<Names>,
+}
+
+impl LandingWatch for Watch {
+    fn step(&self, branch: &str, step: &LandingStep) {
+        let mut view = LandStepView {
+            schema: "orchestrator.land-step/v1",
+            branch: branch.to_owned(),
+            step: "taken",
+            work: Vec::new(),
+            pieces: 0,
+            commit: None,
+            state: None,
+        };
+        match step {
+            LandingStep::Taken => {}
+            LandingStep::Joined { work, candidate } => {
+                view.step = "joined";
+                view.work = work.iter().map(|id| self.names.of(id)).collect();
+                view.pieces = work.len();
+                view.commit = Some(candidate.to_string());
+            }
+            LandingStep::Checking { work, candidate } => {
+                (view.step, view.pieces) = ("checking", *work);
+                view.commit = Some(candidate.to_string());
+            }
+            LandingStep::Advancing { to } => {
+                (view.step, view.commit) = ("advancing", Some(to.to_string()));
+            }
+            LandingStep::Advanced { to } => {
+                (view.step, view.commit) = ("advanced", Some(to.to_string()));
+            }
+            LandingStep::Settled { work, state } => {
+                (view.step, view.pieces, view.state) = ("settled", 1, Some(*state));
+                view.work = vec![self.names.of(work)];
+            }
+            // A step that is not known here says nothing to people either.
+            _ => return,
+        }
+        (self.tell)(&view);
+    }
 }
 
 /// Nobody follows it; it can be called off.

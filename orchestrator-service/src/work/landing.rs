@@ -1,9 +1,12 @@
 //! What brings finished work onto branches, and undoes it.
 
-use super::checks::Prover;
+use super::{checks::Prover, queue::failed};
 use crate::{OrchestratorService, ServiceError, service::Opened};
-use orchestrator_core::engine::SystemClock;
-use orchestrator_workspace::landing::{Lander, LanderParts, LandingSettings};
+use orchestrator_core::{
+    engine::SystemClock,
+    id::{ProjectId, TenantId},
+};
+use orchestrator_workspace::landing::{Lander, LanderParts, LandingSettings, PullRequests};
 use std::{num::NonZeroUsize, sync::Arc};
 
 impl OrchestratorService {
@@ -13,7 +16,10 @@ impl OrchestratorService {
     /// # Errors
     /// As for [`OrchestratorService::repository`] and [`OrchestratorService::checker`].
     pub(crate) async fn lander(&self, opened: &Opened) -> Result<Arc<Lander>, ServiceError> {
-        let make = || async { self.lander_by(opened, self.settings_of_landing()?).await };
+        let make = || async {
+            let lander = self.lander_by(opened, self.settings_of_landing()?).await?;
+            Ok::<_, ServiceError>(Arc::new(lander))
+        };
         Ok(self.work().lander.get_or_try_init(make).await?.clone())
     }
 
@@ -26,7 +32,7 @@ impl OrchestratorService {
         &self,
         opened: &Opened,
         update_checkout: bool,
-    ) -> Result<Arc<Lander>, ServiceError> {
+    ) -> Result<Lander, ServiceError> {
         let mut settings = self.settings_of_landing()?;
         settings.update_checkout |= update_checkout;
         self.lander_by(opened, settings).await
@@ -36,7 +42,7 @@ impl OrchestratorService {
         &self,
         opened: &Opened,
         settings: LandingSettings,
-    ) -> Result<Arc<Lander>, ServiceError> {
+    ) -> Result<Lander, ServiceError> {
         let repository = self.repository().await?;
         let this = self.clone();
         // To find a sandbox is to try it, which waits for programs.
@@ -47,7 +53,8 @@ impl OrchestratorService {
             repository: repository.clone(),
             known: self.known().clone(),
         });
-        Ok(Arc::new(Lander::new(LanderParts {
+        let known = self.known().clone();
+        let lander = Lander::new(LanderParts {
             repository,
             landings: opened.landings(),
             blobs: opened.blobs(),
@@ -55,7 +62,34 @@ impl OrchestratorService {
             prove,
             locks: self.place().state().join("landing"),
             settings,
-        })))
+        })
+        .with_hidden(move |text| known.redactor().text(text).into_owned());
+        Ok(match self.work().forge.get() {
+            Some(forge) => lander.with_forge(forge.clone()),
+            None => lander,
+        })
+    }
+
+    /// Opens pull requests at `forge` from now on, for tasks with `land: pull-request`. To be said before
+    /// anything lands, and once: what is said later does not count. False then.
+    pub fn opens_pull_requests_at(&self, forge: Arc<dyn PullRequests>) -> bool {
+        self.work().forge.set(forge).is_ok()
+    }
+
+    /// Looks at the forge what came of the pull requests that are open, and records it in their queues.
+    /// How many have ended.
+    ///
+    /// # Errors
+    /// [`ServiceError::Landing`] without a forge, or when it cannot tell; an unusable store.
+    pub async fn follow_pull_requests(&self) -> Result<usize, ServiceError> {
+        let Some(opened) = self.store_if_any()? else { return Ok(0) };
+        let lander = self.lander(opened).await?;
+        let (tenant, project) = (TenantId::default(), ProjectId::default());
+        let mut ended = 0;
+        for target in opened.landings().targets(&tenant, &project).await.map_err(failed)? {
+            ended += lander.follow_requests(&target).await?;
+        }
+        Ok(ended)
     }
 
     fn settings_of_landing(&self) -> Result<LandingSettings, ServiceError> {

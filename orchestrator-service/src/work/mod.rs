@@ -21,15 +21,21 @@ mod rollback;
 mod tools;
 mod verify;
 mod worktrees;
+mod writer;
 
 pub(crate) use attempt::Confiner;
-pub use land::LandOrder;
+pub use land::{LandOrder, LandWatch};
 pub use look::DiffQuery;
 pub(crate) use places::{Places, complete};
 pub use restore::{RestoreRequest, RestoreTo};
 pub use tools::{CommitOrder, DiffOrder};
+pub use writer::Writer;
 
-use orchestrator_workspace::{git::Git, landing::Lander, sandbox::Sandbox};
+use orchestrator_workspace::{
+    git::Git,
+    landing::{Lander, PullRequests},
+    sandbox::Sandbox,
+};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -45,6 +51,7 @@ pub(crate) struct Work {
     sandboxes: Mutex<BTreeMap<String, Arc<dyn Sandbox>>>,
     checker: OnceLock<Arc<orchestrator_workspace::check::Checker>>,
     lander: OnceCell<Arc<Lander>>,
+    forge: OnceLock<Arc<dyn PullRequests>>,
 }
 
 impl fmt::Debug for Work {

@@ -3,14 +3,20 @@
 use crate::{
     OrchestratorService, ServiceError,
     service::Opened,
-    views::{OverlapView, QueueItem, QueueOfBranch, QueueView, SettledItem},
+    views::{
+        EvidenceView, LandingDetails, OverlapView, PrintedView, QueueItem, QueueOfBranch,
+        QueueView, RequestedView, SettledItem,
+    },
 };
 use orchestrator_core::{
-    id::{ProjectId, RunId, TenantId},
-    port::{LandingFilter, LandingsError, Page},
-    workspace::{LandingRow, LandingState, LandingTarget},
+    id::{LandingId, ProjectId, RunId, TenantId},
+    port::{BlobError, LandingFilter, LandingsError, Page},
+    workspace::{Evidence, LandingRow, LandingState, LandingTarget},
 };
 use orchestrator_workspace::landing::{LandError, QueueView as Queue};
+
+/// The most bytes that are shown of what a check printed.
+const PRINTED: usize = 64 * 1024;
 
 impl OrchestratorService {
     /// What waits for each branch and what was settled lately, at most `limit` pieces of it; with
@@ -46,6 +52,55 @@ impl OrchestratorService {
         let settled = landings.settled(&filter, &page).await.map_err(failed)?;
         view.settled = settled.items.iter().map(SettledItem::from).collect();
         Ok(view)
+    }
+}
+
+impl OrchestratorService {
+    /// A piece of work that is in a queue, or was, with what its checks gave and printed on the branch.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSuchLanding`]; content that is missing, an unusable store.
+    pub async fn landing_details(&self, id: &str) -> Result<LandingDetails, ServiceError> {
+        let unknown = || ServiceError::NoSuchLanding(id.chars().take(64).collect());
+        let name = LandingId::new(id).map_err(|_| unknown())?;
+        let opened = self.store_if_any()?.ok_or_else(unknown)?;
+        let row = opened.landings().landing(&name).await.map_err(failed)?.ok_or_else(unknown)?;
+        let (mut evidence, mut outputs) = (None, Vec::new());
+        if let Some(blob) = row.state.evidence() {
+            let bytes = opened.blobs().get(blob).await?;
+            let found: Evidence = serde_json::from_slice(&bytes)
+                .map_err(|_| ServiceError::Blob(BlobError::Damaged(blob.clone())))?;
+            for check in &found.checks {
+                let Some(output) = &check.output else { continue };
+                let bytes = opened.blobs().get(output).await?;
+                let left_out = bytes.len().saturating_sub(PRINTED);
+                outputs.push(PrintedView {
+                    name: check.name.clone(),
+                    blob: output.to_string(),
+                    text: String::from_utf8_lossy(&bytes[left_out..]).into_owned(),
+                    cut: left_out > 0,
+                });
+            }
+            evidence = Some(EvidenceView::new(&found, blob.to_string()));
+        }
+        let settled = SettledItem::from(&row);
+        Ok(LandingDetails {
+            schema: "orchestrator.landing/v1",
+            id: settled.id,
+            branch: settled.branch,
+            run: settled.run,
+            task: settled.task,
+            attempt: settled.attempt,
+            commit: row.commit.to_string(),
+            state: settled.state,
+            settled_at: settled.settled_at,
+            landed: settled.landed,
+            request: row.request().as_ref().map(RequestedView::from),
+            files: settled.files,
+            message: row.conflict().map(|conflict| conflict.message),
+            evidence,
+            outputs,
+        })
     }
 }
 
@@ -95,6 +150,11 @@ fn shown(queue: &Queue, run: Option<&RunId>) -> Vec<QueueItem> {
             checks: row.checks.run.len() as u64,
             files: row.files.clone(),
             overlaps: overlaps.collect(),
+            after: row.after.as_ref().map(|after| {
+                let other = rows().find(|other| other.id == *after);
+                other.map_or_else(|| after.to_string(), |other| other.task.to_string())
+            }),
+            request: row.request().as_ref().map(RequestedView::from),
         }
     };
     entries.map(item).collect()
@@ -106,6 +166,7 @@ impl From<&LandingRow> for SettledItem {
             LandingState::Conflict { files, .. } => files.clone(),
             LandingState::Waiting {}
             | LandingState::Testing { .. }
+            | LandingState::Requested { .. }
             | LandingState::Landed { .. }
             | LandingState::Red { .. }
             | LandingState::Withdrawn {} => Vec::new(),
@@ -121,6 +182,7 @@ impl From<&LandingRow> for SettledItem {
             landed: row.landed().map(|landed| landed.commit.to_string()),
             files,
             reverted: row.reverted.as_ref().map(ToString::to_string),
+            evidence: row.state.evidence().map(ToString::to_string),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{OrchestratorService, ServiceError, service::Opened};
 use orchestrator_core::{
     event::{Event, Recorded},
-    id::{AttemptNumber, CommitId, Sequence, TaskName},
+    id::{AttemptNumber, BlobId, CommitId, Sequence, TaskName},
     port::{AttemptRow, BlobError, RunRow},
     usage::Spend,
     workspace::{Evidence, EvidenceRef, Verdict, WorkRecord},
@@ -32,14 +32,15 @@ impl OrchestratorService {
     /// The receipt of a run, signed with the user's key.
     ///
     /// # Errors
-    /// An unknown run; [`ServiceError::NotEnded`]; a missing blob; a key that cannot be used; a run that
+    /// An unknown run; [`ServiceError::RunGoesOn`]; a missing blob; a key that cannot be used; a run that
     /// holds a known secret.
     pub(crate) async fn issue_receipt(&self, run: &str) -> Result<String, ServiceError> {
         // Keys that the settings name are known once those are read.
         self.settings()?;
         let (opened, row) = self.find_run(run).await?;
         if !row.status.is_final() {
-            return Err(ServiceError::NotEnded {
+            return Err(ServiceError::RunGoesOn {
+                action: "issue a receipt of",
                 run: row.id.to_string(),
                 status: self.standing(opened, &row).await?.status.to_owned(),
             });
@@ -97,7 +98,7 @@ fn agents(events: &[Recorded], attempts: &[AttemptRow], told: &Told) -> Vec<Rece
             name: agent.name.to_string(),
             provider: provider.to_owned(),
             model,
-            version: None,
+            version: agent.version.clone(),
         };
         if called.is_empty() {
             entries.push(entry(agent.provider.as_str(), agent.model.clone()));
@@ -157,18 +158,46 @@ impl Opened {
                     let made = told.made.range(..=(task.clone(), *attempt)).next_back();
                     let made = made.filter(|((of, _), _)| of == task);
                     let good = told.good.get(task);
+                    let verified = made.is_some_and(|(_, made)| good == Some(&made.commit));
+                    let blobs = self.digests(landed.evidence.as_ref(), &landed.outputs).await?;
                     told.proved.push(ReceiptEntry::Landing {
                         task: task.clone(),
                         target: landed.target.clone(),
                         before: landed.before.clone(),
                         commit: landed.commit.clone(),
-                        verified: made.is_some_and(|(_, made)| good == Some(&made.commit)),
+                        verified,
+                        blobs,
+                    });
+                }
+                Event::PullRequestOpened { task, request, .. } => {
+                    told.proved.push(ReceiptEntry::PullRequest {
+                        task: task.clone(),
+                        target: request.target.clone(),
+                        commit: request.commit.clone(),
+                        url: request.url.clone(),
+                        number: request.number,
+                        verified: told.good.get(task) == Some(&request.commit),
                     });
                 }
                 _ => {}
             }
         }
         Ok(told)
+    }
+
+    /// What is in evidence and what the checks printed.
+    async fn digests(
+        &self,
+        evidence: Option<&BlobId>,
+        outputs: &[BlobId],
+    ) -> Result<Vec<BlobDigest>, ServiceError> {
+        let named = evidence.map(|blob| ("evidence", blob));
+        let mut digests = Vec::new();
+        for (what, blob) in named.into_iter().chain(outputs.iter().map(|blob| ("output", blob))) {
+            let bytes = self.blobs().get(blob).await?;
+            digests.push(BlobDigest::new(what, blob.clone(), &bytes));
+        }
+        Ok(digests)
     }
 
     async fn proof(
@@ -180,11 +209,7 @@ impl Opened {
         let bytes = self.blobs().get(&evidence.blob).await?;
         let found: Evidence = serde_json::from_slice(&bytes)
             .map_err(|_| ServiceError::Blob(BlobError::Damaged(evidence.blob.clone())))?;
-        let mut blobs = vec![BlobDigest::new("evidence", evidence.blob.clone(), &bytes)];
-        for output in &evidence.outputs {
-            let bytes = self.blobs().get(output).await?;
-            blobs.push(BlobDigest::new("output", output.clone(), &bytes));
-        }
+        let blobs = self.digests(Some(&evidence.blob), &evidence.outputs).await?;
         let checked = |check: &orchestrator_core::workspace::CheckRecord| Checked {
             name: check.name.clone(),
             outcome: check.outcome,

@@ -64,7 +64,7 @@ pub(super) fn snapshot(snapshot: &mut Snapshot, redactor: &Redactor) {
 
 pub(super) fn landing(landing: &mut Landing, redactor: &Redactor) {
     match landing {
-        Landing::Landed(_) => {}
+        Landing::Landed(_) | Landing::Requested(_) => {}
         Landing::Conflict(conflict) => text(&mut conflict.message, redactor),
         Landing::Red { evidence: found, .. } => evidence(found, redactor),
     }

@@ -1,5 +1,6 @@
 //! Git in the project's own checkout, for people.
 
+use super::writer::{MOST_DIFF, Writer, Wrote};
 use crate::{
     OrchestratorService, ServiceError,
     views::{
@@ -8,6 +9,7 @@ use crate::{
     },
 };
 use orchestrator_workspace::tools::{GitTools, Hooks, NewMessage};
+use std::future::Future;
 
 /// The most bytes of differences that are shown.
 const DIFF: u64 = 1 << 20;
@@ -24,8 +26,11 @@ pub struct DiffOrder {
 /// What is to be committed.
 #[derive(Debug, Clone, Default)]
 pub struct CommitOrder {
-    /// The message; made from what changes when there is none.
+    /// The message; without one an agent is asked, or it is made from what changes.
     pub message: Option<String>,
+    /// Who writes the message where none is given. When that comes to nothing the message is made from
+    /// what changes, and the view says so.
+    pub writer: Option<Writer>,
     /// Everything that differs and is not ignored, in place of what is staged.
     pub all: bool,
     /// Whether the repository's hooks run.
@@ -93,13 +98,45 @@ impl OrchestratorService {
         Ok(GitBranchesView { schema: "orchestrator.git-branches/v1", created, items })
     }
 
-    /// Commits in the project's checkout.
+    /// Commits in the project's checkout. What is committed is what was staged when the call began,
+    /// however long an agent writes. `None` when `stop` has called it off before anything was
+    /// committed.
     ///
     /// # Errors
-    /// As for [`OrchestratorService::git_status`].
-    pub async fn git_commit(&self, order: CommitOrder) -> Result<GitCommitView, ServiceError> {
-        let message = order.message.map_or(NewMessage::Conventional, NewMessage::Given);
-        Ok(self.git_tools(order.hooks).await?.commit(message, order.all).await?.into())
+    /// As for [`OrchestratorService::git_status`]; an agent that cannot be asked.
+    pub async fn git_commit(
+        &self,
+        order: CommitOrder,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<Option<GitCommitView>, ServiceError> {
+        let tools = self.git_tools(order.hooks).await?;
+        if let Some(message) = order.message {
+            let made = tools.commit(NewMessage::Given(message), order.all).await?;
+            return Ok(Some(GitCommitView::new(made, "given", None)));
+        }
+        if let Some(writer) = &order.writer {
+            self.judge_writer(writer).await?;
+        }
+        let staged = tools.stage(order.all).await?;
+        let Some(writer) = order.writer else {
+            let made = tools.commit_staged(&staged, NewMessage::Conventional).await?;
+            return Ok(Some(GitCommitView::new(made, "files", None)));
+        };
+        let mut diff = tools.diff(true, &[], MOST_DIFF).await?;
+        if diff.is_cut {
+            diff.text.push_str("(the rest is left out)\n");
+        }
+        match self.ask_for_message(&writer, &staged.files, diff.text, stop).await? {
+            Wrote::CalledOff => Ok(None),
+            Wrote::Answered { message: Some(text), told } => {
+                let made = tools.commit_staged(&staged, NewMessage::Written(text)).await?;
+                Ok(Some(GitCommitView::new(made, "agent", Some(told))))
+            }
+            Wrote::Answered { message: None, told } => {
+                let made = tools.commit_staged(&staged, NewMessage::Conventional).await?;
+                Ok(Some(GitCommitView::new(made, "files", Some(told))))
+            }
+        }
     }
 
     /// Pushes a branch, or the one that is checked out, to a remote that is set up. Only forward.

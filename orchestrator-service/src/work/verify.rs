@@ -241,8 +241,7 @@ async fn blobs(
 ) -> Result<BTreeMap<BlobId, Vec<u8>>, ServiceError> {
     let mut found = BTreeMap::new();
     for chained in &receipt.entries {
-        let ReceiptEntry::Evidence { blobs, .. } = &chained.entry else { continue };
-        for named in blobs {
+        for named in chained.entry.blobs() {
             // One that cannot be had is missing, and the receipt's problem is told.
             if let Ok(bytes) = opened.blobs().get(&named.blob).await {
                 found.insert(named.blob.clone(), bytes);

@@ -7,5 +7,6 @@ mod execute;
 mod models;
 mod place;
 mod refusals;
+mod requests;
 mod setup;
 mod telemetry;

@@ -72,6 +72,23 @@ pub(crate) fn withdraw(conn: &Connection, id: &LandingId, at: Timestamp) -> Outc
     change(conn, id, |row| row.withdraw(at))
 }
 
+/// A pull request is open for the work.
+pub(crate) fn requested(
+    conn: &Connection,
+    id: &LandingId,
+    url: &str,
+    number: Option<u64>,
+) -> Outcome<LandingRow> {
+    let Some(mut row) = find(conn, id)? else {
+        return Ok(Err(LandingsError::Unknown(id.clone())));
+    };
+    if !row.requested(url, number) {
+        return Ok(Err(refused(&row, "requested")));
+    }
+    save(conn, &row)?;
+    Ok(Ok(row))
+}
+
 fn change(
     conn: &Connection,
     id: &LandingId,

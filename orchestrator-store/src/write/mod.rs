@@ -15,7 +15,8 @@ pub(crate) use cache::{forget, forget_expired};
 pub(crate) use groups::{hold, unhold};
 pub(crate) use inbox::signal;
 pub(crate) use landings::{
-    again, enqueue, forget_landings, forget_orphans, reverted, settle, take, test, withdraw,
+    again, enqueue, forget_landings, forget_orphans, requested, reverted, settle, take, test,
+    withdraw,
 };
 pub(crate) use leases::{claim, lease, lease_of, release, renew};
 pub(crate) use remove::remove;

@@ -112,6 +112,8 @@ fn every_kind(blob: &str) -> Vec<Value> {
             "tip": commit, "files": ["a.rs"], "message": "solve it", "evidence": blob}}),
         json!({"type": "work-landed", "task": task, "attempt": 1,
             "landed": {"target": "main", "commit": commit, "before": commit}}),
+        json!({"type": "pull-request-opened", "task": task, "attempt": 1, "request": {"target": "main",
+            "commit": commit, "url": "https://forge.example/7", "number": 7}}),
         json!({"type": "task-expanded", "task": task, "count": 2, "items": {"inline": [1, 2]}}),
         json!({"type": "tasks-added", "by": task, "tasks": [], "bindings": []}),
         json!({"type": "condition-met", "task": task, "question": "when"}),

@@ -42,6 +42,8 @@ pub enum Construct {
     Chains,
     /// `workspace: worktree` with checks and landing.
     Worktrees,
+    /// A judge of what worktrees hold: another agent, which accepts some of it only once it was sent back.
+    Judges,
     /// Journalled turns and sessions.
     Turns,
     /// A limit of attempts at once for an agent.
@@ -56,7 +58,7 @@ pub enum Construct {
 
 impl Construct {
     /// Every construct.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::When,
         Self::Revise,
         Self::Continue,
@@ -74,6 +76,7 @@ impl Construct {
         Self::Hierarchical,
         Self::Chains,
         Self::Worktrees,
+        Self::Judges,
         Self::Turns,
         Self::Limits,
         Self::Cancels,
@@ -101,6 +104,7 @@ impl Construct {
             Self::Hierarchical => "hierarchical",
             Self::Chains => "chains",
             Self::Worktrees => "worktrees",
+            Self::Judges => "judges",
             Self::Turns => "turns",
             Self::Limits => "limits",
             Self::Cancels => "cancels",

@@ -287,18 +287,25 @@ impl Generator<'_> {
         }
     }
 
-    /// Lets the task work in a worktree: some of what is written there fails its checks at first,
-    /// and some does not go together with what others write.
+    /// Lets the task work in a worktree: some of what is written there fails its checks at first or
+    /// displeases its judge, and some does not go together with what others write.
     fn worktree(&mut self, task: &mut Map<String, Value>) {
         let file = *self.rng.pick(&["a", "b", "shared", "shared"]);
-        let text = *self.rng.pick(&["fine", "good", "bad"]);
+        let text = *self.rng.pick(&["fine", "good", "bad", "dull", "doubtful"]);
         let prompt = task.get("prompt").and_then(Value::as_str).unwrap_or_default();
-        let prompt = format!("write {file} {text}-{}; {prompt}", self.rng.below(3));
+        let number = self.rng.below(3);
+        let prompt = format!("write {file} {text}-{number}; {prompt}");
         task.insert("prompt".into(), json!(prompt));
         task.insert("workspace".into(), json!("worktree"));
         task.remove("cache");
         if self.rng.chance(800) {
-            task.insert("checks".into(), json!(["make test"]));
+            // Nothing is drawn for it, so that a seed makes the same workflow with and without judges.
+            let is_judged = number > 0 && !self.without.contains(&Construct::Judges);
+            let checks = match is_judged {
+                true => json!({ "run": ["make test"], "judge": "judge" }),
+                false => json!(["make test"]),
+            };
+            task.insert("checks".into(), checks);
         }
         let land = match self.rng.below(6) {
             0 => json!("no"),

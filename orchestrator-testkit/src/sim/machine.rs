@@ -7,6 +7,7 @@ use super::{
     Construct, EPOCH, Rng, Trace,
     generate::Generator,
     model::LogModel,
+    script::spent,
     world::{plain, standing},
 };
 use orchestrator_core::{
@@ -25,7 +26,7 @@ use orchestrator_core::{
     task::{Binding, TaskKind, TaskSpec},
     time::Timestamp,
     workflow::Workflow,
-    workspace::{EvidenceRef, Landed, Refusal, Verdict as Proof, WorkRecord},
+    workspace::{EvidenceRef, Landed, PullRequestRef, Refusal, Verdict as Proof, WorkRecord},
 };
 use serde_json::{Value, json};
 use std::{
@@ -481,6 +482,7 @@ impl Machine {
             return false;
         }
         let (proved, lands) = (spec.is_proved(), spec.landing().is_some());
+        let judged = spec.checks.as_deref().is_some_and(|checks| checks.judge.is_some());
         let done = self.run.briefing(place).done;
         let work = match &done {
             Some(done) => done.facts.work.clone(),
@@ -512,16 +514,24 @@ impl Machine {
             if self.rng.chance(300) {
                 verdict = *self.rng.pick(&[Proof::Failed, Proof::Tampered, Proof::NotAccepted]);
             }
+            if verdict == Proof::NotAccepted && !judged {
+                verdict = Proof::Failed;
+            }
+            // A judge is asked when nothing else is wrong.
+            let is_asked = judged && matches!(verdict, Proof::Verified | Proof::NotAccepted);
+            let spend = if is_asked { spent() } else { Vec::new() };
             let blob = BlobId::new(format!("sha256:{:064x}", 7)).expect("it is valid");
             let (commit, outputs) = (work.commit.clone(), Vec::new());
             let evidence = Box::new(EvidenceRef { blob, verdict, commit, outputs });
             let attempt = attempt.clone();
-            self.must(Command::RecordEvidence { attempt, evidence, spend: Vec::new() });
+            self.must(Command::RecordEvidence { attempt, evidence, spend });
             if self.rng.chance(300) {
                 return true;
             }
         }
-        let landed = done.as_ref().is_some_and(|done| done.facts.landed.is_some());
+        let landed = done
+            .as_ref()
+            .is_some_and(|done| done.facts.landed.is_some() || done.facts.requested.is_some());
         let refused = verdict == Proof::Verified && lands && !landed && self.rng.chance(200);
         if verdict != Proof::Verified || refused {
             let refusal = refused.then(|| {
@@ -531,6 +541,7 @@ impl Machine {
                     files: vec!["a".into()],
                     message: "solve it".into(),
                     evidence: None,
+                    outputs: Vec::new(),
                 })
             });
             let command = Command::RejectWork {
@@ -544,8 +555,15 @@ impl Machine {
         }
         if lands && !landed {
             let (commit, before) = (work.commit.clone(), work.base.clone());
-            let landed = Box::new(Landed { target: "main".into(), commit, before });
-            self.must(Command::RecordLanding { attempt: attempt.clone(), landed });
+            let (target, evidence, outputs) = ("main".to_owned(), None, Vec::new());
+            if attempt.epoch.0.is_multiple_of(7) {
+                let url = "https://forge.example/1".to_owned();
+                let request = Box::new(PullRequestRef { target, commit, url, number: None });
+                self.must(Command::RecordPullRequest { attempt: attempt.clone(), request });
+            } else {
+                let landed = Box::new(Landed { target, commit, before, evidence, outputs });
+                self.must(Command::RecordLanding { attempt: attempt.clone(), landed });
+            }
         }
         false
     }

@@ -9,7 +9,9 @@
 //! - the rows in the store are those that the log gives;
 //! - a turn that is recorded is never performed again;
 //! - leases and epochs only grow, and nothing is written under an old one;
-//! - no limit of a run, an agent or a group is exceeded, as counted beside the agents;
+//! - no limit of a run, an agent or a group is exceeded, as counted beside the agents, and also when
+//!   they judge;
+//! - what is to be judged is so once it is recorded, and goes nowhere unless its judge accepts it;
 //! - attempts are bounded, and every run ends once nobody disturbs it any more.
 //!
 //! ```
@@ -264,7 +266,7 @@ impl Simulation {
     }
 }
 
-/// The scripted agents; `most` limits how many attempts `worker` makes at once.
+/// The scripted agents; `most` limits how many attempts `worker` makes at once, and `judge`.
 fn scripted(most: Option<u32>) -> Vec<(AgentSpec, MakeAgent)> {
     let shared: Arc<std::sync::OnceLock<Arc<Scripted>>> = Arc::default();
     ["worker", "second", "judge", "lead"]
@@ -277,6 +279,9 @@ fn scripted(most: Option<u32>) -> Vec<(AgentSpec, MakeAgent)> {
             if fallible {
                 spec.max_parallel = most;
                 spec.fall_back = AgentName::new("second").into_iter().collect();
+            } else if spec.name.as_str() == "judge" {
+                // So that a judge has to wait for its place, and what it judges for that.
+                spec.max_parallel = most;
             }
             let shared = shared.clone();
             let make: MakeAgent = Arc::new(move |clock| {

@@ -53,6 +53,8 @@ struct Task {
     is_proved: bool,
     /// Whether it has commits.
     has_commits: bool,
+    /// Whether another agent judges what it has made.
+    is_judged: bool,
     /// The commit that was recorded and has not been sent back, and what its checks gave.
     made: Option<(CommitId, Option<Proof>)>,
 }
@@ -150,13 +152,18 @@ impl LogModel {
                 self.under_way(task, *attempt);
                 self.records(task, &work.commit);
             }
-            Event::EvidenceRecorded { task, attempt, evidence, .. } => {
+            Event::EvidenceRecorded { task, attempt, evidence, spend } => {
                 self.under_way(task, *attempt);
                 self.proves(task, &evidence.commit, evidence.verdict);
+                self.judges(task, evidence.verdict, !spend.is_empty());
             }
             Event::WorkLanded { task, attempt, .. } => {
                 self.under_way(task, *attempt);
                 self.needs_proof(task, "lands");
+            }
+            Event::PullRequestOpened { task, attempt, .. } => {
+                self.under_way(task, *attempt);
+                self.needs_proof(task, "is asked for");
             }
             Event::LandingRefused { task, attempt, .. } => self.under_way(task, *attempt),
             Event::AttemptSucceeded { task, attempt, .. } => {
@@ -258,6 +265,7 @@ impl LogModel {
             asks: None,
             is_proved: spec.is_proved(),
             has_commits: spec.has_worktree(),
+            is_judged: spec.checks.as_deref().is_some_and(|checks| checks.judge.is_some()),
             made: None,
         };
         if self.tasks.insert(spec.name.clone(), task).is_some() {
@@ -429,6 +437,20 @@ impl LogModel {
         }
     }
 
+    /// Who is to be judged is, when nothing else is wrong, and nobody else; that is paid for.
+    fn judges(&mut self, name: &TaskName, verdict: Proof, has_spent: bool) {
+        let Some(task) = self.tasks.get(name) else { return };
+        let was_judged = match verdict {
+            Proof::NotAccepted => true,
+            Proof::Verified => task.is_judged,
+            Proof::Failed | Proof::Tampered => false,
+        };
+        if was_judged != has_spent || was_judged && !task.is_judged {
+            let what = format!("`{name}` is {verdict:?}, and its judge has spent: {has_spent}");
+            self.broken.push(what);
+        }
+    }
+
     /// What has to be proved goes nowhere without.
     fn needs_proof(&mut self, name: &TaskName, does: &str) {
         let Some(task) = self.tasks.get(name) else { return };
@@ -457,6 +479,7 @@ impl LogModel {
                         asks: None,
                         is_proved: false,
                         has_commits: false,
+                        is_judged: false,
                         made: None,
                         most: done.most,
                     };

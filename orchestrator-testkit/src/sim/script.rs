@@ -35,6 +35,8 @@ use std::{
 /// | `ask TEXT` | asks a person and waits for a minute |
 /// | `file BYTES` | leaves a file |
 /// | `write FILE TEXT` | in a simulation, writes into a file of its workspace, last of all; text that says `bad` fails its checks until the task was sent back |
+/// | `write FILE dull` | the same, with what a judge does not accept until the task was sent back |
+/// | `write FILE doubtful` | the same, with what its judge fails at the first time that it is asked |
 /// | `add NAME NAME` | adds tasks of those names to the run |
 /// | `list N` | answers `{"items": [0, 1, ..]}` |
 /// | `approve-at N` | answers `{"approved": .., "feedback": ..}`, true once what it needs says `revN` |
@@ -68,6 +70,23 @@ impl Scripted {
         first
     }
 
+    /// Judges a change: see `write`. Whatever its task does is nothing to a judge.
+    async fn judge(&self, work: &Assignment, host: &dyn AttemptHost) -> Result<Answer, Failure> {
+        let change = work.prompt().split_once("<change>").map_or("", |(_, change)| change);
+        self.work(Duration::from_millis(300), host).await?;
+        // Of its turns none is recorded.
+        let call = Call::new("model", "simulated", "judge");
+        let asked = turn(host, &call, async |_| Ok((json!("read"), spent())));
+        asked.await?;
+        if change.contains("doubtful") && self.first(work, "judge", 1) {
+            let message = "it could not tell";
+            return Err(Failure::new(ErrorClass::Transient, message).spent(spent()));
+        }
+        let accepted = !change.contains("dull") || change.contains("mended");
+        let judged = json!({ "accepted": accepted, "reason": "say more" });
+        Ok(Answer::json(judged).spent(spent()))
+    }
+
     async fn work(&self, pause: Duration, host: &dyn AttemptHost) -> Result<(), Failure> {
         tokio::select! {
             biased;
@@ -81,12 +100,19 @@ fn stopped() -> Failure {
     Failure::new(ErrorClass::Cancelled, "it was told to stop")
 }
 
+/// Whether an agent is asked to judge the work of another, as the engine asks it.
+pub(super) fn is_judge(work: &Assignment) -> bool {
+    let asked =
+        work.output_schema.as_ref().and_then(|schema| schema.pointer("/properties/accepted"));
+    asked.is_some()
+}
+
 fn number(text: &str) -> u32 {
     text.trim().parse().unwrap_or(1)
 }
 
 /// What one call costs: a hundred tokens for a tenth of a cent.
-fn spent() -> Vec<Spend> {
+pub(super) fn spent() -> Vec<Spend> {
     let usage = Usage { input: TokenCount(100), output: TokenCount(10), ..Usage::default() };
     let cost = Some(MicroUsd(1_000));
     ProviderName::new("simulated")
@@ -99,6 +125,9 @@ fn spent() -> Vec<Spend> {
 #[async_trait]
 impl Agent for Scripted {
     async fn perform(&self, work: &Assignment, host: &dyn AttemptHost) -> Result<Answer, Failure> {
+        if is_judge(work) {
+            return self.judge(work, host).await;
+        }
         let mut answer = Answer::text("done").spent(spent());
         let mut said = String::new();
         let prompt = work.prompt();

@@ -1,6 +1,6 @@
 //! What an agent does, as somebody who stands beside it sees it.
 
-use super::world::World;
+use super::{script::is_judge, world::World};
 use crate::faults::{Fault, Op, Seam};
 use async_trait::async_trait;
 use orchestrator_core::{
@@ -97,7 +97,10 @@ impl AttemptHost for Watched<'_> {
         let about = self.about(&call.input);
         let act = |_| self.host.begin(call);
         let step = self.seam.pass(Op::Begin, &about, act, failed).await?;
-        if let Step::Perform(turn) = &step {
+        // What a judge does is not in the journal, and done again when it is asked again.
+        if let Step::Perform(turn) = &step
+            && !is_judge(self.work)
+        {
             self.world.performs(self.work, *turn, call);
         }
         Ok(step)

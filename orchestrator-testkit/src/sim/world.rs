@@ -1,7 +1,7 @@
 //! The world around the engine: it outlives every crash, decides what befalls each call, remembers
 //! what was promised, and says when a promise is broken.
 
-use super::{Trace, VirtualClock, chaos::Chaos, model::LogModel};
+use super::{Trace, VirtualClock, chaos::Chaos, model::LogModel, script::is_judge};
 use crate::{
     faults::{Call, Fate, Op, Plan, Write},
     workspaces::{MemoryWorkspaces, Script},
@@ -167,8 +167,16 @@ impl World {
     pub(super) fn enters(&self, work: &Assignment) -> Option<String> {
         let mut broken = Vec::new();
         let mut state = self.state();
-        if state.runs.get(&work.run).is_some_and(|run| run.model.is_recorded(&work.task)) {
-            broken.push(format!("{}.{} is asked again for recorded work", work.run, work.task));
+        let is_recorded =
+            state.runs.get(&work.run).is_some_and(|run| run.model.is_recorded(&work.task));
+        match (is_judge(work), is_recorded) {
+            (false, true) => {
+                broken.push(format!("{}.{} is asked again for recorded work", work.run, work.task));
+            }
+            (true, false) => {
+                broken.push(format!("{}.{} is judged before it is recorded", work.run, work.task));
+            }
+            (false, false) | (true, true) => {}
         }
         let (most, group) = match state.runs.get(&work.run) {
             Some(run) => (run.model.max_parallel(), run.model.group(&work.task)),
@@ -197,7 +205,7 @@ impl World {
     /// An agent leaves in its workspace what its prompt says, as `write FILE TEXT`; what was sent
     /// back it writes differently.
     pub(super) fn writes(&self, work: &Assignment) {
-        let Some(opened) = &work.workspace else { return };
+        let Some(opened) = work.workspace.as_ref().filter(|_| !is_judge(work)) else { return };
         for step in work.prompt().split(';') {
             if let Some(("write", given)) = step.trim().split_once(' ')
                 && let Some((path, text)) = given.split_once(' ')

@@ -170,6 +170,7 @@ impl Driver {
             behaviour: Behaviour::default(),
             takes_over: BTreeMap::new(),
             cassette: None,
+            uncommitted: false,
             estimate: None,
         };
         let rows = Rows { run: Some(self.row.clone()), ..Rows::default() };

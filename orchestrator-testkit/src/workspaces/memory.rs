@@ -11,8 +11,8 @@ use orchestrator_core::{
     },
     workspace::{
         Change, ChangedFile, CheckCommand, CheckOutcome, CheckRecord, Checkpoint, ChecksPolicy,
-        Conflict, Evidence, Finding, FindingKind, LandMode, Landed, Landing, Opened, Snapshot,
-        Verdict, WorkspaceKind,
+        Conflict, Evidence, Finding, FindingKind, LandMode, Landed, Landing, Opened,
+        PullRequestRef, Snapshot, Verdict, WorkspaceKind,
     },
 };
 use std::{
@@ -403,12 +403,16 @@ impl Workspaces for MemoryWorkspaces {
             (None, LandMode::Branch) => format!("orchestrator/{}/result", order.run),
             (None, LandMode::Direct | LandMode::PullRequest | LandMode::No) => "main".to_owned(),
         };
+        if request.policy.mode == LandMode::PullRequest {
+            let commit = request.commit.clone();
+            let url = format!("https://forge.example/{}/{}", order.run, order.task);
+            return Ok(Landing::Requested(PullRequestRef { target, commit, url, number: Some(7) }));
+        }
         let tip = state.branches.get(&target).cloned().unwrap_or(result);
         let mine = state.files(&request.commit)?;
         // The same commit lands once, however often it is asked for.
         if state.is_before(&request.commit, &tip) {
-            let before = request.base.clone();
-            return Ok(Landing::Landed(Landed { target, commit: tip, before }));
+            return Ok(landed(target, tip, request.base.clone()));
         }
         let (base, theirs) = (state.files(&request.base)?, state.files(&tip)?);
         let files = match merged(&base, &theirs, &mine) {
@@ -419,8 +423,7 @@ impl Workspaces for MemoryWorkspaces {
             }
         };
         if files == theirs {
-            let before = tip.clone();
-            return Ok(Landing::Landed(Landed { target, commit: tip, before }));
+            return Ok(landed(target, tip.clone(), tip));
         }
         let commit = match tip == request.base {
             true => request.commit.clone(),
@@ -433,7 +436,7 @@ impl Workspaces for MemoryWorkspaces {
             }
         }
         state.branches.insert(target.clone(), commit.clone());
-        Ok(Landing::Landed(Landed { target, commit, before: tip }))
+        Ok(landed(target, commit, tip))
     }
 
     async fn close(
@@ -448,4 +451,9 @@ impl Workspaces for MemoryWorkspaces {
         }
         Ok(())
     }
+}
+
+fn landed(target: String, commit: CommitId, before: CommitId) -> Landing {
+    let (evidence, outputs) = (None, Vec::new());
+    Landing::Landed(Landed { target, commit, before, evidence, outputs })
 }

@@ -1,6 +1,59 @@
 //! Work that is sent back: by checks, by a judge, because it weakens what proves it.
 
 use super::*;
+use orchestrator_core::schedule::LimitPolicy;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many are at work, and how many were at the most: all, and those who judge.
+#[derive(Default)]
+struct Company {
+    now: [AtomicUsize; 2],
+    most: [AtomicUsize; 2],
+}
+
+impl Company {
+    fn enter(&self, kind: usize) {
+        let now = self.now[kind].fetch_add(1, Ordering::SeqCst) + 1;
+        self.most[kind].fetch_max(now, Ordering::SeqCst);
+    }
+
+    fn most(&self) -> (usize, usize) {
+        (self.most[0].load(Ordering::SeqCst), self.most[1].load(Ordering::SeqCst))
+    }
+}
+
+/// An agent that takes a second, and is counted while it does.
+struct Slow {
+    inner: Arc<dyn Agent>,
+    company: Arc<Company>,
+    is_judge: bool,
+}
+
+#[async_trait]
+impl Agent for Slow {
+    async fn perform(&self, work: &Assignment, host: &dyn AttemptHost) -> Result<Answer, Failure> {
+        let kinds: &[usize] = if self.is_judge { &[0, 1] } else { &[0] };
+        kinds.iter().for_each(|kind| self.company.enter(*kind));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let answer = self.inner.perform(work, host).await;
+        for kind in kinds {
+            self.company.now[*kind].fetch_sub(1, Ordering::SeqCst);
+        }
+        answer
+    }
+}
+
+/// A judge that never comes to an end by itself.
+struct Hold(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Agent for Hold {
+    async fn perform(&self, work: &Assignment, host: &dyn AttemptHost) -> Result<Answer, Failure> {
+        self.0.lock().unwrap().push(work.task.to_string());
+        host.cancelled().await;
+        Err(Failure::new(ErrorClass::Cancelled, "it was told to stop"))
+    }
+}
 use orchestrator_core::port::Start;
 
 #[tokio::test(start_paused = true)]
@@ -74,6 +127,93 @@ async fn a_judge_sees_task_and_change_and_what_it_says_is_in_the_evidence() {
     assert!(asked.iter().any(|prompt| prompt.contains("b=poor") && prompt.contains("Modified b")));
     // Its turns are not in the journal of the attempt that it judges.
     assert_eq!(count(&log, "turn-recorded"), 2);
+}
+
+/// One attempt at once is allowed in all: the judge gets its place when the agent has given up its own,
+/// and no two agents are ever at work.
+#[tokio::test(start_paused = true)]
+async fn a_judge_has_a_place_of_its_own_among_those_that_limits_allow() {
+    for (limits, most) in [
+        (LimitPolicy { global: Some(1), ..LimitPolicy::default() }, (1, 1)),
+        (
+            LimitPolicy {
+                agents: [(AgentName::new("judge").unwrap(), 1)].into(),
+                ..LimitPolicy::default()
+            },
+            (3, 1),
+        ),
+        (
+            LimitPolicy {
+                providers: [(ProviderName::new("judge").unwrap(), 2)].into(),
+                ..LimitPolicy::default()
+            },
+            (3, 2),
+        ),
+    ] {
+        let world = World::strict();
+        let company = Arc::new(Company::default());
+        let spec = |name: &str, role| {
+            AgentSpec::new(AgentName::new(name).unwrap(), role, ProviderName::new(name).unwrap())
+        };
+        let slow = |inner: Arc<dyn Agent>, is_judge| {
+            Arc::new(Slow { inner, company: company.clone(), is_judge })
+        };
+        let engine = world
+            .builder("one")
+            .workspaces(world.places.clone())
+            .limits(limits)
+            .agent(spec("writer", Role::Dev), slow(Arc::new(Shared(world.writer.clone())), false))
+            .agent(spec("judge", Role::Qa), slow(Arc::new(Shared(world.judge.clone())), true))
+            .build();
+        let judged = |prompt: &str| {
+            json!({ "agent": "writer", "prompt": prompt, "workspace": "worktree",
+                    "checks": { "run": ["x"], "judge": "qa" } })
+        };
+        let tasks = json!({ "a": judged("a=2"), "b": judged("b=2"), "c": judged("shared=2") });
+        let handle = world.start(&engine, tasks).await;
+        let run = handle.id().clone();
+        let report = handle.wait().await.unwrap();
+        assert_eq!(report.status, RunStatus::Succeeded);
+        let (agents, judges) = company.most();
+        assert_eq!((agents, judges), most, "at once, all and judges");
+        let folded = folded(&world.log(&run).await);
+        for task in ["a", "b", "c"] {
+            assert_eq!(verified(&folded, task), Some(true), "{task}");
+        }
+    }
+}
+
+/// A judge that has to wait says so, and an attempt that is stopped then gives up what it waits for.
+#[tokio::test(start_paused = true)]
+async fn a_judge_that_waits_says_so_and_does_not_keep_a_run_from_being_stopped() {
+    let world = World::strict();
+    let hold = Arc::new(Hold(Mutex::default()));
+    let spec = |name: &str, role| {
+        AgentSpec::new(AgentName::new(name).unwrap(), role, ProviderName::new(name).unwrap())
+    };
+    let agents = [(AgentName::new("judge").unwrap(), 1)].into();
+    let engine = world
+        .builder("one")
+        .workspaces(world.places.clone())
+        .limits(LimitPolicy { agents, ..LimitPolicy::default() })
+        .agent(spec("judge", Role::Qa), Arc::new(Shared(hold.clone())))
+        .build();
+    let judged = |prompt: &str| {
+        json!({ "agent": "writer", "prompt": prompt, "workspace": "worktree",
+                "checks": { "run": ["x"], "judge": "qa" } })
+    };
+    let handle = world.start(&engine, json!({ "a": judged("a=2"), "b": judged("b=2") })).await;
+    let run = handle.id().clone();
+    world
+        .until(&run, |event| {
+            matches!(event, Event::AttemptLogged { lines, .. }
+                if lines.iter().any(|line| line.text.contains("the judge `judge` has to wait")))
+        })
+        .await;
+    assert_eq!(hold.0.lock().unwrap().len(), 1, "only one was asked");
+    handle.cancel("enough").await.unwrap();
+    let report = handle.wait().await.unwrap();
+    assert_eq!(report.status, RunStatus::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]

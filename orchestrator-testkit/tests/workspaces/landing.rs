@@ -159,3 +159,53 @@ async fn tasks_that_touch_the_same_files_are_kept_apart_and_why_names_it() {
     let two = report.tasks.iter().find(|task| task.name.as_str() == "two").unwrap();
     assert_eq!(two.status, TaskStatus::Succeeded);
 }
+
+#[tokio::test(start_paused = true)]
+async fn work_may_end_in_a_pull_request_which_is_recorded_once_and_told() {
+    let task = || {
+        let mut task = work("a=2", &[]);
+        task["land"] = json!("pull-request");
+        json!({ "build": task })
+    };
+    let full = {
+        let world = World::strict();
+        let (report, log) = world.run(task()).await;
+        assert_eq!(report.status, RunStatus::Succeeded);
+        assert_eq!((count(&log, "pull-request-opened"), count(&log, "work-landed")), (1, 0));
+        let run = folded(&log);
+        let built = run.task(run.place("build").unwrap()).unwrap();
+        let facts = built.facts().unwrap();
+        let request = facts.requested.as_ref().unwrap();
+        assert_eq!((&*request.target, request.number), ("main", Some(7)));
+        assert_eq!((&request.commit, facts.landed.as_ref()), (&facts.work.commit, None));
+        let why = run.why("build", Timestamp(0)).unwrap();
+        let told = why.because.told(Timestamp(0));
+        assert!(
+            told.contains("a pull request for `main` was opened: https://forge.example/"),
+            "{told}"
+        );
+        assert_eq!(world.places.branch("main").unwrap()["a"], "1", "that is for whoever merges it");
+        log
+    };
+    // Whatever cuts it off, it is recorded once, and the agent is not asked again.
+    for cut in 1..full.len() {
+        let world = World::strict();
+        let first = world.engine("one");
+        let handle = world.start(&first, task()).await;
+        let run = handle.id().clone();
+        while world.log(&run).await.len() < cut {
+            tokio::task::yield_now().await;
+        }
+        first.interrupt();
+        let _ = handle.wait().await;
+        drop(first);
+        if !folded(&world.log(&run).await).status().is_final() {
+            let second = world.engine("two");
+            let report = second.resume(&run, None).await.unwrap().wait().await.unwrap();
+            assert_eq!(report.status, RunStatus::Succeeded, "cut at {cut}");
+        }
+        let log = world.log(&run).await;
+        assert_eq!(count(&log, "pull-request-opened"), 1, "cut at {cut}");
+        assert_eq!(count(&log, "work-recorded"), 1, "cut at {cut}");
+    }
+}

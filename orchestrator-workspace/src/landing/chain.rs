@@ -7,9 +7,10 @@ use super::{
 };
 use crate::git::Merge;
 use orchestrator_core::{
-    id::CommitId,
+    id::{CommitId, LandingId},
     workspace::{LandingRow, LandingState},
 };
+use std::collections::BTreeSet;
 
 /// A piece of work where it would be on the branch.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub(super) struct Chain {
 /// Puts `rows` together on `tip`, in this order. What does not go together with the tip is told as
 /// a conflict. What goes with the tip and not with another that is before it here is left for
 /// later: nobody knows yet whether that other one lands.
+///
+/// What was made on other work is put on that, or left for later with it.
 pub(super) async fn join(
     ground: &Ground,
     tip: &CommitId,
@@ -41,7 +44,13 @@ pub(super) async fn join(
 ) -> Result<Chain, LandError> {
     let mut chain = Chain::default();
     let mut at = tip.clone();
+    let batch: BTreeSet<LandingId> = rows.iter().map(|row| row.id.clone()).collect();
     for row in rows {
+        let before = row.after.as_ref().filter(|after| batch.contains(*after));
+        let is_on_another = before.is_some();
+        if before.is_some_and(|after| !chain.links.iter().any(|link| link.row.id == *after)) {
+            continue;
+        }
         match ground.merge(&row.base, &at, &row.commit).await? {
             Merge::Clean { tree } => {
                 let commit = link(ground, &at, &row, &tree, shape).await?;
@@ -52,6 +61,8 @@ pub(super) async fn join(
                 let state = conflict(tip, files, message);
                 chain.conflicts.push((row, state));
             }
+            // Without what it was made on, the tip says nothing of it.
+            Merge::Conflict { .. } if is_on_another => {}
             Merge::Conflict { .. } => {
                 if let Merge::Conflict { files, message, .. } =
                     ground.merge(&row.base, tip, &row.commit).await?

@@ -1,7 +1,8 @@
 //! Bringing work onto a branch, for those who have made it.
 
 use super::{
-    LandError, LandingSettings, LandingWatch, PullRequest, PullRequests,
+    LandError, LandingSettings, LandingWatch, OpenedRequest, PullRequest, PullRequests,
+    RequestState,
     ground::Ground,
     lock::{self, Lock},
     message,
@@ -12,9 +13,9 @@ use async_trait::async_trait;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::{BlobId, CacheKey, CommitId, LandingId, RunId},
-    port::{AttemptHost, Blobs, Clock, LandRequest, Landings, WorkspaceOrder},
+    port::{AttemptHost, Blobs, Checked, Clock, LandRequest, Landings, WorkspaceOrder},
     workspace::{
-        ChecksPolicy, Evidence, LandMode, Landed, Landing, LandingRow, LandingState, LandingTarget,
+        ChecksPolicy, Evidence, LandMode, Landing, LandingRow, LandingState, LandingTarget, Verdict,
     },
 };
 use serde_json::json;
@@ -34,8 +35,20 @@ pub trait Prove: Send + Sync {
         commit: &CommitId,
         base: &CommitId,
         checks: &ChecksPolicy,
-    ) -> Result<Evidence, Failure>;
+    ) -> Result<Checked, Failure>;
 }
+
+/// Evidence that was kept.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) evidence: BlobId,
+    /// What the checks printed.
+    pub(super) outputs: Vec<BlobId>,
+    pub(super) verdict: Verdict,
+}
+
+/// Hides what must not be recorded in a text.
+type Hide = dyn Fn(&str) -> String + Send + Sync;
 
 /// What a [`Lander`] works with.
 #[derive(Clone)]
@@ -73,6 +86,7 @@ pub struct Lander {
     pub(super) settings: LandingSettings,
     pub(super) watch: Option<Arc<dyn LandingWatch>>,
     forge: Option<Arc<dyn PullRequests>>,
+    hide: Option<Arc<Hide>>,
     /// Told when something is settled or a lock is given back.
     pub(super) news: Notify,
 }
@@ -111,6 +125,7 @@ impl Lander {
             settings,
             watch: None,
             forge: None,
+            hide: None,
             news: Notify::new(),
         }
     }
@@ -119,6 +134,13 @@ impl Lander {
     #[must_use]
     pub fn with_forge(mut self, forge: Arc<dyn PullRequests>) -> Self {
         self.forge = Some(forge);
+        self
+    }
+
+    /// The same, which records what git says of a conflict only as `hide` gives it: without secrets.
+    #[must_use]
+    pub fn with_hidden(mut self, hide: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.hide = Some(Arc::new(hide));
         self
     }
 
@@ -161,7 +183,7 @@ impl Lander {
             LandMode::No => return Err(LandError::Nowhere),
             LandMode::PullRequest => self.open_pull_request(order, request).await?,
             LandMode::Branch | LandMode::Direct => {
-                let row = self.enqueue(order, request).await?;
+                let row = self.enqueue(order, request, None).await?;
                 let (id, target) = (row.id, row.target);
                 let ended = tokio::select! {
                     biased;
@@ -184,6 +206,83 @@ impl Lander {
         })
     }
 
+    /// Brings pieces of work onto their branch that were made one on the other, in this order: all of
+    /// them are put into the queue, so that they are checked together as far as the queue does that.
+    /// None lands without those before it. `landings` gets what came of each, in their order and as
+    /// soon as that is known; the last may be one that did not land, and those after it are withdrawn
+    /// then. When this is dropped, what waits stays in the queue.
+    ///
+    /// # Errors
+    /// As for [`Lander::bring`]; [`LandError::Nowhere`] when they are not for one branch of this
+    /// repository.
+    pub async fn bring_all(
+        &self,
+        work: &[(WorkspaceOrder, LandRequest)],
+        host: &dyn AttemptHost,
+        landings: &mut Vec<Landing>,
+    ) -> Result<(), LandError> {
+        let mut waiting: Vec<LandingId> = Vec::new();
+        let brought = self.bring_each(work, host, landings, &mut waiting).await;
+        // What has ended is not changed by it.
+        for id in waiting.iter().skip(landings.len()) {
+            if let Err(error) = self.landings.withdraw(id, self.clock.now()).await {
+                tracing::warn!(%error, work = %id, "cannot withdraw work");
+            }
+        }
+        brought
+    }
+
+    async fn bring_each(
+        &self,
+        work: &[(WorkspaceOrder, LandRequest)],
+        host: &dyn AttemptHost,
+        landings: &mut Vec<Landing>,
+        waiting: &mut Vec<LandingId>,
+    ) -> Result<(), LandError> {
+        let mut target: Option<LandingTarget> = None;
+        for (order, request) in work {
+            if !matches!(request.policy.mode, LandMode::Branch | LandMode::Direct) {
+                return Err(LandError::Nowhere);
+            }
+            let row = self.enqueue(order, request, waiting.last()).await?;
+            if *target.get_or_insert_with(|| row.target.clone()) != row.target {
+                return Err(LandError::Nowhere);
+            }
+            waiting.push(row.id);
+            if !row.state.is_open() && !matches!(row.state, LandingState::Landed { .. }) {
+                break;
+            }
+        }
+        let Some(target) = target else { return Ok(()) };
+        for id in waiting.iter() {
+            let row = tokio::select! {
+                biased;
+                () = host.cancelled() => return Err(LandError::Checks(cancelled())),
+                row = self.until_settled(id, &target) => row?,
+            };
+            let landing = self.told(row).await?;
+            let has_landed = matches!(landing, Landing::Landed(_));
+            landings.push(landing);
+            if !has_landed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Under which id the work of a request is, or would be, in the queue of `branch`.
+    ///
+    /// # Errors
+    /// None that a valid order leads to.
+    pub fn work_id(
+        &self,
+        branch: &str,
+        order: &WorkspaceOrder,
+        request: &LandRequest,
+    ) -> Result<LandingId, LandError> {
+        id_of(&target_of(order, branch.to_owned()), order, request)
+    }
+
     /// The branch that a request is for.
     ///
     /// # Errors
@@ -203,6 +302,7 @@ impl Lander {
         &self,
         order: &WorkspaceOrder,
         request: &LandRequest,
+        after: Option<&LandingId>,
     ) -> Result<LandingRow, LandError> {
         let branch = self.branch_of(&order.run, request).await?;
         let ground = Ground::new(self.repository.clone(), &branch);
@@ -219,7 +319,8 @@ impl Lander {
         if let Some(directory) = ground.checked_out().await? {
             ground.check_checkout(&directory, self.settings.update_checkout).await?;
         }
-        let row = self.row(order, request, branch).await?;
+        let mut row = self.row(order, request, branch).await?;
+        row.after = after.cloned();
         let row = self.landings.enqueue(row).await?;
         let is_past = match &row.state {
             LandingState::Conflict { tip: then, .. } | LandingState::Red { tip: then, .. } => {
@@ -227,7 +328,7 @@ impl Lander {
             }
             LandingState::Withdrawn {} => true,
             LandingState::Waiting {} | LandingState::Testing { .. } => row.is_unwanted,
-            LandingState::Landed { .. } => false,
+            LandingState::Requested { .. } | LandingState::Landed { .. } => false,
         };
         match is_past {
             true => Ok(self.landings.again(&row.id, self.clock.now()).await?),
@@ -250,8 +351,7 @@ impl Lander {
         if checks.setup.is_empty() {
             checks.setup.clone_from(&order.policy.setup);
         }
-        let target =
-            LandingTarget { tenant: order.tenant.clone(), project: order.project.clone(), branch };
+        let target = target_of(order, branch);
         Ok(LandingRow {
             id: id_of(&target, order, request)?,
             target,
@@ -265,6 +365,7 @@ impl Lander {
             at: self.clock.now(),
             files,
             checks,
+            after: None,
             state: LandingState::Waiting {},
             tried: Vec::new(),
             is_unwanted: false,
@@ -291,8 +392,14 @@ impl Lander {
             }
             match self.lock(&target.branch)? {
                 Some(lock) => {
-                    let _news = OnDrop(&self.news);
-                    Worker::take(self, target, lock).await?.until_settled(id).await?;
+                    let has_settled = {
+                        let _news = OnDrop(&self.news);
+                        Worker::take(self, target, lock).await?.until_settled(id).await?
+                    };
+                    if !has_settled {
+                        // It waits for something that nobody here can bring about.
+                        tokio::time::sleep(self.settings.poll).await;
+                    }
                 }
                 None => {
                     // Another process tells nobody here.
@@ -320,24 +427,44 @@ impl Lander {
         if let Some(conflict) = row.conflict() {
             return Ok(Landing::Conflict(conflict));
         }
+        if let Some(request) = row.request() {
+            return Ok(Landing::Requested(request));
+        }
         match row.state {
-            LandingState::Red { tip, evidence } => {
+            LandingState::Red { tip, evidence, .. } => {
                 let evidence = Box::new(self.evidence(&evidence).await?);
                 Ok(Landing::Red { target: row.target.branch, tip, evidence })
             }
             LandingState::Waiting {}
             | LandingState::Testing { .. }
+            | LandingState::Requested { .. }
             | LandingState::Landed { .. }
             | LandingState::Conflict { .. }
             | LandingState::Withdrawn {} => Err(LandError::Checks(cancelled())),
         }
     }
 
-    /// Keeps evidence.
-    pub(super) async fn keep(&self, evidence: &Evidence) -> Result<BlobId, LandError> {
-        let bytes = serde_json::to_vec(evidence);
+    /// Keeps evidence, and what the checks printed beside it.
+    pub(super) async fn keep(&self, checked: Checked) -> Result<Kept, LandError> {
+        let Checked { mut evidence, outputs } = checked;
+        for (check, output) in evidence.checks.iter_mut().zip(&outputs) {
+            check.output = Some(self.blobs.put(output).await?);
+        }
+        let bytes = serde_json::to_vec(&evidence);
         let bytes = bytes.map_err(|error| LandError::Unreadable(error.to_string()))?;
-        Ok(self.blobs.put(&bytes).await?)
+        let blob = self.blobs.put(&bytes).await?;
+        Ok(Kept { evidence: blob, outputs: evidence.outputs(), verdict: evidence.verdict })
+    }
+
+    /// A state as it may be recorded.
+    pub(super) fn hidden(&self, mut state: LandingState) -> LandingState {
+        if let (Some(hide), LandingState::Conflict { files, message, .. }) =
+            (&self.hide, &mut state)
+        {
+            *message = hide(message);
+            files.iter_mut().for_each(|file| *file = hide(file));
+        }
+        state
     }
 
     /// Evidence that was kept.
@@ -355,25 +482,71 @@ impl Lander {
         request: &LandRequest,
     ) -> Result<Landing, LandError> {
         let forge = self.forge.as_ref().ok_or(LandError::NoForge)?;
-        let target = self.branch_of(&order.run, request).await?;
+        let branch = self.branch_of(&order.run, request).await?;
         if !request.verified && !request.policy.unverified {
-            return Err(LandError::Unverified { branch: target });
+            return Err(LandError::Unverified { branch });
+        }
+        // That it is wanted is recorded before anybody is asked, so that a crash does not lose it.
+        let row = self.row(order, request, branch).await?;
+        let mut row = self.landings.enqueue(row).await?;
+        match &row.state {
+            LandingState::Requested { .. } | LandingState::Landed { .. } => {
+                return self.told(row).await;
+            }
+            LandingState::Waiting {} | LandingState::Testing { .. } => {}
+            LandingState::Conflict { .. }
+            | LandingState::Red { .. }
+            | LandingState::Withdrawn {} => {
+                row = self.landings.again(&row.id, self.clock.now()).await?;
+            }
         }
         let work = self.repository.commit(&request.commit).await?;
-        let url = forge
+        let OpenedRequest { url, number } = forge
             .open(&PullRequest {
                 run: order.run.clone(),
                 task: order.task.clone(),
                 commit: request.commit.clone(),
-                target: target.clone(),
+                target: row.target.branch.clone(),
                 title: message::subject(&work.message).to_owned(),
                 body: message::body(&work.message).to_owned(),
             })
             .await?;
-        tracing::info!(%url, %target, "a pull request is open");
-        // Nothing is on the branch yet: that is for whoever merges it.
-        let (commit, before) = (request.commit.clone(), request.commit.clone());
-        Ok(Landing::Landed(Landed { target, commit, before }))
+        tracing::info!(%url, target = %row.target, "a pull request is open");
+        let row = self.landings.requested(&row.id, &url, number).await?;
+        self.told(row).await
+    }
+
+    /// Looks what came of the pull requests that are open for `target`, and records it: what was merged
+    /// has landed, what was closed is withdrawn. How many have ended; none while another process works
+    /// on the queue.
+    ///
+    /// # Errors
+    /// [`LandError::NoForge`]; what the forge says; [`LandError::Queue`].
+    pub async fn follow_requests(&self, target: &LandingTarget) -> Result<usize, LandError> {
+        let forge = self.forge.as_ref().ok_or(LandError::NoForge)?;
+        let open = self.landings.waiting(target).await?;
+        let mut ended = Vec::new();
+        for (row, request) in open.into_iter().filter_map(|row| row.request().map(|one| (row, one)))
+        {
+            let opened = OpenedRequest { url: request.url, number: request.number };
+            match forge.look(&opened).await? {
+                RequestState::Open => {}
+                RequestState::Merged { commit, before } => {
+                    let (evidence, outputs) = (None, Vec::new());
+                    let state = LandingState::Landed { commit, before, evidence, outputs };
+                    ended.push((row.id, state));
+                }
+                RequestState::Closed => ended.push((row.id, LandingState::Withdrawn {})),
+            }
+        }
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let Some(lock) = self.lock(&target.branch)? else { return Ok(0) };
+        let _news = OnDrop(&self.news);
+        let count = ended.len();
+        Worker::take(self, target, lock).await?.settle(ended).await?;
+        Ok(count)
     }
 }
 
@@ -388,6 +561,11 @@ impl Drop for OnDrop<'_> {
 
 fn cancelled() -> Failure {
     Failure::new(ErrorClass::Cancelled, "landing was cancelled; the work stays on its own branch")
+}
+
+/// The queue of `branch` for the project that `order` is of.
+fn target_of(order: &WorkspaceOrder, branch: String) -> LandingTarget {
+    LandingTarget { tenant: order.tenant.clone(), project: order.project.clone(), branch }
 }
 
 /// The same for the same work, so that asking again after a crash finds it.

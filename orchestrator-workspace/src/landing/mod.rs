@@ -28,7 +28,7 @@ mod settings;
 mod watch;
 
 pub use error::LandError;
-pub use forge::{PullRequest, PullRequests};
+pub use forge::{OpenedRequest, PullRequest, PullRequests, RequestState};
 pub use lander::{Lander, LanderParts, Prove};
 pub use queue::{Overlap, QueueEntry, QueueView};
 pub use rollback::{Revert, Undone};

@@ -5,10 +5,11 @@ use super::{
     chain::{Chain, Link, join},
     checks,
     ground::{Ground, Moved},
+    lander::Kept,
     lock::Lock,
 };
 use orchestrator_core::{
-    id::{BlobId, CommitId, Epoch, LandingId},
+    id::{CommitId, Epoch, LandingId},
     workspace::{ChecksPolicy, LandMode, LandingRow, LandingState, LandingTarget, Verdict},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -27,8 +28,24 @@ pub(super) enum Pass {
 /// What the checks of a candidate gave.
 #[derive(Debug, Clone)]
 enum Found {
-    Green(Option<BlobId>),
-    Red(BlobId),
+    Green(Option<Kept>),
+    Red(Kept),
+}
+
+/// How that stands which a piece of work was made on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// It is on the branch, or before it in the batch.
+    There,
+    /// It has not ended.
+    Open,
+    /// It does not land.
+    Gone,
+}
+
+/// Work that the branch has, whoever brought it there.
+fn merged(commit: CommitId, before: CommitId) -> LandingState {
+    LandingState::Landed { commit, before, evidence: None, outputs: Vec::new() }
 }
 
 /// Somebody at work on the queue of a branch. Nobody else is, as long as it has the lock.
@@ -56,17 +73,17 @@ impl<'a> Worker<'a> {
         Ok(worker)
     }
 
-    /// Works until `own` is settled.
-    pub(super) async fn until_settled(&mut self, own: &LandingId) -> Result<(), LandError> {
+    /// Works until `own` is settled, or nothing is left that can be done. Whether it is settled.
+    pub(super) async fn until_settled(&mut self, own: &LandingId) -> Result<bool, LandError> {
         let mut moves = 0;
         loop {
             let row = self.lander.landings.landing(own).await?;
             if row.is_none_or(|row| !row.state.is_open()) {
-                return Ok(());
+                return Ok(true);
             }
             match self.pass().await? {
                 Pass::Settled => moves = 0,
-                Pass::Idle => return Ok(()),
+                Pass::Idle => return Ok(false),
                 Pass::Anew => {
                     moves += 1;
                     if moves > self.lander.settings.moves {
@@ -81,8 +98,24 @@ impl<'a> Worker<'a> {
     /// One batch.
     async fn pass(&mut self) -> Result<Pass, LandError> {
         let open = self.lander.landings.waiting(&self.target).await?;
-        let Some(first) = open.first() else { return Ok(Pass::Idle) };
-        let Some(tip) = self.tip(first).await? else { return Ok(Pass::Anew) };
+        if !open.iter().any(LandingRow::is_for_the_queue) {
+            return Ok(Pass::Idle);
+        }
+        // What was made on other work is no beginning: that would be there unchecked.
+        let first = open.iter().find(|row| row.is_for_the_queue() && row.after.is_none());
+        let tip = match (self.ground.tip().await?, first) {
+            (Some(tip), _) => tip,
+            (None, Some(first)) => match self.begin(first).await? {
+                Some(tip) => tip,
+                None => return Ok(Pass::Anew),
+            },
+            // The branch is gone, and what all of this was made on has ended.
+            (None, None) => {
+                let rest = open.into_iter().filter(LandingRow::is_for_the_queue);
+                self.settle(rest.map(|row| (row.id, LandingState::Withdrawn {})).collect()).await?;
+                return Ok(Pass::Settled);
+            }
+        };
         let batch = match self.sort_out(&tip, open).await? {
             Ok(batch) => batch,
             Err(settled) => return Ok(settled),
@@ -90,7 +123,8 @@ impl<'a> Worker<'a> {
         let Chain { links, conflicts } =
             join(&self.ground, &tip, batch, self.lander.settings.shape).await?;
         let has_conflicts = !conflicts.is_empty();
-        let conflicts = conflicts.into_iter().map(|(row, state)| (row.id, state)).collect();
+        let hidden = |state| self.lander.hidden(state);
+        let conflicts = conflicts.into_iter().map(|(row, state)| (row.id, hidden(state))).collect();
         self.settle(conflicts).await?;
         let Some(last) = links.last() else { return Ok(Pass::Settled) };
         self.tell(&LandingStep::Joined {
@@ -104,12 +138,9 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// The tip of the branch. A result branch begins where the first work for it was made; `None`
-    /// when somebody else made it just now.
-    async fn tip(&self, first: &LandingRow) -> Result<Option<CommitId>, LandError> {
-        if let Some(tip) = self.ground.tip().await? {
-            return Ok(Some(tip));
-        }
+    /// The tip of a branch that is not there. A result branch begins where the first work for it was
+    /// made; `None` when somebody else made it just now.
+    async fn begin(&self, first: &LandingRow) -> Result<Option<CommitId>, LandError> {
         match first.mode {
             LandMode::Branch => match self.ground.begin(&first.base).await? {
                 Moved::Yes => Ok(Some(first.base.clone())),
@@ -127,7 +158,7 @@ impl<'a> Worker<'a> {
         tip: &CommitId,
         open: Vec<LandingRow>,
     ) -> Result<Result<Vec<LandingRow>, Pass>, LandError> {
-        let (mut ended, mut batch) = (Vec::new(), Vec::new());
+        let (mut ended, mut batch) = (Vec::new(), Vec::<LandingRow>::new());
         for row in open {
             let is_full = batch.len() == self.lander.settings.batch.get();
             // What was about to land is looked at all the same: if it has, it comes before whatever
@@ -139,8 +170,12 @@ impl<'a> Worker<'a> {
                 ended.push((row.id, state));
             } else if row.is_unwanted {
                 ended.push((row.id, LandingState::Withdrawn {}));
-            } else if !is_full {
-                batch.push(row);
+            } else if row.is_for_the_queue() && !is_full {
+                match self.before(&row, &batch, &ended).await? {
+                    Before::There => batch.push(row),
+                    Before::Open => {}
+                    Before::Gone => ended.push((row.id, LandingState::Withdrawn {})),
+                }
             }
         }
         let has_ended = !ended.is_empty();
@@ -149,6 +184,38 @@ impl<'a> Worker<'a> {
             (false, _) => Ok(batch),
             (true, true) => Err(Pass::Settled),
             (true, false) => Err(Pass::Idle),
+        })
+    }
+
+    /// How that stands which `row` was made on.
+    async fn before(
+        &self,
+        row: &LandingRow,
+        batch: &[LandingRow],
+        ended: &[(LandingId, LandingState)],
+    ) -> Result<Before, LandError> {
+        let Some(after) = &row.after else { return Ok(Before::There) };
+        if batch.iter().any(|other| other.id == *after) {
+            return Ok(Before::There);
+        }
+        let just = ended.iter().find(|(id, _)| id == after).map(|(_, state)| state.clone());
+        let state = match just {
+            Some(state) => Some(state),
+            None => self.lander.landings.landing(after).await?.map(|other| other.state),
+        };
+        Ok(match state {
+            // What is not known any more was settled long ago.
+            None | Some(LandingState::Landed { .. }) => Before::There,
+            Some(
+                LandingState::Waiting {}
+                | LandingState::Testing { .. }
+                | LandingState::Requested { .. },
+            ) => Before::Open,
+            Some(
+                LandingState::Conflict { .. }
+                | LandingState::Red { .. }
+                | LandingState::Withdrawn {},
+            ) => Before::Gone,
         })
     }
 
@@ -164,15 +231,11 @@ impl<'a> Worker<'a> {
                 let made = self.ground.repository.commit(candidate).await?;
                 let before = made.parents.into_iter().next().unwrap_or_else(|| candidate.clone());
                 let commit = candidate.clone();
-                return Ok(Some(LandingState::Landed { commit, before, evidence: None }));
+                return Ok(Some(merged(commit, before)));
             }
         }
         let has_it = self.ground.contains(tip, &row.commit).await?;
-        Ok(has_it.then(|| LandingState::Landed {
-            commit: tip.clone(),
-            before: tip.clone(),
-            evidence: None,
-        }))
+        Ok(has_it.then(|| merged(tip.clone(), tip.clone())))
     }
 
     /// Checks what was put together and lands it, or finds by halves what does not go.
@@ -199,7 +262,8 @@ impl<'a> Worker<'a> {
                 },
             };
             if let [only] = links.as_slice() {
-                let state = LandingState::Red { tip, evidence: red };
+                let Kept { evidence, outputs, .. } = red;
+                let state = LandingState::Red { tip, evidence, outputs };
                 self.settle(vec![(only.row.id.clone(), state)]).await?;
                 return Ok(Pass::Settled);
             }
@@ -230,12 +294,11 @@ impl<'a> Worker<'a> {
         }
         let candidate = last.commit.clone();
         self.tell(&LandingStep::Checking { work: links.len(), candidate });
-        let evidence = self.lander.prove.prove(&last.commit, tip, &checks).await;
-        let evidence = evidence.map_err(LandError::Checks)?;
-        let blob = self.lander.keep(&evidence).await?;
-        Ok(match evidence.verdict {
-            Verdict::Verified => Found::Green(Some(blob)),
-            Verdict::Failed | Verdict::Tampered | Verdict::NotAccepted => Found::Red(blob),
+        let checked = self.lander.prove.prove(&last.commit, tip, &checks).await;
+        let kept = self.lander.keep(checked.map_err(LandError::Checks)?).await?;
+        Ok(match kept.verdict {
+            Verdict::Verified => Found::Green(Some(kept)),
+            Verdict::Failed | Verdict::Tampered | Verdict::NotAccepted => Found::Red(kept),
         })
     }
 
@@ -254,7 +317,7 @@ impl<'a> Worker<'a> {
         &mut self,
         tip: &CommitId,
         links: &[Link],
-        evidence: Option<BlobId>,
+        kept: Option<Kept>,
     ) -> Result<Pass, LandError> {
         let Some(last) = links.last() else { return Ok(Pass::Settled) };
         if last.commit != *tip {
@@ -280,7 +343,9 @@ impl<'a> Worker<'a> {
         }
         let landed = links.iter().map(|link| {
             let (commit, before) = (link.commit.clone(), link.before.clone());
-            let state = LandingState::Landed { commit, before, evidence: evidence.clone() };
+            let evidence = kept.as_ref().map(|kept| kept.evidence.clone());
+            let outputs = kept.as_ref().map(|kept| kept.outputs.clone()).unwrap_or_default();
+            let state = LandingState::Landed { commit, before, evidence, outputs };
             (link.row.id.clone(), state)
         });
         self.settle(landed.collect()).await?;
@@ -320,7 +385,10 @@ impl<'a> Worker<'a> {
     }
 
     /// Says how pieces of work end.
-    async fn settle(&self, work: Vec<(LandingId, LandingState)>) -> Result<(), LandError> {
+    pub(super) async fn settle(
+        &self,
+        work: Vec<(LandingId, LandingState)>,
+    ) -> Result<(), LandError> {
         if work.is_empty() {
             return Ok(());
         }

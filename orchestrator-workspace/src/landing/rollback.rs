@@ -193,8 +193,9 @@ impl Lander {
             return Ok(None);
         }
         worker.tell(&LandingStep::Checking { work: 0, candidate: at.clone() });
-        let evidence = self.prove.prove(at, tip, &checks).await.map_err(LandError::Checks)?;
-        let blob = self.keep(&evidence).await?;
+        let checked = self.prove.prove(at, tip, &checks).await.map_err(LandError::Checks)?;
+        let evidence = checked.evidence.clone();
+        let blob = self.keep(checked).await?.evidence;
         match evidence.verdict {
             Verdict::Verified => Ok(Some(blob)),
             Verdict::Failed | Verdict::Tampered | Verdict::NotAccepted => {

@@ -154,6 +154,25 @@ pub enum ReceiptEntry {
         commit: CommitId,
         /// Whether the work was verified.
         verified: bool,
+        /// What was checked on the branch with it, and what those checks printed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        blobs: Vec<BlobDigest>,
+    },
+    /// A pull request that was opened.
+    PullRequest {
+        /// The task.
+        task: TaskName,
+        /// The branch that it is for.
+        target: String,
+        /// The commit that it asks to merge.
+        commit: CommitId,
+        /// Where people look at it.
+        url: String,
+        /// Its number there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        /// Whether the work was verified.
+        verified: bool,
     },
     /// What all of it cost.
     Cost {
@@ -210,6 +229,7 @@ impl ReceiptEntry {
                 format!("the evidence of attempt {} of `{task}`", attempt.0)
             }
             Self::Landing { task, target, .. } => format!("`{task}` landing on `{target}`"),
+            Self::PullRequest { task, url, .. } => format!("the pull request of `{task}`, {url}"),
             Self::Cost { .. } => "what it cost".to_owned(),
         }
     }
@@ -223,6 +243,19 @@ impl ReceiptEntry {
             }
             Self::Evidence { commit, tree, .. } => vec![(commit, Some(tree))],
             Self::Landing { before, commit, .. } => vec![(before, None), (commit, None)],
+            Self::PullRequest { commit, .. } => vec![(commit, None)],
+        }
+    }
+
+    /// The blobs that it names.
+    pub fn blobs(&self) -> &[BlobDigest] {
+        match self {
+            Self::Evidence { blobs, .. } | Self::Landing { blobs, .. } => blobs,
+            Self::Run { .. }
+            | Self::Agent { .. }
+            | Self::Attempt { .. }
+            | Self::PullRequest { .. }
+            | Self::Cost { .. } => &[],
         }
     }
 }

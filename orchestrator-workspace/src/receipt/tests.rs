@@ -96,6 +96,15 @@ fn entries() -> Vec<ReceiptEntry> {
             before: commit('b'),
             commit: commit('d'),
             verified: true,
+            blobs: Vec::new(),
+        },
+        ReceiptEntry::PullRequest {
+            task: task(),
+            target: "main".into(),
+            commit: commit('a'),
+            url: "https://forge.example/7".into(),
+            number: Some(7),
+            verified: true,
         },
         ReceiptEntry::Cost {
             usd: "0.4".parse().unwrap(),

@@ -6,7 +6,7 @@ use super::{
 };
 use orchestrator_core::{
     id::{BlobId, CommitId},
-    workspace::Evidence,
+    workspace::{Evidence, Verdict},
 };
 use serde_json::Value;
 use std::fmt;
@@ -203,8 +203,7 @@ fn chain(receipt: &Receipt, problems: &mut Vec<Problem>) {
 }
 
 fn compare_blobs(entry: &ReceiptEntry, blobs: &Blobs<'_>, result: &mut Verification) {
-    let ReceiptEntry::Evidence { commit, tree, verdict, blobs: named, .. } = entry else { return };
-    for named in named {
+    for named in entry.blobs() {
         let (what, blob) = (named.what.clone(), named.blob.clone());
         result.blobs += 1;
         let Some(bytes) = blobs(&blob) else {
@@ -224,11 +223,7 @@ fn compare_blobs(entry: &ReceiptEntry, blobs: &Blobs<'_>, result: &mut Verificat
                 result.problems.push(Problem::EvidenceDiffers { about, field: "form" });
             }
             Ok(evidence) => {
-                for (field, is_same) in [
-                    ("commit", evidence.commit == *commit),
-                    ("tree", evidence.tree == *tree),
-                    ("verdict", evidence.verdict == *verdict),
-                ] {
+                for (field, is_same) in told_by(entry, &evidence) {
                     if !is_same {
                         let about = about.clone();
                         result.problems.push(Problem::EvidenceDiffers { about, field });
@@ -236,6 +231,26 @@ fn compare_blobs(entry: &ReceiptEntry, blobs: &Blobs<'_>, result: &mut Verificat
                 }
             }
         }
+    }
+}
+
+/// Whether evidence says what an entry says that names it.
+fn told_by(entry: &ReceiptEntry, evidence: &Evidence) -> Vec<(&'static str, bool)> {
+    match entry {
+        ReceiptEntry::Evidence { commit, tree, verdict, .. } => vec![
+            ("commit", evidence.commit == *commit),
+            ("tree", evidence.tree == *tree),
+            ("verdict", evidence.verdict == *verdict),
+        ],
+        // It is of all that was checked together, whose last commit may be a later one.
+        ReceiptEntry::Landing { .. } => {
+            vec![("verdict", evidence.verdict == Verdict::Verified)]
+        }
+        ReceiptEntry::Run { .. }
+        | ReceiptEntry::Agent { .. }
+        | ReceiptEntry::Attempt { .. }
+        | ReceiptEntry::PullRequest { .. }
+        | ReceiptEntry::Cost { .. } => Vec::new(),
     }
 }
 

@@ -19,6 +19,12 @@ pub enum ToolError {
     /// The message has no words.
     #[error("cannot commit: the message has no first line; say what changes, or leave it out")]
     NoWords,
+    /// What is staged is not what the message is about.
+    #[error(
+        "cannot commit: something else is staged than when the message was asked for; look at what \
+         is staged and commit again"
+    )]
+    Restaged,
     /// The branch is there already.
     #[error("cannot make the branch `{0}`: there is one; choose another name")]
     BranchExists(String),
@@ -76,6 +82,7 @@ impl ToolError {
             Self::Nothing
             | Self::Unresolved { .. }
             | Self::NoWords
+            | Self::Restaged
             | Self::BranchExists(_)
             | Self::Detached
             | Self::NoRemote { .. }

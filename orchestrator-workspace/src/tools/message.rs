@@ -9,6 +9,10 @@ const SUBJECT: usize = 100;
 const MESSAGE: usize = 8_000;
 /// How many files are named.
 const NAMED: usize = 20;
+/// What a message in the form of Conventional Commits may say that the change is: the two of the
+/// specification, and those that are in common use beside them.
+const TYPES: [&str; 11] =
+    ["feat", "fix", "docs", "style", "refactor", "perf", "test", "build", "ci", "chore", "revert"];
 
 /// A message in the form of Conventional Commits 1.0 from the files that change: the same for the
 /// same files.
@@ -58,6 +62,50 @@ pub fn accept(text: &str) -> Option<String> {
     let whole =
         if rest.is_empty() { format!("{subject}\n") } else { format!("{subject}\n\n{rest}\n") };
     Some(whole.chars().take(MESSAGE).collect())
+}
+
+/// Whether `message` has the form of Conventional Commits 1.0: `TYPE(SCOPE)!: WHAT` in its first line,
+/// where scope and `!` may be left out, and an empty line before whatever follows. The type is one of
+/// `feat`, `fix`, `docs`, `style`, `refactor`, `perf`, `test`, `build`, `ci`, `chore` and `revert`.
+///
+/// # Errors
+/// What it lacks, in words.
+pub fn check_conventional(message: &str) -> Result<(), String> {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    let shown: String = first.chars().take(60).collect();
+    let Some((head, what)) = first.split_once(": ") else {
+        return Err(format!("its first line, `{shown}`, has no `TYPE: ` before what changes"));
+    };
+    let head = head.strip_suffix('!').unwrap_or(head);
+    let (kind, scope) = match head.split_once('(') {
+        Some((kind, rest)) => (kind, Some(rest.strip_suffix(')').unwrap_or_default())),
+        None => (head, None),
+    };
+    if !TYPES.contains(&kind) {
+        let kind: String = kind.chars().take(40).collect();
+        return Err(format!("`{kind}` is none of the types {}", TYPES.join(", ")));
+    }
+    if scope.is_some_and(|scope| scope.trim().is_empty() || scope.contains(['(', ')'])) {
+        return Err(format!("the scope in `{shown}` is none"));
+    }
+    if what.trim().is_empty() {
+        return Err("its first line does not say what changes".into());
+    }
+    if lines.next().is_some_and(|second| !second.trim().is_empty()) {
+        return Err("there is no empty line after the first".into());
+    }
+    Ok(())
+}
+
+/// What an agent wrote, made fit by [`accept`] and checked by [`check_conventional`].
+///
+/// # Errors
+/// Why it is no message, in words.
+pub fn written(text: &str) -> Result<String, String> {
+    let message = accept(text).ok_or("it has no words")?;
+    check_conventional(&message)?;
+    Ok(message)
 }
 
 /// Whether a line says in somebody's name what only they can say.
@@ -241,6 +289,39 @@ mod tests {
         let long = "z".repeat(300);
         let text = conventional(&[file(Added, &long)]);
         assert_eq!(text.trim_end().chars().count(), SUBJECT);
+    }
+
+    #[test]
+    fn the_form_of_conventional_commits_is_checked() {
+        for good in [
+            "fix: it",
+            "feat(core)!: more\n\nbecause\n",
+            "chore(a/b, c): go\n",
+            "revert!: that: this",
+        ] {
+            assert_eq!(check_conventional(good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("", "has no `TYPE: `"),
+            ("Here it is", "has no `TYPE: `"),
+            ("fix:it", "has no `TYPE: `"),
+            ("Here is the message: fix", "none of the types"),
+            ("Fix: it", "none of the types"),
+            ("fix (a): it", "none of the types"),
+            ("fix(): it", "the scope"),
+            ("fix(a: it", "the scope"),
+            ("fix((a)): it", "the scope"),
+            ("fix:  ", "does not say what changes"),
+            ("fix: it\nat once", "no empty line"),
+        ] {
+            let found = check_conventional(bad).unwrap_err();
+            assert!(found.contains(why), "{bad:?}: {found}");
+        }
+        assert_eq!(written("```\nfix: it\nat once\n```"), Ok("fix: it\n\nat once\n".into()));
+        assert!(written("Sure!\n\nfix: it").is_err());
+        assert_eq!(written(" \n"), Err("it has no words".into()));
+        let own = conventional(&[file(Added, "src/parser/lexer.rs")]);
+        assert_eq!(check_conventional(&own), Ok(()));
     }
 
     #[test]

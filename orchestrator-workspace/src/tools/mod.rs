@@ -11,10 +11,10 @@ mod look;
 mod message;
 mod remote;
 
-pub use commit::{Committed, NewMessage};
+pub use commit::{Committed, NewMessage, Staged};
 pub use error::ToolError;
 pub use look::{Branch, LogEntry, Status};
-pub use message::{accept, conventional};
+pub use message::{accept, check_conventional, conventional, written};
 pub use remote::{Pulled, Pushed};
 
 use crate::git::{GitError, Repository, program::Call};

@@ -6,9 +6,9 @@ use orchestrator_core::{
     workspace::{CheckOutcome, CheckParser, Verdict},
 };
 use orchestrator_workspace::{
-    check::{CheckError, CheckOrder, CheckSettings, Checker, RecentBaselines},
+    check::{CheckError, CheckSettings},
     process::Environment,
-    sandbox::{Confinement, Enforced, Sandbox, SandboxError},
+    sandbox::{Confinement, Enforced, Off, Sandbox, SandboxError},
 };
 use std::{ffi::OsStr, ffi::OsString, path::Path, process::Command, sync::Arc};
 
@@ -35,14 +35,7 @@ async fn a_relative_place_for_programs_is_not_looked_at() {
     let environment = Environment::from_vars(std::env::vars_os(), &[])
         .with("PATH", format!(".:{}:", std::env::var("PATH").unwrap()));
     let settings = CheckSettings::new(project.root().join("scratch"), environment);
-    let checker = Checker::new(
-        Arc::new(orchestrator_workspace::sandbox::Off),
-        settings,
-        Arc::new(RecentBaselines::default()),
-    );
-    let order =
-        CheckOrder { commit: &commit, base: &project.base, policy: &project.policy, setup: &[] };
-    let checked = checker.check(&project.repository, order, &Host::default()).await.unwrap();
+    let checked = project.check_with(Arc::new(Off), settings, &commit).await.unwrap();
     assert_eq!(checked.evidence.verdict, Verdict::Verified, "{:?}", checked.evidence);
 }
 
@@ -53,14 +46,7 @@ async fn a_repository_around_the_checkout_is_not_found() {
     let commit = project.record().await;
     let environment = Environment::from_vars(std::env::vars_os(), &[]);
     let settings = CheckSettings::new(project.root().join("user/scratch"), environment);
-    let checker = Checker::new(
-        Arc::new(orchestrator_workspace::sandbox::Off),
-        settings,
-        Arc::new(RecentBaselines::default()),
-    );
-    let order =
-        CheckOrder { commit: &commit, base: &project.base, policy: &project.policy, setup: &[] };
-    let checked = checker.check(&project.repository, order, &Host::default()).await.unwrap();
+    let checked = project.check_with(Arc::new(Off), settings, &commit).await.unwrap();
     assert_eq!(checked.evidence.verdict, Verdict::Verified, "{:?}", checked.evidence);
 }
 
@@ -174,7 +160,7 @@ async fn a_check_stops_when_the_attempt_does() {
     let mut project = Project::shell().await;
     project.policy.run = vec![spec("echo begun; sleep 600", CheckParser::ExitCode)];
     let host = Host { stop_at: Some("begun"), ..Host::default() };
-    let error = project.check_with(&host).await.unwrap_err();
+    let error = project.check_heard_by(&host).await.unwrap_err();
     assert!(matches!(error, CheckError::Cancelled));
     assert_eq!(Failure::from(error).class, ErrorClass::Cancelled);
 }
@@ -208,9 +194,6 @@ async fn what_cannot_be_confined_is_not_run() {
     let project = Project::shell().await;
     let commit = project.record().await;
     let settings = CheckSettings::new(project.root().join("scratch"), Environment::default());
-    let checker = Checker::new(Arc::new(Closed), settings, Arc::new(RecentBaselines::default()));
-    let order =
-        CheckOrder { commit: &commit, base: &project.base, policy: &project.policy, setup: &[] };
-    let error = checker.check(&project.repository, order, &Host::default()).await.unwrap_err();
+    let error = project.check_with(Arc::new(Closed), settings, &commit).await.unwrap_err();
     assert_eq!(Failure::from(error).class, ErrorClass::Unsafe);
 }

@@ -11,7 +11,7 @@ use orchestrator_workspace::{
     check::{CheckError, CheckOrder, CheckSettings, Checker, RecentBaselines, tool_homes},
     git::{Git, NewCommit, Repository, Scan},
     process::Environment,
-    sandbox::Off,
+    sandbox::{Off, Sandbox},
 };
 use std::{
     fs,
@@ -198,10 +198,22 @@ impl Project {
     }
 
     pub(crate) async fn check(&self) -> Checked {
-        self.check_with(&Host::default()).await.unwrap()
+        self.check_heard_by(&Host::default()).await.unwrap()
     }
 
-    pub(crate) async fn check_with(&self, host: &Host) -> Result<Checked, CheckError> {
+    /// Checks `commit` in that sandbox, with those settings and nothing known of before.
+    pub(crate) async fn check_with(
+        &self,
+        sandbox: Arc<dyn Sandbox>,
+        settings: CheckSettings,
+        commit: &CommitId,
+    ) -> Result<Checked, CheckError> {
+        let checker = Checker::new(sandbox, settings, Arc::new(RecentBaselines::default()));
+        let order = CheckOrder { commit, base: &self.base, policy: &self.policy, setup: &[] };
+        checker.check(&self.repository, order, &Host::default()).await
+    }
+
+    pub(crate) async fn check_heard_by(&self, host: &Host) -> Result<Checked, CheckError> {
         let commit = self.record().await;
         let order =
             CheckOrder { commit: &commit, base: &self.base, policy: &self.policy, setup: &[] };

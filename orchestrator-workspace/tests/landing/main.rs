@@ -5,5 +5,7 @@
 mod batches;
 mod crashes;
 mod one;
+mod pieces;
+mod requests;
 mod room;
 mod undo;

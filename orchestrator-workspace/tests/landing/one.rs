@@ -1,18 +1,14 @@
 //! One piece of work.
 
 use crate::room::{Host, Room, Stopped, direct, request, run, second, target, word, write};
-use async_trait::async_trait;
 use orchestrator_core::{
     error::ErrorClass,
     id::CommitId,
     port::Landings as _,
     workspace::{LandMode, LandPolicy, Landing, LandingState},
 };
-use orchestrator_workspace::landing::{LandError, PullRequest, PullRequests, Shape};
-use std::{
-    fs,
-    sync::{Arc, Mutex},
-};
+use orchestrator_workspace::landing::Shape;
+use std::fs;
 
 #[tokio::test]
 async fn work_lands_on_a_result_branch_that_begins_at_its_base() {
@@ -156,32 +152,6 @@ async fn what_may_not_land_is_refused_with_words() {
     unverified.policy.unverified = true;
     let landed = room.lander().land(&room.order("add"), &unverified, &Host).await;
     assert_eq!(word(&landed), "landed");
-}
-
-#[derive(Default)]
-struct Forge(Mutex<Vec<PullRequest>>);
-
-#[async_trait]
-impl PullRequests for Forge {
-    async fn open(&self, request: &PullRequest) -> Result<String, LandError> {
-        self.0.lock().unwrap().push(request.clone());
-        Ok("https://forge.invalid/1".into())
-    }
-}
-
-#[tokio::test]
-async fn a_pull_request_is_opened_where_there_is_a_forge() {
-    let room = Room::new().await;
-    let work = room.work("main", "add it\n\nbecause", &[("new.txt", Some("x\n"))]);
-    let mut request = request(&work, &room.base_of(&work), "main");
-    request.policy.mode = LandMode::PullRequest;
-    let (forge, main) = (Arc::new(Forge::default()), room.id("main"));
-    let lander = room.lander().with_forge(forge.clone());
-    assert!(lander.land(&room.order("add"), &request, &Host).await.is_ok());
-    let opened = forge.0.lock().unwrap();
-    assert_eq!((&*opened[0].title, &*opened[0].body), ("add it", "because"));
-    assert_eq!((&opened[0].commit, &*opened[0].target), (&work, "main"));
-    assert_eq!(room.id("main"), main, "that is for whoever merges it");
 }
 
 #[tokio::test]

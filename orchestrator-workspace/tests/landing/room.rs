@@ -5,21 +5,21 @@ use orchestrator_core::{
     error::Failure,
     id::{AttemptNumber, CommitId, ProjectId, RunId, TaskName, TenantId},
     memory::{MemoryBlobs, MemoryLandings},
-    port::{AttemptHost, Clock, LandRequest, Landings, LogLine, Progress, WorkspaceOrder},
-    task::Priority,
+    port::{AttemptHost, Checked, Clock, LandRequest, Landings, LogLine, Progress, WorkspaceOrder},
     time::Timestamp,
     workspace::{
-        CheckCommand, CheckOutcome, CheckParser, CheckRecord, CheckSpec, ChecksPolicy, Evidence,
-        LandMode, LandPolicy, Landing, LandingRow, LandingTarget, Verdict, WorkspacePolicy,
+        CheckCommand, ChecksPolicy, LandMode, LandPolicy, Landing, LandingRow, LandingTarget,
+        WorkspacePolicy,
     },
 };
+pub(crate) use orchestrator_testkit::landing_work::Unstopped as Host;
+use orchestrator_testkit::landing_work::{self, Ran, checked};
 use orchestrator_workspace::{
     git::{Checkout, Git, Repository},
     landing::{Lander, LanderParts, LandingSettings, Prove},
     process::Environment,
 };
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -64,21 +64,6 @@ impl Clock for Ticking {
     }
 
     async fn until(&self, _: Timestamp) {}
-}
-
-/// Nobody stops what it does.
-pub(crate) struct Host;
-
-#[async_trait]
-impl AttemptHost for Host {
-    fn log(&self, _: LogLine) {}
-    fn progress(&self, _: Progress) {}
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
-    async fn cancelled(&self) {
-        std::future::pending().await
-    }
 }
 
 /// Says at once, or when it is told, that it is to stop.
@@ -261,7 +246,7 @@ impl Prove for Shell {
         commit: &CommitId,
         base: &CommitId,
         checks: &ChecksPolicy,
-    ) -> Result<Evidence, Failure> {
+    ) -> Result<Checked, Failure> {
         let names = checks.run.iter().map(|check| check.name.clone()).collect();
         let number = {
             let mut seen = self.seen.lock().unwrap();
@@ -277,46 +262,19 @@ impl Prove for Shell {
         fs::create_dir(&directory).unwrap();
         let wanted = Checkout { commit, directory: &directory, index: &index, sparse: &[] };
         self.repository.checkout(&wanted).await.unwrap();
-        let mut records = Vec::new();
+        let mut ran = Vec::new();
         for check in &checks.run {
             let CheckCommand::Shell(line) = &check.command else { panic!("a line") };
             let mut shell = Command::new("sh");
             let output = shell.args(["-c", line]).current_dir(&directory).output().unwrap();
-            let outcome = match output.status.success() {
-                true => CheckOutcome::Passed,
-                false => CheckOutcome::Failed,
-            };
-            records.push(CheckRecord {
-                name: check.name.clone(),
+            ran.push(Ran {
                 command: vec![line.clone()],
-                outcome,
-                exit_code: output.status.code(),
-                duration_ms: 0,
-                runs: 1,
-                tests: None,
-                new_failures: Vec::new(),
-                old_failures: Vec::new(),
-                flaky: Vec::new(),
-                coverage: None,
-                excerpt: String::from_utf8_lossy(&output.stderr).into_owned(),
-                output: None,
+                code: output.status.code(),
+                printed: [output.stdout, output.stderr].concat(),
             });
         }
-        let verdict = match records.iter().all(|record| record.outcome.is_good()) {
-            true => Verdict::Verified,
-            false => Verdict::Failed,
-        };
-        Ok(Evidence {
-            commit: commit.clone(),
-            base: base.clone(),
-            tree: self.repository.tree(commit).await.unwrap(),
-            sandbox: "off".into(),
-            environment: BTreeMap::new(),
-            checks: records,
-            findings: Vec::new(),
-            judgement: None,
-            verdict,
-        })
+        let tree = self.repository.tree(commit).await.unwrap();
+        Ok(checked((commit, tree), base, &checks.run, &ran))
     }
 }
 
@@ -334,25 +292,8 @@ pub(crate) fn target(branch: &str) -> LandingTarget {
 
 /// Work that is verified and has to pass `sh test.sh` on the branch.
 pub(crate) fn request(commit: &CommitId, base: &CommitId, branch: &str) -> LandRequest {
-    let check = CheckSpec {
-        name: "test".into(),
-        command: CheckCommand::Shell("sh test.sh".into()),
-        directory: None,
-        timeout: None,
-        parser: CheckParser::ExitCode,
-        report: None,
-        retries: 0,
-        coverage: None,
-    };
     let policy = LandPolicy { target: Some(branch.into()), ..LandPolicy::default() };
-    LandRequest {
-        commit: commit.clone(),
-        base: base.clone(),
-        policy,
-        checks: ChecksPolicy { run: vec![check], ..ChecksPolicy::default() },
-        verified: true,
-        priority: Priority::Normal,
-    }
+    landing_work::request(commit.clone(), base.clone(), policy, "sh test.sh")
 }
 
 /// The same for a branch that is the user's own.
@@ -371,6 +312,7 @@ pub(crate) fn second(mut order: WorkspaceOrder) -> WorkspaceOrder {
 pub(crate) fn word(ended: &Result<Landing, Failure>) -> &'static str {
     match ended {
         Ok(Landing::Landed(_)) => "landed",
+        Ok(Landing::Requested(_)) => "requested",
         Ok(Landing::Conflict(_)) => "conflict",
         Ok(Landing::Red { .. }) => "red",
         Err(_) => "failed",

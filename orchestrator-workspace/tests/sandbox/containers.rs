@@ -170,7 +170,10 @@ fn a_container_whose_command_is_killed_is_removed_by_its_name() {
     let sandbox = Container::new(LAUNCHER, Engine::Docker, &engine, "debian:12");
     let work = dir.path().join("work");
     let mut command = sandbox.command("true".as_ref(), &[], &work, &confinement).expect("one");
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("a launcher");
+    // All that holds these must be gone at the end of the test.
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a launcher");
+    let mut complained = child.stderr.take().expect("a pipe");
     let mut line = String::new();
     let mut printed = BufReader::new(child.stdout.take().expect("a pipe"));
     printed.read_line(&mut line).expect("started");
@@ -185,6 +188,9 @@ fn a_container_whose_command_is_killed_is_removed_by_its_name() {
     };
     let name = told(&dir).into_iter().rfind(|call| call[0] == "run").expect("a run")[5].clone();
     assert_eq!(removal, ["rm", "--force", &name]);
+    let mut rest = String::new();
+    printed.read_to_string(&mut rest).expect("its end");
+    complained.read_to_string(&mut rest).expect("its end");
 }
 
 #[test]

@@ -60,6 +60,8 @@ pub struct StartRun {
     pub cassette: Option<CassetteUse>,
     /// What it is expected to use and cost, to be compared with what it will.
     pub estimate: Option<RunEstimate>,
+    /// Whether its worktrees begin with what the project has not committed.
+    pub uncommitted: bool,
 }
 
 impl StartRun {
@@ -81,6 +83,7 @@ impl StartRun {
             takes_over: BTreeMap::new(),
             cassette: None,
             estimate: None,
+            uncommitted: false,
         }
     }
 }
@@ -145,6 +148,7 @@ impl Run {
             estimate: start.estimate.map(Box::new),
             behaviour: Behaviour::CURRENT,
             cassette: start.cassette,
+            uncommitted: start.uncommitted,
         };
         let mut this = Self::begin(created.clone(), graph, moment.now, Changed::default());
         let first =
@@ -244,6 +248,11 @@ impl Run {
                 self.under_way(&attempt)?;
                 let AttemptKey { task, attempt, .. } = attempt;
                 self.record(to, Event::WorkLanded { task, attempt, landed });
+            }
+            Command::RecordPullRequest { attempt, request } => {
+                self.under_way(&attempt)?;
+                let AttemptKey { task, attempt, .. } = attempt;
+                self.record(to, Event::PullRequestOpened { task, attempt, request });
             }
             Command::RejectWork { attempt, failure, feedback, refusal } => {
                 let place = self.under_way(&attempt)?;

@@ -127,6 +127,7 @@ impl Run {
             | Event::WorkRecorded { .. }
             | Event::EvidenceRecorded { .. }
             | Event::WorkLanded { .. }
+            | Event::PullRequestOpened { .. }
             | Event::LandingRefused { .. } => self.apply_to_work(&recorded.event, at),
             Event::SignalTaken { number, .. } => {
                 if *number <= self.signal {

@@ -68,6 +68,16 @@ impl Run {
                 state.since = at;
                 self.changed.note(place);
             }
+            Event::PullRequestOpened { task, attempt, request } => {
+                let place = self.under_attempt(task, *attempt)?;
+                let done = self.tasks[place].is_done();
+                let state = self.tasks[place].work_mut();
+                let facts = state.facts.as_mut().filter(|_| done);
+                let facts = facts.ok_or_else(|| format!("`{task}` has made nothing to ask for"))?;
+                facts.requested = Some((**request).clone());
+                state.since = at;
+                self.changed.note(place);
+            }
             Event::LandingRefused { task, attempt, refusal } => {
                 let place = self.under_attempt(task, *attempt)?;
                 let more = self.tasks[place].more_mut();

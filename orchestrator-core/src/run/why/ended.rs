@@ -45,6 +45,7 @@ impl Run {
                 carried: state.more(|more| more.carried.clone()),
                 cached: state.more(|more| Some(more.cached)).unwrap_or(false),
                 by: state.more(|more| more.decided_by.clone()),
+                request: state.work().and_then(|work| work.facts.as_ref()?.requested.clone()),
             },
         }
     }

@@ -89,7 +89,8 @@ impl Run {
         if spec.is_proved() && facts.evidence.is_none() {
             return Some(Reason::Checking { commit, since });
         }
-        let waits = facts.landed.is_none() && spec.landing().is_some();
+        let is_there = facts.landed.is_some() || facts.requested.is_some();
+        let waits = !is_there && spec.landing().is_some();
         waits.then_some(Reason::Landing { commit, since })
     }
 

@@ -7,6 +7,7 @@ use crate::{
     id::{AgentName, AttemptNumber, CommitId, RunId, TaskName},
     schedule::HeldUp,
     time::{Timestamp, format_duration},
+    workspace::PullRequestRef,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -156,6 +157,10 @@ pub enum Reason {
         /// The person who decided it.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// The pull request that was opened for its work. What came of it is in the queue of its
+        /// branch.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<PullRequestRef>,
     },
     /// It failed.
     Failed {
@@ -430,11 +435,20 @@ impl Reason {
             }
             Self::Succeeded { cached: true, .. } => "its result was taken from the cache".into(),
             Self::Succeeded { by: Some(by), .. } => format!("{by} said so"),
-            Self::Succeeded { attempts, agent, .. } => match (agent, attempts) {
-                (_, 0) | (None, _) => "all of its items ended well enough".into(),
-                (Some(agent), 1) => format!("`{agent}` did it at the first attempt"),
-                (Some(agent), n) => format!("`{agent}` did it at attempt {n}"),
-            },
+            Self::Succeeded { attempts, agent, request, .. } => {
+                let did = match (agent, attempts) {
+                    (_, 0) | (None, _) => "all of its items ended well enough".into(),
+                    (Some(agent), 1) => format!("`{agent}` did it at the first attempt"),
+                    (Some(agent), n) => format!("`{agent}` did it at attempt {n}"),
+                };
+                match request {
+                    None => did,
+                    Some(request) => format!(
+                        "{did}; a pull request for `{}` was opened: {}",
+                        request.target, request.url
+                    ),
+                }
+            }
             Self::Failed { class, message, attempts, causes, rule } => {
                 let of = match (&causes[..], attempts) {
                     ([], _) | ([_], 0 | 1) => String::new(),

@@ -7,15 +7,12 @@ use orchestrator_core::{
     engine::SystemClock,
     error::{ErrorClass, Failure},
     id::{AttemptNumber, CommitId, RunId, TaskName},
-    port::{AttemptHost, LandRequest, LogLine, Progress, WorkspaceOrder},
+    port::{Checked, LandRequest, WorkspaceOrder},
     task::Priority,
-    time::Timestamp,
-    workspace::{
-        CheckCommand, CheckOutcome, CheckParser, CheckRecord, CheckSpec, ChecksPolicy, Evidence,
-        LandPolicy, Landing, Verdict, WorkspacePolicy,
-    },
+    workspace::{ChecksPolicy, LandPolicy, Landing, WorkspacePolicy},
 };
 use orchestrator_store::LocalStore;
+use orchestrator_testkit::landing_work::{self, Ran, Unstopped, checked};
 use orchestrator_workspace::{
     git::{Git, Repository, attempt_branch},
     landing::{Lander, LanderParts, LandingSettings, LandingStep, LandingWatch, Prove},
@@ -24,7 +21,6 @@ use orchestrator_workspace::{
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -83,20 +79,6 @@ pub(crate) fn serve() -> Result<bool> {
     Ok(true)
 }
 
-struct Host;
-
-#[async_trait]
-impl AttemptHost for Host {
-    fn log(&self, _: LogLine) {}
-    fn progress(&self, _: Progress) {}
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
-    async fn cancelled(&self) {
-        std::future::pending().await
-    }
-}
-
 /// Ends this process, as nobody can prevent.
 struct Dies {
     after: String,
@@ -125,39 +107,20 @@ impl Prove for Shell {
         commit: &CommitId,
         base: &CommitId,
         checks: &ChecksPolicy,
-    ) -> Result<Evidence, Failure> {
+    ) -> Result<Checked, Failure> {
         let failed = |error: &dyn std::fmt::Display| {
             Failure::new(ErrorClass::Transient, format!("cannot run the check: {error}"))
         };
         let (room, wanted) = (self.room.clone(), commit.to_string());
         let green = tokio::task::spawn_blocking(move || tasks::is_green(&room, &wanted)).await;
         let green = green.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
-        let record = |check: &CheckSpec| CheckRecord {
-            name: check.name.clone(),
+        let one = Ran {
             command: vec![CHECK.into()],
-            outcome: if green { CheckOutcome::Passed } else { CheckOutcome::Failed },
-            exit_code: Some(i32::from(!green)),
-            duration_ms: 0,
-            runs: 1,
-            tests: None,
-            new_failures: Vec::new(),
-            old_failures: Vec::new(),
-            flaky: Vec::new(),
-            coverage: None,
-            excerpt: String::new(),
-            output: None,
+            code: Some(i32::from(!green)),
+            printed: if green { b"green\n".to_vec() } else { b"red\n".to_vec() },
         };
-        Ok(Evidence {
-            commit: commit.clone(),
-            base: base.clone(),
-            tree: self.repository.tree(commit).await.map_err(|error| failed(&error))?,
-            sandbox: "off".into(),
-            environment: BTreeMap::new(),
-            checks: checks.run.iter().map(record).collect(),
-            findings: Vec::new(),
-            judgement: None,
-            verdict: if green { Verdict::Verified } else { Verdict::Failed },
-        })
+        let tree = self.repository.tree(commit).await.map_err(|error| failed(&error))?;
+        Ok(checked((commit, tree), base, &checks.run, &vec![one; checks.run.len()]))
     }
 }
 
@@ -228,12 +191,13 @@ async fn task(lander: Arc<Lander>, room: PathBuf, number: usize) -> Result<()> {
         );
         order.attempt = AttemptNumber(attempt);
         let request = request(&commit, base.trim(), number)?;
-        match lander.land(&order, &request, &Host).await {
+        match lander.land(&order, &request, &Unstopped).await {
             Ok(Landing::Landed(landed)) => {
                 let landed = Some((landed.commit.to_string(), landed.before.to_string()));
                 return end(&room, number, &Ended { attempts: attempt, landed });
             }
             Ok(Landing::Conflict(_) | Landing::Red { .. }) => attempt += 1,
+            Ok(Landing::Requested(request)) => bail!("task {number} is in {}", request.url),
             Err(failure) if failure.class == ErrorClass::Transient && failures < 5 => failures += 1,
             Err(failure) => bail!("task {number}: {failure}"),
         }
@@ -242,24 +206,10 @@ async fn task(lander: Arc<Lander>, room: PathBuf, number: usize) -> Result<()> {
 }
 
 fn request(commit: &str, base: &str, number: usize) -> Result<LandRequest> {
-    let check = CheckSpec {
-        name: "test".into(),
-        command: CheckCommand::Shell(CHECK.into()),
-        directory: None,
-        timeout: None,
-        parser: CheckParser::ExitCode,
-        report: None,
-        retries: 0,
-        coverage: None,
-    };
-    Ok(LandRequest {
-        commit: CommitId::new(commit)?,
-        base: CommitId::new(base)?,
-        policy: LandPolicy::default(),
-        checks: ChecksPolicy { run: vec![check], ..ChecksPolicy::default() },
-        verified: true,
-        priority: Priority::ALL[number % Priority::ALL.len()],
-    })
+    let (commit, base) = (CommitId::new(commit)?, CommitId::new(base)?);
+    let mut request = landing_work::request(commit, base, LandPolicy::default(), CHECK);
+    request.priority = Priority::ALL[number % Priority::ALL.len()];
+    Ok(request)
 }
 
 /// Writes how a task ended, whole or not at all.
