@@ -78,10 +78,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn workspaces(&self, pool: usize) -> GitWorkspaces {
+    /// Each with a state directory of its own, since what lies prepared is shared by all of one.
+    fn workspaces(&self, name: &str, pool: usize) -> GitWorkspaces {
         let git = self.runtime.block_on(Git::find(environment(&self.home))).expect("git");
-        let state = self.project.join(".orchestrator/state");
-        GitWorkspaces::new(git, &state, Arc::new(Off)).pool(pool)
+        let state = self.project.join(".orchestrator").join(name);
+        GitWorkspaces::new(git, &state, Arc::new(Off)).pool(pool).pool_size(u64::MAX)
     }
 
     fn order(&self) -> WorkspaceOrder {
@@ -117,7 +118,35 @@ impl Bench {
         for (order, opened) in opened {
             self.runtime.block_on(workspaces.close(&order, &opened, true)).expect("it closes");
         }
+        if prepared > 0 {
+            // What is prepared beside attempts is no part of what is measured next.
+            self.runtime.block_on(workspaces.prepare(&self.project)).expect("prepared");
+        }
         took
+    }
+
+    /// How long it takes to open a place where another has left its files, and to close it so that it
+    /// leaves them as well. In between ten files are changed and one is new.
+    fn follow(&self, workspaces: &GitWorkspaces) -> (Duration, Duration) {
+        let order = self.order();
+        let mut opened = None;
+        let opening = since(|| {
+            opened = Some(self.runtime.block_on(workspaces.open(&order, &Nobody)).expect("opens"));
+        });
+        let mut opened = opened.expect("it was opened");
+        for file in 0..10 {
+            let path = opened.directory.join(format!("d{file}/f{file}.txt"));
+            fs::write(path, "changed\n").expect("a file");
+        }
+        fs::write(opened.directory.join("new"), "new\n").expect("a file");
+        // As if its programs had been confined: else nothing is left.
+        opened.sandbox = "bench".into();
+        let closing = since(|| {
+            self.runtime.block_on(workspaces.close(&order, &opened, false)).expect("it closes");
+        });
+        let left = self.runtime.block_on(workspaces.prepared()).expect("a list");
+        assert_eq!(left.len(), 1, "it leaves its files");
+        (opening, closing)
     }
 }
 
@@ -129,9 +158,11 @@ fn main() {
     fill(&project, &home);
     let runtime = Runtime::new().expect("a runtime");
     let bench = Bench { runtime, project, home, next: Cell::new(0) };
-    let cold = Arc::new(bench.workspaces(0));
-    let one = Arc::new(bench.workspaces(1));
-    let warm = Arc::new(bench.workspaces(AT_ONCE));
+    let cold = Arc::new(bench.workspaces("cold", 0));
+    let one = Arc::new(bench.workspaces("one", 1));
+    let warm = Arc::new(bench.workspaces("warm", AT_ONCE));
+    let follow = bench.workspaces("follow", 1).pool_fills(false);
+    let closing = Cell::new(Duration::ZERO);
     let order = bench.order();
     let opened = bench.runtime.block_on(cold.open(&order, &Nobody)).expect("it opens");
     let plain = opened.directory.clone();
@@ -162,6 +193,15 @@ fn main() {
             .against("cp -r of the same files")
             .goal(Goal::Millis(200.0)),
         Row::new("a worktree, nothing prepared", || bench.open(&cold, 0, 1))
+            .against("cp -r of the same files"),
+        Row::new("a worktree of what another has left", || {
+            let (opening, took) = bench.follow(&follow);
+            closing.set(took);
+            opening
+        })
+        .against("cp -r of the same files")
+        .goal(Goal::Millis(200.0)),
+        Row::new("closing it, its files are kept", || closing.get())
             .against("cp -r of the same files"),
         Row::new("20 worktrees at once, prepared", || bench.open(&warm, AT_ONCE, AT_ONCE))
             .against("cp -r of the same files")

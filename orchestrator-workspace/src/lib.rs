@@ -16,7 +16,9 @@ pub mod process;
 pub mod receipt;
 pub mod recognise;
 pub mod sandbox;
+mod temporary;
 pub mod tools;
 pub mod worktree;
 
 pub use place::{Checker, GitWorkspaces, Lander};
+pub use temporary::{Swept, Temporary};

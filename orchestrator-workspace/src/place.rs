@@ -1,10 +1,11 @@
 //! The places of attempts on this machine: what implements the port.
 
 use crate::{
+    Temporary,
     git::{Git, Repository},
     process::Environment,
     sandbox::{Confinement, Sandbox},
-    worktree::{Claim, Pool, Registry},
+    worktree::{Bounds, Claim, Pool, Registry},
 };
 use async_trait::async_trait;
 use orchestrator_core::{
@@ -26,7 +27,7 @@ const MAX_SIZE: u64 = 10 * 1024 * 1024;
 /// How many files one checkpoint may add or change.
 const MAX_FILES: usize = 100_000;
 /// How many directories are prepared before somebody asks.
-const POOL: usize = 2;
+const POOL: Bounds = Bounds { count: 2, bytes: 2 << 30 };
 
 /// How often a place that is in use is asked for, and how long is waited each time.
 const CLAIMS: u32 = 50;
@@ -81,6 +82,9 @@ pub struct GitWorkspaces {
     pub(crate) ports: PathBuf,
     pub(crate) port_range: RangeInclusive<u16>,
     pub(crate) pool: Pool,
+    pub(crate) fills: bool,
+    /// Kept until the end.
+    _temporary: Option<Temporary>,
     pub(crate) includes_uncommitted: bool,
     pub(crate) max_size: u64,
     pub(crate) max_files: usize,
@@ -114,6 +118,8 @@ impl GitWorkspaces {
         let registry = Registry::new(state);
         Self {
             pool: Pool::new(registry.root(), POOL),
+            fills: true,
+            _temporary: None,
             git,
             registry,
             state: state.to_owned(),
@@ -141,6 +147,16 @@ impl GitWorkspaces {
         self
     }
 
+    /// The directory for temporary files of such commands: what [`GitWorkspaces::commands`] says is
+    /// completed with it, so it is said after that.
+    #[must_use]
+    pub fn temporary(mut self, directory: Temporary) -> Self {
+        self.confinement.writable.push(directory.path().to_owned());
+        self.environment = self.environment.with("TMPDIR", directory.path());
+        self._temporary = Some(directory);
+        self
+    }
+
     /// Where it is noted which ports are taken: the same directory for all that are not to share
     /// ports, such as one of the user. `ports` of the state directory unless it is said.
     #[must_use]
@@ -156,11 +172,28 @@ impl GitWorkspaces {
         self
     }
 
-    /// How many directories are prepared before somebody asks, which take as much of the disk as
-    /// that many checkouts; 2 unless it is said, and 0 turns it off.
+    /// How many directories lie prepared before somebody asks, which take as much of the disk as
+    /// that many checkouts; 2 unless it is said, and 0 turns it off. They stay when the process ends,
+    /// and the next one takes them. A place that is closed and was confined leaves one, if there are
+    /// fewer.
     #[must_use]
-    pub fn pool(mut self, size: usize) -> Self {
-        self.pool = Pool::new(self.registry.root(), size);
+    pub fn pool(mut self, count: usize) -> Self {
+        self.pool = Pool::new(self.registry.root(), Bounds { count, ..self.pool.bounds() });
+        self
+    }
+
+    /// How many bytes prepared directories may take on the disk in all; 2 GiB unless it is said.
+    #[must_use]
+    pub fn pool_size(mut self, bytes: u64) -> Self {
+        self.pool = Pool::new(self.registry.root(), Bounds { bytes, ..self.pool.bounds() });
+        self
+    }
+
+    /// Whether directories are prepared while attempts work, as they are unless it is said; else only
+    /// places that are closed leave some, and [`GitWorkspaces::prepare`].
+    #[must_use]
+    pub fn pool_fills(mut self, fills: bool) -> Self {
+        self.fills = fills;
         self
     }
 
@@ -282,6 +315,10 @@ impl Workspaces for GitWorkspaces {
         turn: Option<TurnNumber>,
     ) -> Result<Option<Checkpoint>, Failure> {
         self.record_checkpoint(order, opened, turn).await
+    }
+
+    async fn measure(&self, order: &WorkspaceOrder, opened: &Opened) -> Result<(), Failure> {
+        self.within_quota(order, opened, &[]).await
     }
 
     async fn snapshot(

@@ -54,7 +54,7 @@ impl Clean {
         let clean = |dry_run| runtime::ask(async { Ok(service.clean(age, dry_run).await?) });
         if !self.dry_run && !self.yes && confirm::can_ask(console) {
             let would = clean(true)?;
-            if (!would.runs.is_empty() || would.worktrees > 0)
+            if (!would.runs.is_empty() || would.worktrees + would.prepared > 0)
                 && !confirm::ask(&format!("remove {}?", said(&would)))
             {
                 return Ok(Exit::Cancelled);
@@ -79,5 +79,14 @@ fn said(clean: &CleanView) -> String {
         0 => String::new(),
         some => format!(", {}", text::counted(some, "worktree")),
     };
+    let prepared = match clean.prepared {
+        0 => String::new(),
+        some => format!(", {some} prepared"),
+    };
+    let left = match clean.left_over {
+        0 => String::new(),
+        some => format!(", {some} left over by processes that died"),
+    };
+    let worktrees = format!("{worktrees}{prepared}{left}");
     format!("{}, {}{worktrees} ({size})", text::counted(runs, "run"), text::counted(blobs, "blob"))
 }

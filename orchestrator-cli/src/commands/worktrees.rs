@@ -30,13 +30,13 @@ pub(crate) struct Worktrees {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Every place with its task, size and state: `in use`, `kept` to be looked at, or `orphan`, whose
-    /// process is gone
+    /// process is gone; and how much lies prepared for the next
     #[command(after_help = "Examples:
   orchestrator worktrees list
   orchestrator worktrees list --json | jq -r '.items[].directory'")]
     List {},
-    /// Remove places in which nobody works; what is in them becomes a checkpoint before, and branches
-    /// stay
+    /// Remove places in which nobody works, and what lies prepared for the next; what is in places
+    /// becomes a checkpoint before, and branches stay
     #[command(after_help = "Examples:
   orchestrator worktrees clean --dry-run
   orchestrator worktrees clean --older-than 7d --yes")]
@@ -67,6 +67,14 @@ impl Worktrees {
                 console.table(&table(&view.items))?;
             }
             listing::tail(console, "worktrees", view.items.is_empty(), None);
+            if !view.prepared.is_empty() {
+                let size = view.prepared.iter().map(|prepared| prepared.bytes).sum();
+                console.hint(&format!(
+                    "{} prepared for the next ({})",
+                    view.prepared.len(),
+                    text::bytes(size)
+                ));
+            }
             return Ok(Exit::Done);
         };
         let age = older_than.unwrap_or_default();
@@ -74,7 +82,8 @@ impl Worktrees {
             |dry_run| runtime::ask(async { Ok(service.clean_worktrees(age, dry_run).await?) });
         if !dry_run && !yes && confirm::can_ask(console) {
             let would = clean(true)?;
-            if !would.removed.is_empty() && !confirm::ask(&format!("remove {}?", said(&would))) {
+            let is_any = !would.removed.is_empty() || !would.prepared.is_empty();
+            if is_any && !confirm::ask(&format!("remove {}?", said(&would))) {
                 return Ok(Exit::Cancelled);
             }
         }
@@ -94,6 +103,10 @@ fn tell(console: &Console, done: &WorktreesCleanView) -> Result<(), Failure> {
         .iter()
         .map(|place| format!("{verb} {}", text::harmless(&place.directory, false)))
         .collect();
+    let prepared = done.prepared.iter();
+    lines.extend(
+        prepared.map(|ready| format!("{verb} {}", text::harmless(&ready.directory, false))),
+    );
     lines.push(format!("{verb} {}", said(done)));
     console.lines(&lines)?;
     for failed in &done.failed {
@@ -105,7 +118,11 @@ fn tell(console: &Console, done: &WorktreesCleanView) -> Result<(), Failure> {
 /// `2 worktrees (1.5 MiB)`.
 fn said(done: &WorktreesCleanView) -> String {
     let count = text::counted(done.removed.len() as u64, "worktree");
-    format!("{count} ({})", text::bytes(done.bytes))
+    let prepared = match done.prepared.len() {
+        0 => String::new(),
+        some => format!(", {some} prepared"),
+    };
+    format!("{count}{prepared} ({})", text::bytes(done.bytes))
 }
 
 fn table(places: &[PlaceView]) -> Table {

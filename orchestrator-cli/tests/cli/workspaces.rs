@@ -149,6 +149,110 @@ fn a_liar_stays_unverified_and_why_holds_the_evidence() {
 }
 
 #[test]
+fn files_of_a_place_are_left_to_the_next_process_and_cleaned_away() {
+    let flow = format!("{ONE}  a: {{ agent: maker, prompt: \"Build.\" }}\n");
+    // What an attempt left anywhere would be told by the next.
+    let script = "for file in new.txt ignored/file \"$HOME/own\"; do \
+                  [ -e \"$file\" ] && echo \"found $file\"; done\n\
+                  stat -c %a tests; chmod 700 tests\n\
+                  mkdir -p ignored && echo x > ignored/file && echo x > new.txt && echo x > \"$HOME/own\"\n\
+                  stat -c %i tests/check.sh > inode.txt\necho done\n";
+    let project = project(&[("maker", script)], &flow);
+    project.write(".gitignore", "ignored\n");
+    git(&project, &["add", ".gitignore"]);
+    git(&project, &["commit", "-qm", "what is ignored"]);
+    let before = users(&project);
+    let prepared = |project: &Project| {
+        let listed = project.json(&["worktrees", "list"]);
+        schemas::check(&listed);
+        listed["prepared"].as_array().expect("a list").clone()
+    };
+    assert_eq!(prepared(&project), Vec::<Value>::new());
+    let mut said = Vec::new();
+    let mut inodes = Vec::new();
+    for _ in 0..3 {
+        let result = execute(&project).expect(0).last();
+        said.push(details(&project, "a")["output"].as_str().expect("text").to_owned());
+        let branch = result["landed"][0]["branch"].as_str().expect("a branch").to_owned();
+        inodes.push(git(&project, &["show", &format!("{branch}:inode.txt")]));
+        let left = prepared(&project);
+        assert_eq!(left.len(), 1, "each takes what was left and leaves it");
+        assert_eq!(left[0]["commit"], git(&project, &["rev-parse", "HEAD"]).as_str());
+    }
+    assert_eq!(said, [said[0].clone(), said[0].clone(), said[0].clone()]);
+    assert!(said[0].ends_with("done") && !said[0].contains("found"), "{}", said[0]);
+    // A file that nobody touched since well before is the same one.
+    assert_eq!(inodes[1], inodes[2]);
+    assert_eq!(users(&project), before);
+    let told = project.ok(&["worktrees", "list"]);
+    assert!(told.stderr.contains("1 prepared for the next"), "{}", told.stderr);
+
+    // What processes that died have left over, as they name it.
+    let state = project.path().join(".orchestrator/state");
+    for (file, text) in
+        [("tmp/places-dead/file", "x"), ("checks/check-dead/tree/file", "x"), ("tmp/loose", "x")]
+    {
+        project.write(&format!(".orchestrator/state/{file}"), text);
+    }
+    let would = project.json(&["clean", "--older-than", "1d", "--dry-run"]);
+    schemas::check(&would);
+    assert_eq!((&would["left_over"], &would["prepared"]), (&3.into(), &0.into()));
+    assert!(state.join("checks/check-dead").exists());
+    let cleaned = project.json(&["clean", "--older-than", "0s", "--yes"]);
+    assert_eq!((&cleaned["left_over"], &cleaned["prepared"]), (&3.into(), &1.into()));
+    for directory in ["tmp", "checks"] {
+        let left = fs::read_dir(state.join(directory)).expect("it is there");
+        assert_eq!(left.count(), 0, "{directory}");
+    }
+    assert_eq!(prepared(&project), Vec::<Value>::new());
+    // The other way to be rid of it.
+    execute(&project).expect(0);
+    let done = project.json(&["worktrees", "clean", "--yes"]);
+    schemas::check(&done);
+    assert_eq!(done["prepared"].as_array().map(Vec::len), Some(1));
+    assert_eq!(prepared(&project), Vec::<Value>::new());
+}
+
+#[test]
+fn directories_are_made_in_advance_while_an_attempt_works() {
+    let flow = format!("{ONE}  a: {{ agent: waiter, prompt: \"Wait.\" }}\n");
+    let project =
+        project(&[("waiter", "while [ ! -e go ]; do sleep 0.05; done\necho done\n")], &flow);
+    let settings = project.read(".orchestrator/config.toml");
+    let settings = format!("{settings}[workspaces]\npool = 3\nprepare = true\n");
+    project.write(".orchestrator/config.toml", &settings);
+    let mut running = project.start(&["execute", "--workflow", "flow", "--json"]);
+    let place = eventually("three directories", || {
+        let listed = project.json(&["worktrees", "list"]);
+        let is_ready = |prepared: &Value| prepared["commit"].is_string();
+        let ready = listed["prepared"].as_array()?.iter().filter(|ready| is_ready(ready)).count();
+        (ready == 3).then(|| listed["items"][0]["directory"].as_str().map(str::to_owned))?
+    });
+    fs::write(Path::new(&place).join("go"), "").expect("a file");
+    running.end().expect(0);
+}
+
+#[test]
+fn an_attempt_that_fills_the_disk_is_stopped_while_it_works() {
+    let flow = "name: flow\ntasks:\n  a:\n    agent: filler\n    prompt: \"Fill.\"\n    \
+                workspace: { kind: worktree, quota: 2 MB }\n    retry: { max-attempts: 1 }\n";
+    for place in [".", "$HOME", "$TMPDIR"] {
+        // It would never end by itself, and has no turns after which anything is looked at.
+        let script =
+            format!("head -c 4000000 /dev/zero > {place}/large\nwhile :; do sleep 1; done\n");
+        let project = project(&[("filler", &script)], flow);
+        let settings = project.read(".orchestrator/config.toml");
+        let settings = format!("{settings}[workspaces]\nmeasure-every = \"100ms\"\n");
+        project.write(".orchestrator/config.toml", &settings);
+        let result = execute(&project).expect(1).last();
+        assert_eq!(result["status"], "failed", "{place}");
+        let task = details(&project, "a");
+        let told = task["error"].to_string();
+        assert!(told.contains("on the disk and may take 2000000"), "{place}: {task}");
+    }
+}
+
+#[test]
 fn what_was_made_before_a_crash_is_not_asked_for_again() {
     let stamp = "cat /proc/sys/kernel/random/uuid > stamp.txt\necho done\n";
     let project = project(&[("maker", stamp)], "");

@@ -156,7 +156,7 @@ impl Plan {
             let command = hit.finish(attempt);
             return Ok(Ended { command, cached: None, provider: Provider::AsTheAttempt });
         }
-        let accepted = match self.answer(&host, &assignment).await {
+        let accepted = match self.answer(&host, &assignment, std::future::pending()).await {
             Ok((accepted, _)) => accepted,
             Err(failure) => return failed(failure),
         };
@@ -181,6 +181,7 @@ impl Plan {
         &self,
         host: &Host,
         assignment: &Assignment,
+        beyond: impl Future<Output = Failure> + Send,
     ) -> Result<(accept::Accepted, bool), Failure> {
         let shared = &host.shared;
         // A panic in an agent is that attempt's failure, not the engine's.
@@ -201,6 +202,10 @@ impl Plan {
                 host.desk.stop(Stop::Now);
                 let limit = crate::time::format_duration(self.timeout.unwrap_or_default());
                 (ErrorClass::TimedOut, format!("the attempt took longer than its limit of {limit}"))
+            }
+            failure = beyond => {
+                host.desk.stop(Stop::Now);
+                (failure.class, failure.message)
             }
         };
         let grace = shared.clock.now().after(STOP_GRACE);

@@ -1,8 +1,8 @@
 //! Putting an engine together.
 
 use super::{
-    Engine, MAIL, REVIVALS, Shared, SystemClock, SystemIds, content::Values, gate::SharedGate,
-    registry::Registry,
+    Engine, MAIL, MEASURE, REVIVALS, Shared, SystemClock, SystemIds, content::Values,
+    gate::SharedGate, registry::Registry,
 };
 use crate::{
     agent::{AgentSpec, Role},
@@ -38,6 +38,7 @@ pub struct EngineBuilder {
     reckoner: Option<Arc<dyn Reckoner>>,
     workspaces: Option<Arc<dyn Workspaces>>,
     directory: Option<PathBuf>,
+    measure_every: Option<Duration>,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -150,6 +151,15 @@ impl EngineBuilder {
         self
     }
 
+    /// How often the place of an attempt is measured that has a quota, while the attempt works there.
+    /// Where measuring takes long it is done less often, so that it never takes more than a
+    /// twentieth of the time. Default: every 10 seconds, by the engine's clock.
+    #[must_use]
+    pub fn measure_every(mut self, period: Duration) -> Self {
+        self.measure_every = Some(period);
+        self
+    }
+
     /// One more agent; one of the same name is replaced.
     #[must_use]
     pub fn agent(mut self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Self {
@@ -197,6 +207,7 @@ impl EngineBuilder {
             reckoner: self.reckoner,
             workspaces: self.workspaces,
             directory: self.directory,
+            measure_every: self.measure_every.unwrap_or(MEASURE).max(Duration::from_millis(1)),
             interrupted: watch::Sender::new(false),
             gate: SharedGate::new(Limits::new(limits, self.breaker)),
             runs: Registry::default(),

@@ -66,6 +66,12 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked for mail unless the builder is told otherwise.
 const MAIL: Duration = Duration::from_millis(100);
 
+/// How often a place is measured unless the builder is told otherwise.
+const MEASURE: Duration = Duration::from_secs(10);
+
+/// How many times longer than measuring a place took it is left alone at least.
+const MEASURE_REST: u32 = 20;
+
 /// How often a parent looks at children that another engine drives.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
@@ -99,6 +105,8 @@ pub(crate) struct Shared {
     workspaces: Option<Arc<dyn Workspaces>>,
     /// Where the project is, if it may be elsewhere than a run says.
     directory: Option<PathBuf>,
+    /// How often places are measured in which attempts work.
+    measure_every: Duration,
     /// True once the engine was told to put its work down.
     interrupted: watch::Sender<bool>,
     gate: gate::SharedGate,

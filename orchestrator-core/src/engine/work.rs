@@ -214,7 +214,8 @@ impl Course<'_> {
         let opened = self.open().await?;
         assignment.workspace = Some(opened.clone());
         self.provider = Provider::AsTheAttempt;
-        let (accepted, overdue) = match plan.answer(host, &assignment).await {
+        let (accepted, overdue) = match plan.answer(host, &assignment, self.outgrown(&opened)).await
+        {
             Ok(answered) => answered,
             Err(failure) => {
                 self.last_state().await;
@@ -268,6 +269,27 @@ impl Course<'_> {
             let _ = self.host.checkpoints.set(checkpoints);
         }
         Ok(opened)
+    }
+
+    /// Resolves when the place has grown beyond its quota, while the attempt works there.
+    async fn outgrown(&self, opened: &Opened) -> Failure {
+        if self.order.policy.quota.is_none() {
+            return std::future::pending().await;
+        }
+        let shared = &self.host.shared;
+        let mut rest = shared.measure_every;
+        loop {
+            let since = shared.clock.now().after(rest);
+            shared.clock.until(since).await;
+            let began = shared.clock.now();
+            match self.workspaces.measure(&self.order, opened).await {
+                Ok(()) => {}
+                Err(failure) if failure.class == ErrorClass::ToolFailed => return failure,
+                Err(failure) => tracing::warn!(%failure, "a place could not be measured"),
+            }
+            let took = Duration::from_millis(shared.clock.now().0.saturating_sub(began.0));
+            rest = shared.measure_every.max(took.saturating_mul(super::MEASURE_REST));
+        }
     }
 
     /// Records the state in which an attempt that failed has left its place.

@@ -42,6 +42,17 @@ pub trait Workspaces: Send + Sync {
         turn: Option<TurnNumber>,
     ) -> Result<Option<Checkpoint>, Failure>;
 
+    /// Looks whether the place has grown beyond the quota of its policy. The engine asks from time to
+    /// time while an attempt works there, and stops it when this fails; other calls may be under way
+    /// meanwhile. Nothing is measured unless an implementation says otherwise.
+    ///
+    /// # Errors
+    /// `tool_failed` when it has, with how much it takes.
+    async fn measure(&self, order: &WorkspaceOrder, opened: &Opened) -> Result<(), Failure> {
+        let _ = (order, opened);
+        Ok(())
+    }
+
     /// Records what the attempt has made as one commit on its base, whatever the agent did to
     /// branches and history; `None` when the workspace has no git.
     ///

@@ -430,8 +430,25 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "workspaces.pool",
         takes: Takes::Count(0, 100),
-        default: Some("0"),
-        about: "how many worktrees are made ready in advance",
+        default: Some("2"),
+        about: "how many directories that attempts are done with lie ready for the next; 0 for none",
+    },
+    Setting {
+        key: "workspaces.pool-size",
+        takes: Takes::Size(0, 1 << 50),
+        default: Some("2GB"),
+        about: "what those may take on the disk in all",
+    },
+    setting(
+        "workspaces.prepare",
+        Takes::Flag,
+        "whether as many are made in advance, while attempts work; false unless set",
+    ),
+    Setting {
+        key: "workspaces.measure-every",
+        takes: Takes::Duration,
+        default: Some("10s"),
+        about: "how often a workspace with a quota is measured while an attempt works in it",
     },
     setting(
         "workspaces.ports",

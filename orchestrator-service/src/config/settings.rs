@@ -271,6 +271,10 @@ pub(crate) struct WorkspaceSettings {
     pub(crate) quota: Option<u64>,
     pub(crate) largest_file: Option<u64>,
     pub(crate) pool: Option<u32>,
+    pub(crate) pool_size: Option<u64>,
+    pub(crate) prepare: bool,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) measure_every: Option<Duration>,
     pub(crate) ports: Option<String>,
 }
 

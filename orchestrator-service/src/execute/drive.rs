@@ -273,6 +273,9 @@ impl OrchestratorService {
             .reckoner(Arc::new(LedgerReckoner(opened.clone())))
             .workspaces(Arc::new(Places::new(self.clone(), opened.clone())))
             .limits(self.roster()?.limits(self.settings()?.settings()));
+        if let Some(period) = self.settings()?.settings().workspaces.measure_every {
+            builder = builder.measure_every(period);
+        }
         if let Some(telemetry) = telemetry {
             builder = builder.observer(Arc::new(telemetry.clone()));
             let rules = crate::budget::rules(self.settings()?.settings());

@@ -2,8 +2,11 @@
 
 use crate::{OrchestratorService, ServiceError, clock::now, service::Opened, views::CleanView};
 use orchestrator_core::{error::Failure, id::RunId, time::Timestamp};
-use orchestrator_workspace::git::RefChange;
-use std::{collections::BTreeSet, time::Duration};
+use orchestrator_workspace::{Temporary, check, git::RefChange};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 /// Nothing removed.
 fn nothing(dry_run: bool) -> CleanView {
@@ -15,13 +18,16 @@ fn nothing(dry_run: bool) -> CleanView {
         bytes: 0,
         cached: 0,
         worktrees: 0,
+        prepared: 0,
+        left_over: 0,
         refs: 0,
     }
 }
 
 impl OrchestratorService {
     /// Removes ended runs that were created longer ago than `older_than`, and what only they used: also
-    /// places of their attempts that were kept, and hidden refs. Branches stay.
+    /// places of their attempts that were kept, and hidden refs. Branches stay. What was prepared that
+    /// long ago goes as well, and what processes have left over that died.
     ///
     /// # Errors
     /// An unusable store.
@@ -31,6 +37,7 @@ impl OrchestratorService {
         dry_run: bool,
     ) -> Result<CleanView, ServiceError> {
         let mut view = nothing(dry_run);
+        self.clean_left_over(older_than, &mut view).await?;
         let Some(opened) = self.store_if_any()? else { return Ok(view) };
         let age = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
         let before = Timestamp(now().0.saturating_sub(age));
@@ -38,9 +45,41 @@ impl OrchestratorService {
         let cleaned = cleaned.map_err(|e| opened.failed(e))?;
         view.runs = cleaned.runs.iter().map(ToString::to_string).collect();
         view.blobs = cleaned.blobs;
-        view.bytes = cleaned.bytes;
+        view.bytes += cleaned.bytes;
         self.clean_places(opened, &cleaned.runs, &mut view).await?;
         Ok(view)
+    }
+
+    /// Removes what processes have left that died, of checks and of commands of set-up and clean-up,
+    /// whatever its age; and directories that lie prepared for longer than `older_than`.
+    async fn clean_left_over(
+        &self,
+        older_than: Duration,
+        view: &mut CleanView,
+    ) -> Result<(), ServiceError> {
+        let (state, dry_run) = (self.place().state(), view.dry_run);
+        let sweep = move || {
+            [("tmp", ""), ("checks", check::SCRATCH_PREFIX)].map(|(directory, prefix)| {
+                let root = state.join(directory);
+                Temporary::sweep(&root, prefix, |_| true, dry_run).map_err(|error| (root, error))
+            })
+        };
+        let swept = tokio::task::spawn_blocking(sweep).await;
+        for swept in swept.map_err(|error| ServiceError::Internal(error.to_string()))? {
+            let swept = swept.map_err(|(path, error)| ServiceError::State {
+                directory: path,
+                reason: error.to_string(),
+            })?;
+            view.left_over += swept.count;
+            view.bytes += swept.bytes;
+        }
+        if let Some(places) = self.kept_places().await? {
+            let prepared = places.clean_prepared(older_than, SystemTime::now(), dry_run).await;
+            let prepared = prepared.map_err(|failure| ServiceError::Engine(failure.message))?;
+            view.prepared = prepared.len() as u64;
+            view.bytes += prepared.iter().map(|prepared| prepared.size).sum::<u64>();
+        }
+        Ok(())
     }
 
     /// Removes places of runs that are gone, and hidden refs of those that have just gone: others may

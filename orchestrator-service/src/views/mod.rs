@@ -62,5 +62,6 @@ pub use work::{
 };
 pub use workspace::{
     CheckpointView, CheckpointsView, DiffView, FileDiffView, NotRemovedView, PlaceView,
-    ReceiptKeyView, ReceiptTaskView, RestoreView, VerifyView, WorktreesCleanView, WorktreesView,
+    PreparedView, ReceiptKeyView, ReceiptTaskView, RestoreView, VerifyView, WorktreesCleanView,
+    WorktreesView,
 };

@@ -154,6 +154,10 @@ pub struct CleanView {
     pub cached: u64,
     /// How many worktrees and other places of attempts.
     pub worktrees: u64,
+    /// How many directories that lay prepared for worktrees.
+    pub prepared: u64,
+    /// How many directories and files of checks and commands whose process died.
+    pub left_over: u64,
     /// How many hidden refs, of states of worktrees.
     pub refs: u64,
 }

@@ -100,6 +100,21 @@ pub struct WorktreesView {
     pub schema: &'static str,
     /// The places, by run, task and attempt.
     pub items: Vec<PlaceView>,
+    /// The directories that lie ready for the next.
+    pub prepared: Vec<PreparedView>,
+}
+
+/// A directory with the files of a commit that the next worktree can be made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreparedView {
+    /// Where it is.
+    pub directory: String,
+    /// The commit or tree; null where it was not finished, so that it is nobody's.
+    pub commit: Option<String>,
+    /// How much of the disk it takes.
+    pub bytes: u64,
+    /// When it was made.
+    pub since: String,
 }
 
 /// The place of an attempt.
@@ -134,6 +149,8 @@ pub struct WorktreesCleanView {
     pub dry_run: bool,
     /// The places that are gone, or would be.
     pub removed: Vec<PlaceView>,
+    /// The directories that lay ready and are gone, or would be.
+    pub prepared: Vec<PreparedView>,
     /// How many bytes that gives back.
     pub bytes: u64,
     /// Those that could not be removed.

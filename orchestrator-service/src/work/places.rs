@@ -14,7 +14,7 @@ use orchestrator_core::{
     },
 };
 use orchestrator_workspace::{
-    GitWorkspaces,
+    GitWorkspaces, Temporary,
     check::CheckOrder,
     sandbox::{Off, Sandbox},
 };
@@ -25,6 +25,11 @@ use tokio::sync::OnceCell;
 const FILES: usize = 100_000;
 /// The size in bytes from which on a file is left out, where the settings do not say it.
 const LARGEST: u64 = 10_000_000;
+
+/// How many directories lie prepared, and how many bytes they may take, where the settings do not
+/// say it.
+const POOL: u32 = 2;
+const POOL_SIZE: u64 = 2_000_000_000;
 
 /// Gives attempts places, and proves and lands what they make there.
 pub(crate) struct Places {
@@ -56,7 +61,10 @@ impl OrchestratorService {
         // To find a sandbox is to try it, which waits for programs.
         let sandbox = tokio::task::spawn_blocking(move || this.sandbox()).await;
         let sandbox = sandbox.map_err(|error| ServiceError::Internal(error.to_string()))??;
-        self.git_workspaces_in(sandbox).await
+        let temporary = self.place().state().join("tmp");
+        let own = Temporary::make(&temporary, "places-");
+        let own = own.map_err(|error| self.unusable(&temporary, &error))?;
+        Ok(self.git_workspaces_in(sandbox).await?.temporary(own))
     }
 
     async fn git_workspaces_in(
@@ -65,13 +73,7 @@ impl OrchestratorService {
     ) -> Result<GitWorkspaces, ServiceError> {
         let state = self.place().state();
         let given = &self.settings()?.settings().workspaces;
-        let temporary = state.join("tmp");
-        fs::create_dir_all(&temporary).map_err(|error| self.unusable(&temporary, &error))?;
-        let mut confinement = self.confinement()?;
-        confinement.writable.push(temporary.clone());
-        let environment = self.passed(&[]).with("TMPDIR", temporary);
         let largest = given.largest_file.unwrap_or(LARGEST);
-        let pool = given.pool.unwrap_or_default();
         let places = match self.git().await {
             Ok(git) => GitWorkspaces::new(git.clone(), &state, sandbox),
             // Only worktrees need it, and say so.
@@ -81,8 +83,10 @@ impl OrchestratorService {
             Err(error) => return Err(error),
         };
         let mut places = places
-            .commands(confinement, environment)
-            .pool(usize::try_from(pool).unwrap_or_default())
+            .commands(self.confinement()?, self.passed(&[]))
+            .pool(usize::try_from(given.pool.unwrap_or(POOL)).unwrap_or_default())
+            .pool_size(given.pool_size.unwrap_or(POOL_SIZE))
+            .pool_fills(given.prepare)
             .include_uncommitted(self.includes_uncommitted())
             .bounds(largest, FILES);
         if let Some(text) = &given.ports {
@@ -155,6 +159,11 @@ impl Workspaces for Places {
         turn: Option<TurnNumber>,
     ) -> Result<Option<Checkpoint>, Failure> {
         self.git().await?.checkpoint(order, opened, turn).await
+    }
+
+    async fn measure(&self, order: &WorkspaceOrder, opened: &Opened) -> Result<(), Failure> {
+        let home = self.service.home_of(order, opened);
+        self.git().await?.within_quota(order, opened, &[home]).await
     }
 
     async fn snapshot(

@@ -318,6 +318,10 @@ impl Workspaces for MemoryWorkspaces {
         Ok(opened)
     }
 
+    async fn measure(&self, order: &WorkspaceOrder, _opened: &Opened) -> Result<(), Failure> {
+        self.hear(Heard::Measured { task: order.task.clone() }).await
+    }
+
     async fn checkpoint(
         &self,
         order: &WorkspaceOrder,

@@ -83,6 +83,11 @@ pub enum Heard {
         /// After which turn.
         turn: Option<TurnNumber>,
     },
+    /// The place was to be measured.
+    Measured {
+        /// The task.
+        task: TaskName,
+    },
     /// The work was to be recorded.
     Snapshot {
         /// The task.
@@ -121,6 +126,7 @@ impl Heard {
         match self {
             Self::Opened { .. } => "open",
             Self::Checkpoint { .. } => "checkpoint",
+            Self::Measured { .. } => "measure",
             Self::Snapshot { .. } => "snapshot",
             Self::Checked { .. } => "check",
             Self::Landed { .. } => "land",
@@ -133,6 +139,7 @@ impl Heard {
         match self {
             Self::Opened { task, .. }
             | Self::Checkpoint { task, .. }
+            | Self::Measured { task }
             | Self::Snapshot { task, .. }
             | Self::Checked { task, .. }
             | Self::Landed { task, .. }

@@ -103,6 +103,55 @@ async fn work_that_is_late_is_recorded_and_proved_by_the_next_attempt() {
     assert_eq!(count(&log, "attempt-started"), 2);
 }
 
+/// A task whose place may take a megabyte, of an agent that works on and on.
+fn bounded() -> Value {
+    let mut task = work("a=2 hang", &[]);
+    task["workspace"] = json!({ "kind": "worktree", "quota": "1 MB" });
+    task["retry"] = json!({ "max-attempts": 1 });
+    task
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_whose_place_outgrows_its_quota_is_stopped_when_it_is_measured() {
+    // A measurement that cannot be made says nothing.
+    let measured = Mutex::new(0);
+    let world = World::new(Script::default().failing(move |heard| {
+        if heard.what() != "measure" {
+            return None;
+        }
+        let mut measured = measured.lock().unwrap();
+        *measured += 1;
+        match *measured {
+            2 => Some(Failure::new(ErrorClass::Transient, "cannot be read")),
+            3 => Some(Failure::new(ErrorClass::ToolFailed, "it takes too much")),
+            _ => None,
+        }
+    }));
+    let (report, log) = world.run(json!({ "t": bounded() })).await;
+    assert_eq!(report.status, RunStatus::Failed);
+    let failed = log.iter().find_map(|recorded| match &recorded.event {
+        Event::AttemptFailed { failure, .. } => Some((recorded.at, failure.clone())),
+        _ => None,
+    });
+    let (at, failure) = failed.unwrap();
+    assert_eq!((failure.class, &*failure.message), (ErrorClass::ToolFailed, "it takes too much"));
+    // Three times ten seconds, and the time to stop by itself.
+    let grace = orchestrator_core::engine::STOP_GRACE.as_millis();
+    assert_eq!(u128::from(at.0), 30_000 + grace, "{}", kinds(&log));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_long_to_measure_is_measured_less_often() {
+    let world = World::new(Script::default().slow(Duration::from_secs(2)));
+    let mut task = bounded();
+    task["timeout"] = json!("100s");
+    world.run(json!({ "t": task })).await;
+    let heard = world.places.heard();
+    let times = heard.iter().filter(|heard| heard.what() == "measure").count();
+    // After 10 s, and 40 s after each that took 2 s.
+    assert_eq!(times, 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_step_that_fails_in_passing_is_done_again_without_the_agent() {
     for step in ["check", "land"] {

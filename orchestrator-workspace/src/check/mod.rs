@@ -35,5 +35,6 @@ pub use baseline::{Baselines, RecentBaselines};
 pub use checker::{CheckOrder, Checker};
 pub use error::CheckError;
 pub use outcome::BaseResult;
+pub use place::SCRATCH_PREFIX;
 pub use settings::{CheckSettings, tool_homes};
 pub use source::{READ, Source, SourceError};

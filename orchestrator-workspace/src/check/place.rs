@@ -2,35 +2,33 @@
 //! and what tells whether its files are still those that were checked out.
 
 use super::error::CheckError;
+use crate::{Temporary, worktree::remove_all};
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 /// The most files that are compared; a tree beyond is treated as changed.
 const FILES: usize = 2_000_000;
 
+/// What the names of these directories begin with.
+pub const SCRATCH_PREFIX: &str = "check-";
+
 /// A directory of its own for one or more checks. It is removed with the value.
 #[derive(Debug)]
 pub(super) struct Place {
     root: PathBuf,
     /// Kept until the end: its name is what nobody else has.
-    _dir: Removed,
+    _dir: Temporary,
 }
 
 impl Place {
     pub(super) fn make(scratch: &Path) -> Result<Self, CheckError> {
-        fs::create_dir_all(scratch).map_err(CheckError::io(scratch))?;
-        let dir = tempfile::Builder::new()
-            .prefix("check-")
-            .tempdir_in(scratch)
-            .map_err(CheckError::io(scratch))?
-            .keep();
-        // Where the path has links in it, programs tell of another path than ours.
-        let root = dir.canonicalize().map_err(CheckError::io(&dir))?;
-        let place = Self { root: root.clone(), _dir: Removed(root) };
+        let dir = Temporary::make(scratch, SCRATCH_PREFIX).map_err(CheckError::io(scratch))?;
+        let root = dir.path().to_owned();
+        let place = Self { root, _dir: dir };
         for part in [place.tree(), place.home(), place.temporary(), place.outside()] {
             fs::create_dir(&part).map_err(CheckError::io(&part))?;
         }
@@ -58,7 +56,7 @@ impl Place {
     /// Empties the directory for temporary files.
     pub(super) fn renew_temporary(&self) -> Result<(), CheckError> {
         let path = self.temporary();
-        remove(&path).map_err(CheckError::io(&path))?;
+        remove_all(&path).map_err(CheckError::io(&path))?;
         fs::create_dir(&path).map_err(CheckError::io(&path))
     }
 
@@ -80,40 +78,6 @@ impl Place {
         walking
             .await
             .unwrap_or_else(|error| Err(CheckError::io(&self.root)(io::Error::other(error))))
-    }
-}
-
-#[derive(Debug)]
-struct Removed(PathBuf);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        if let Err(error) = remove(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "cannot remove a checkout of a check");
-        }
-    }
-}
-
-/// Removes a tree, whatever its modes are.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(_) => {
-            open_up(path);
-            fs::remove_dir_all(path)
-        }
-    }
-}
-
-fn open_up(path: &Path) {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return };
-    if !metadata.is_dir() {
-        return;
-    }
-    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        open_up(&entry.path());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         GitError, Identity, NewCommit, RefChange, Repository, Scan, Scanned, attempt_branch,
         checkpoint_ref,
     },
-    worktree::{Last, Mark, blocking, size_of},
+    worktree::{Last, Mark, blocking, size_up_to},
 };
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -293,16 +293,35 @@ impl GitWorkspaces {
     }
 
     async fn check_quota(&self, order: &WorkspaceOrder, opened: &Opened) -> Result<(), Failure> {
+        self.within_quota(order, opened, &[]).await
+    }
+
+    /// Looks whether a place, together with directories `besides` that belong to it, takes more of the
+    /// disk than its policy allows. What is beyond that is not measured.
+    ///
+    /// # Errors
+    /// `tool_failed` when it does.
+    pub async fn within_quota(
+        &self,
+        order: &WorkspaceOrder,
+        opened: &Opened,
+        besides: &[PathBuf],
+    ) -> Result<(), Failure> {
         let Some(quota) = order.policy.quota else { return Ok(()) };
         let Some(name) = self.registry.name_of(&opened.directory) else { return Ok(()) };
-        let top = self.registry.directory(&name);
-        let size = blocking(move || size_of(&top)).await?;
+        let directories = [&[self.registry.directory(&name)], besides].concat();
+        let size = blocking(move || {
+            directories.iter().fold(0, |size: u64, directory| {
+                size.saturating_add(size_up_to(directory, quota.saturating_sub(size)))
+            })
+        });
+        let size = size.await?;
         if size <= quota {
             return Ok(());
         }
         let message = format!(
-            "the workspace takes {size} bytes on the disk and may take {quota}: remove what is not \
-             needed, or raise its `quota`"
+            "the workspace takes at least {size} bytes on the disk and may take {quota}: remove what \
+             is not needed, or raise its `quota`"
         );
         Err(Failure::new(ErrorClass::ToolFailed, message))
     }

@@ -30,7 +30,7 @@ const MOST: u64 = 1 << 30;
 const SAID: u64 = 64 * 1024;
 
 /// What stands above every file of configuration.
-const SETTINGS: [(&str, &str); 18] = [
+const SETTINGS: [(&str, &str); 20] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.untrackedCache", "false"),
@@ -40,6 +40,9 @@ const SETTINGS: [(&str, &str); 18] = [
     ("core.sparseCheckout", "false"),
     ("core.safecrlf", "false"),
     ("index.sparse", "false"),
+    // A time that nobody can set back tells that a file has changed.
+    ("core.trustctime", "true"),
+    ("core.checkStat", "default"),
     ("commit.gpgSign", "false"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),

@@ -89,7 +89,9 @@ impl Repository {
         };
         feed(&["--force-remove"], &plan.remove).await?;
         feed(&["--add", "--remove", "--replace"], &plan.update).await?;
-        let call = self.scanning(scan.directory, scan.index).await?.args(["write-tree"]);
+        // What an index holds is what the base has or was just written: not each is looked for again.
+        let call =
+            self.scanning(scan.directory, scan.index).await?.args(["write-tree", "--missing-ok"]);
         let tree = bytes::object(&self.git().run(call).await?, "write-tree")?;
         Ok(Scanned { tree, left_out: plan.left_out })
     }
@@ -102,6 +104,9 @@ impl Repository {
     ) -> Result<super::program::Call<'a>, GitError> {
         let mut call = self.call().await?.work_tree(directory).index(index);
         call.settings.push(("core.sparseCheckout".into(), "true".into()));
+        // The sum over an index takes as long to make as all else, and nobody but us reads this one:
+        // not every program that reads indexes knows one without a sum.
+        call.settings.push(("index.skipHash".into(), "true".into()));
         Ok(call)
     }
 
@@ -165,7 +170,8 @@ fn plan(scan: &Scan<'_>, changed: Vec<PathBuf>, others: Vec<PathBuf>) -> Plan {
     paths.sort();
     for (path, is_known) in paths {
         let whole = scan.directory.join(&path);
-        let Ok(meta) = fs::symlink_metadata(&whole) else {
+        let found = fs::symlink_metadata(&whole).ok().filter(|_| !is_behind_link(scan, &path));
+        let Some(meta) = found else {
             // Gone, or below what is no directory any more.
             plan.remove.push(path);
             continue;
@@ -190,6 +196,14 @@ fn plan(scan: &Scan<'_>, changed: Vec<PathBuf>, others: Vec<PathBuf>) -> Plan {
         }
     }
     plan
+}
+
+/// Whether a directory on the way to a file has become a link: then what is found there is not of the
+/// directory that is looked at.
+fn is_behind_link(scan: &Scan<'_>, path: &Path) -> bool {
+    let above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    let mut above = above.map(|above| fs::symlink_metadata(scan.directory.join(above)));
+    above.any(|meta| meta.is_ok_and(|meta| meta.is_symlink()))
 }
 
 /// Without following a link and without waiting, whatever it has become meanwhile.

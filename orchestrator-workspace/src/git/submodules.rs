@@ -74,6 +74,14 @@ impl Repository {
         own.iter().flatten().any(|own| found.starts_with(own)).then_some(found)
     }
 
+    /// Whether a commit says where submodules come from. Without that none has a repository, and the
+    /// list of all its files need not be read.
+    pub(crate) async fn names_submodules(&self, commit: &CommitId) -> Result<bool, GitError> {
+        let file = format!("{commit}:.gitmodules");
+        let call = self.call().await?.args(["rev-parse", "-q", "--verify", "--end-of-options"]);
+        Ok(self.git().call(call.args([file])).await?.code == Some(0))
+    }
+
     /// Whether an object is on this machine.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Finding places again, and removing them.
 
-use super::{Mark, Stage, open::blocking, remove_all, size_of};
+use super::{Mark, Prepared, Stage, open::blocking, remove_all, size_of};
 use crate::{GitWorkspaces, git::GitError};
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -194,6 +194,32 @@ impl GitWorkspaces {
             }
         }
         Ok(cleaned)
+    }
+
+    /// The directories that lie prepared for the next attempts, without those that somebody is just
+    /// taking or making.
+    ///
+    /// # Errors
+    /// `transient` when the state directory cannot be read.
+    pub async fn prepared(&self) -> Result<Vec<Prepared>, Failure> {
+        let pool = self.pool.clone();
+        Ok(blocking(move || pool.list()).await??)
+    }
+
+    /// Removes those that were made at least `older_than` before `now`, and what is left of some that
+    /// were cut off; or only says which.
+    ///
+    /// # Errors
+    /// As for [`GitWorkspaces::prepared`].
+    pub async fn clean_prepared(
+        &self,
+        older_than: Duration,
+        now: SystemTime,
+        dry_run: bool,
+    ) -> Result<Vec<Prepared>, Failure> {
+        let pool = self.pool.clone();
+        let is_old = move |since| now.duration_since(since).unwrap_or_default() >= older_than;
+        Ok(blocking(move || pool.clean(is_old, dry_run)).await??)
     }
 
     async fn remove_unused(&self, place: &Place) -> Result<bool, Failure> {

@@ -43,6 +43,9 @@ pub(crate) struct Mark {
     /// Whether the hooks of the repository run there.
     #[serde(default)]
     pub(crate) hooks: bool,
+    /// Whether it has a part of the files only.
+    #[serde(default)]
+    pub(crate) is_sparse: bool,
     #[serde(default)]
     pub(crate) ports: Vec<u16>,
     #[serde(default)]

@@ -12,6 +12,7 @@
 //! | `NAME.exclude` | what is not recorded besides what `.gitignore` files say |
 //! | `NAME.gone` | the directory on its way out |
 //! | `NAME.spare` | how git comes to know the directory again, for a moment |
+//! | `.pool/` | directories that are ready before somebody asks |
 //!
 //! `NAME` is `RUN+TASK+ATTEMPT`. What has no mark is never touched. [`list`](crate::GitWorkspaces::list),
 //! [`recover`](crate::GitWorkspaces::recover) and [`clean`](crate::GitWorkspaces::clean) find places again
@@ -24,13 +25,15 @@ mod mark;
 mod open;
 mod pool;
 mod ports;
+mod recycle;
 mod submodules;
 mod sweep;
 
 pub use keep::{Cleaned, Place, PlaceState};
 pub(crate) use mark::{Claim, Last, Mark, Registry, Stage};
 pub(crate) use open::blocking;
-pub(crate) use pool::Pool;
+pub use pool::Prepared;
+pub(crate) use pool::{Bounds, Pool};
 pub(crate) use ports::RANGE as PORTS;
 pub(crate) use submodules::check_out as check_out_submodules;
-pub(crate) use sweep::{remove_all, size_of};
+pub(crate) use sweep::{remove_all, size_of, size_up_to};

@@ -54,6 +54,7 @@ impl GitWorkspaces {
         };
         let name =
             resumed.unwrap_or_else(|| Registry::name(&order.run, &order.task, order.attempt));
+        let _opening = self.pool.opening();
         let _turn = self.turn(&name).await;
         let held = self.claims().remove(&name);
         let was_held = held.is_some();
@@ -187,6 +188,7 @@ impl GitWorkspaces {
             branch: None,
             below: wanted.to_owned(),
             hooks: order.policy.hooks,
+            is_sparse: !order.policy.sparse.is_empty(),
             ports: Vec::new(),
             submodules: Vec::new(),
             last: None,
@@ -250,9 +252,7 @@ impl GitWorkspaces {
         repository.add_worktree(&top, &branch, &base).await?;
         let is_whole = order.policy.sparse.is_empty();
         if is_whole {
-            let (pool, repository) = (self.pool.clone(), repository.clone());
-            let (top, index) = (top.clone(), index.clone());
-            blocking(move || pool.take(&repository, &top, &index)).await??;
+            self.pool.take(&repository, &files, &top, &index).await?;
         }
         let sparse = &order.policy.sparse;
         let wanted = Checkout { commit: &files, directory: &top, index: &index, sparse };
@@ -261,11 +261,11 @@ impl GitWorkspaces {
         mark.submodules = submodules::check_out(&repository, &files, &top, beside).await?;
         self.lend_index(&repository, &top, &index).await?;
         self.registry.write(name, mark)?;
-        if is_whole {
+        if is_whole && self.fills {
             // Those that come next need not wait; that it fails costs them that.
             let pool = self.pool.clone();
             tokio::spawn(async move {
-                if let Err(error) = pool.fill(&repository, &base).await {
+                if let Err(error) = pool.refill(&repository, &base).await {
                     tracing::debug!(%error, "no directory is prepared");
                 }
             });
@@ -430,7 +430,9 @@ impl GitWorkspaces {
                 tracing::warn!(message = failure.message, "cleaning up after an attempt failed");
             }
         }
-        self.registry.write(&name, &Mark { stage: Stage::Closing, ..mark })?;
+        let mark = Mark { stage: Stage::Closing, ..mark };
+        self.registry.write(&name, &mark)?;
+        self.keep_files(&name, &mark, opened).await;
         self.discard(&name, &order.directory).await
     }
 }

@@ -19,6 +19,9 @@ pub(crate) async fn check_out(
     let mut found: Vec<MarkedSubmodule> = Vec::new();
     let mut left = vec![(repository.clone(), commit.clone(), None, 0)];
     while let Some((repository, commit, parent, depth)) = left.pop() {
+        if !repository.names_submodules(&commit).await? {
+            continue;
+        }
         for submodule in repository.submodules(&commit).await? {
             let Some(own) = submodule.repository.filter(|_| depth < DEPTH) else { continue };
             let above = parent.map(|parent: usize| found[parent].path.clone()).unwrap_or_default();

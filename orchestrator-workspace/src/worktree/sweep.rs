@@ -10,6 +10,11 @@ use std::{
 
 /// How many bytes a directory takes on the disk; what cannot be looked at does not count.
 pub(crate) fn size_of(directory: &Path) -> u64 {
+    size_up_to(directory, u64::MAX)
+}
+
+/// The same, until it is more than `most`: what is beyond is not looked at.
+pub(crate) fn size_up_to(directory: &Path, most: u64) -> u64 {
     let mut size = 0;
     let mut seen = HashSet::new();
     let mut left = vec![directory.to_owned()];
@@ -22,6 +27,9 @@ pub(crate) fn size_of(directory: &Path) -> u64 {
             }
             if meta.is_dir() {
                 left.push(entry.path());
+            }
+            if size > most {
+                return size;
             }
         }
     }

@@ -24,6 +24,22 @@ async fn opened(project: &Project) -> (GitWorkspaces, WorkspaceOrder, Opened) {
 }
 
 #[tokio::test]
+async fn what_is_behind_a_link_in_place_of_a_directory_is_not_recorded() {
+    let project = Project::new();
+    let (workspaces, order, opened) = opened(&project).await;
+    let outside = project.root().join("outside");
+    write(&outside, "lib.rs", "of somebody else\n");
+    write(&outside, "main.rs", "of somebody else\n");
+    fs::remove_dir_all(opened.directory.join("src")).unwrap();
+    symlink(&outside, opened.directory.join("src")).unwrap();
+    let point = workspaces.checkpoint(&order, &opened, None).await.unwrap().unwrap();
+    let recorded = project.git(&["ls-tree", "-r", "--name-only", point.commit.as_ref()]);
+    assert_eq!(recorded, ".gitignore\nREADME.md\nsrc\n");
+    let link = project.git(&["cat-file", "-p", &format!("{}:src", point.commit)]);
+    assert_eq!(Path::new(&link), outside);
+}
+
+#[tokio::test]
 async fn turns_are_recorded_listed_compared_and_restored() {
     let project = Project::new();
     let before = project.belongings();

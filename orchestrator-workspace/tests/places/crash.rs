@@ -5,10 +5,12 @@ use orchestrator_core::{
     id::{AttemptNumber, TurnNumber},
     port::{Start, Workspaces},
 };
+use orchestrator_workspace::worktree::Place;
 use rustix::process::{Signal, getpid, kill_process};
 use std::{
+    collections::BTreeSet,
     fs,
-    os::unix::process::ExitStatusExt,
+    os::unix::{fs::MetadataExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -35,11 +37,20 @@ fn part() -> Option<(PathBuf, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_killed_at_any_moment_leaves_what_the_next_finds() {
-    const NAME: &str = "a_process_killed_at_any_moment_leaves_what_the_next_finds";
+    killed_at_any_moment("a_process_killed_at_any_moment_leaves_what_the_next_finds", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_it_leave_half_of_what_lies_prepared() {
+    killed_at_any_moment("nor_does_it_leave_half_of_what_lies_prepared", 1).await;
+}
+
+/// With so many directories that lie prepared.
+async fn killed_at_any_moment(name: &str, pool: usize) {
     if let Some((root, micros)) = part() {
         let micros = micros.parse().unwrap();
         let project = root.join("project");
-        let workspaces = workspaces(&project, &root.join("home")).await;
+        let workspaces = workspaces(&project, &root.join("home")).await.pool(pool);
         let order = order(&project, "build", worktree());
         std::thread::spawn(move || {
             let since = Instant::now();
@@ -49,7 +60,9 @@ async fn a_process_killed_at_any_moment_leaves_what_the_next_finds() {
             let _ = kill_process(getpid(), Signal::KILL);
         });
         loop {
-            let opened = workspaces.open(&order, &Host::default()).await.unwrap();
+            let mut opened = workspaces.open(&order, &Host::default()).await.unwrap();
+            // So that its files are kept.
+            opened.sandbox = "namespaces".into();
             for turn in 1..4 {
                 write(&opened.directory, "work", turn.to_string());
                 workspaces.checkpoint(&order, &opened, Some(TurnNumber(turn))).await.unwrap();
@@ -66,11 +79,11 @@ async fn a_process_killed_at_any_moment_leaves_what_the_next_finds() {
     // One way from open to close takes some tenths of a second.
     for step in 0..16 {
         let micros = step * 13_000;
-        let status = alone(NAME, &root, &micros.to_string()).wait().unwrap();
+        let status = alone(name, &root, &micros.to_string()).wait().unwrap();
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{micros} us: it ended early");
         let recorded =
             project.git(&["for-each-ref", "--format=%(objectname)", "refs/orchestrator"]);
-        let workspaces = project.workspaces().await;
+        let workspaces = project.workspaces().await.pool(pool).pool_fills(false);
         let recovered = workspaces.recover().await.unwrap();
         assert_eq!(recovered.failed, [], "{micros} us");
         let mut again = project.order("build", worktree());
@@ -107,7 +120,7 @@ async fn several_processes_open_places_at_once() {
     const NAME: &str = "several_processes_open_places_at_once";
     if let Some((root, number)) = part() {
         let project = root.join("project");
-        let workspaces = workspaces(&project, &root.join("home")).await.pool(2);
+        let workspaces = workspaces(&project, &root.join("home")).await.pool(6);
         let mut policy = worktree();
         policy.ports = 3;
         let (mut holding, mut ports) = (Vec::new(), String::new());
@@ -130,6 +143,8 @@ async fn several_processes_open_places_at_once() {
     let project = Project::new();
     let before = project.belongings();
     let root = fs::canonicalize(project.root()).unwrap();
+    // Half of them find something prepared.
+    project.workspaces().await.pool(6).prepare(&project.directory).await.unwrap();
     let mut children: Vec<_> =
         (0..4).map(|number| alone(NAME, &root, &number.to_string())).collect();
     let mut left: Vec<&mut Child> = children.iter_mut().collect();
@@ -154,7 +169,11 @@ async fn several_processes_open_places_at_once() {
     ports.dedup();
     assert_eq!(ports.len(), 36, "two attempts share a port");
     let workspaces = project.workspaces().await;
-    assert_eq!(workspaces.list().await.unwrap().len(), 12);
+    let places = workspaces.list().await.unwrap();
+    assert_eq!(places.len(), 12);
+    let of = |place: &Place| fs::metadata(place.directory.join("README.md")).unwrap().ino();
+    let inodes: BTreeSet<u64> = places.iter().map(of).collect();
+    assert_eq!(inodes.len(), 12, "two have the same files");
     assert_eq!(project.git(&["for-each-ref", "refs/orchestrator"]).lines().count(), 12);
     assert_eq!(project.belongings(), before);
 }

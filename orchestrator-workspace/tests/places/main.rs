@@ -6,6 +6,7 @@ mod bad_input;
 mod checkpoints;
 mod crash;
 mod git;
+mod pool;
 mod support;
 mod turns;
 mod worktrees;
