@@ -2,6 +2,7 @@
 
 use crate::{
     id::{AgentName, ProviderName},
+    permission::Permissions,
     route::Route,
 };
 use serde::{Deserialize, Serialize};
@@ -130,6 +131,13 @@ pub struct AgentSpec {
     /// Whether a call of it may be answered by an identical one that is under way. Default: it may.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub join: bool,
+    /// What it may do with tools of its own. Without it a person is asked about everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Arc<Permissions>>,
+    /// Whether it takes messages while it works; the engine asks
+    /// [`Agent::steerable`](crate::port::Agent::steerable) when it is given the agent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub steerable: bool,
 }
 
 fn yes() -> bool {
@@ -156,6 +164,8 @@ impl AgentSpec {
             route: None,
             version: None,
             join: true,
+            permissions: None,
+            steerable: false,
         }
     }
 

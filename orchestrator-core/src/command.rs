@@ -5,7 +5,8 @@ use crate::{
     effect::Question,
     error::Failure,
     event::{ArtifactRef, CacheHit, Content, Turn},
-    id::{AttemptNumber, Epoch, RunId, TaskName, TurnNumber},
+    id::{AttemptNumber, Epoch, MessageNumber, QuestionNumber, RunId, TaskName, TurnNumber},
+    permission::Action,
     port::{LogLine, Signal},
     run::RunStatus,
     task::{Binding, TaskSpec},
@@ -49,16 +50,32 @@ pub enum Command {
         /// The first turn that does not count any more.
         from: TurnNumber,
     },
-    /// An attempt asks a person, as its turn `turn`.
+    /// An attempt asks a person: a question, or for permission.
     AskPerson {
         /// Which one.
         attempt: AttemptKey,
-        /// Which turn.
-        turn: TurnNumber,
+        /// A number that nothing else has which the task has asked.
+        question: QuestionNumber,
         /// What.
         message: String,
+        /// What it wants to do, when it asks for permission.
+        action: Option<Box<Action>>,
         /// How long an answer is waited for.
         expires_in: Option<Duration>,
+    },
+    /// An attempt does not wait for an answer any more.
+    WithdrawQuestion {
+        /// Which one.
+        attempt: AttemptKey,
+        /// What it had asked.
+        question: QuestionNumber,
+    },
+    /// The agent of an attempt has a message.
+    NoteDelivery {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The message.
+        number: MessageNumber,
     },
     /// The place of an attempt is ready.
     OpenWorkspace {

@@ -2,8 +2,8 @@
 
 use crate::{
     command::AttemptKey,
-    event::Verdict,
-    id::{AgentName, RunId, TaskName, TurnNumber},
+    event::{Message, Reply},
+    id::{AgentName, QuestionNumber, RunId, TaskName},
     port::Signal,
 };
 use serde::{Deserialize, Serialize};
@@ -39,10 +39,17 @@ pub enum Effect {
     AnswerAttempt {
         /// Which one.
         attempt: AttemptKey,
-        /// Which turn asked.
-        turn: TurnNumber,
+        /// What it had asked.
+        question: QuestionNumber,
         /// What was said.
-        verdict: Verdict,
+        reply: Reply,
+    },
+    /// Give the attempt a message.
+    SteerAttempt {
+        /// Which one.
+        attempt: AttemptKey,
+        /// The message.
+        message: Message,
     },
     /// See to it that the child run exists, and tell when it has ended.
     AttendChild {

@@ -6,7 +6,8 @@
 mod parts;
 
 pub use parts::{
-    ArtifactRef, Ask, AskKind, CacheHit, Content, NextAttempt, Reply, SkipReason, Turn, Verdict,
+    Allowance, ArtifactRef, Ask, AskKind, CacheHit, Content, Message, NextAttempt, Reply,
+    SentMessage, SkipReason, Turn, Verdict,
 };
 
 use crate::{
@@ -15,10 +16,11 @@ use crate::{
     error::Failure,
     estimate::RunEstimate,
     id::{
-        AgentName, AttemptNumber, BlobId, Epoch, ProjectId, RunId, Sequence, TaskName, TenantId,
-        TurnNumber,
+        AgentName, AttemptNumber, BlobId, Epoch, MessageNumber, ProjectId, RunId, Sequence,
+        TaskName, TenantId, TurnNumber,
     },
     money::MicroUsd,
+    permission::PermissionRule,
     port::{Feedback, LogLine},
     run::{Behaviour, RunStatus},
     task::{Binding, TaskSpec},
@@ -267,6 +269,25 @@ pub enum Event {
         task: TaskName,
         /// What a person said.
         reply: Reply,
+        /// What is allowed by that for the rest of the run, to the agent that asked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allows: Vec<PermissionRule>,
+    },
+    /// A message was sent to the agent at work on the task.
+    MessageSent {
+        /// The task.
+        task: TaskName,
+        /// The message.
+        message: Box<Message>,
+    },
+    /// The agent at work has a message, and is not given it again.
+    MessageDelivered {
+        /// The task.
+        task: TaskName,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// The message.
+        number: MessageNumber,
     },
     /// The task has succeeded without an attempt of its own: an approval was given, a person gave
     /// the result, or all items of a `for-each` ended well enough.
@@ -538,7 +559,7 @@ impl Origin {
 
 impl Event {
     /// The stable names of every kind.
-    pub const KINDS: [&str; 40] = [
+    pub const KINDS: [&str; 42] = [
         "run-created",
         "attempt-started",
         "session-known",
@@ -560,6 +581,8 @@ impl Event {
         "task-delayed",
         "person-asked",
         "person-answered",
+        "message-sent",
+        "message-delivered",
         "task-succeeded",
         "task-carried",
         "stop-requested",
@@ -605,6 +628,8 @@ impl Event {
             Self::TaskDelayed { .. } => "task-delayed",
             Self::PersonAsked { .. } => "person-asked",
             Self::PersonAnswered { .. } => "person-answered",
+            Self::MessageSent { .. } => "message-sent",
+            Self::MessageDelivered { .. } => "message-delivered",
             Self::TaskSucceeded { .. } => "task-succeeded",
             Self::TaskCarried { .. } => "task-carried",
             Self::StopRequested { .. } => "stop-requested",
@@ -649,6 +674,8 @@ impl Event {
             | Self::TaskDelayed { task, .. }
             | Self::PersonAsked { task, .. }
             | Self::PersonAnswered { task, .. }
+            | Self::MessageSent { task, .. }
+            | Self::MessageDelivered { task, .. }
             | Self::TaskSucceeded { task, .. }
             | Self::TaskCarried { task, .. }
             | Self::StopRequested { task, .. }

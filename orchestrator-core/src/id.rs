@@ -338,6 +338,14 @@ counter!(
     TurnNumber, u32
 );
 counter!(
+    /// Tells what an attempt asks people from all else that its task has asked, from 1.
+    QuestionNumber, u32
+);
+counter!(
+    /// The place of a message among those that were sent to the agents of one task, from 1.
+    MessageNumber, u32
+);
+counter!(
     /// A fencing token: it only grows, and a write that names an older one is refused.
     Epoch, u64
 );

@@ -58,6 +58,7 @@ pub mod ledger;
 #[cfg(feature = "engine")]
 pub mod memory;
 pub mod money;
+pub mod permission;
 pub mod policy;
 pub mod port;
 pub mod route;

@@ -75,6 +75,17 @@ fn events_of_version_5_load_and_fold() {
     let request = facts.requested.as_ref().expect("a pull request");
     assert_eq!((request.url.as_str(), request.number), ("https://forge.example/7", Some(7)));
     assert_eq!(facts.blobs().count(), 5, "diff, evidence, output; evidence and output of landing");
+    assert_eq!(run.status(), RunStatus::Cancelled);
+    let allowed: Vec<String> = run
+        .allowances()
+        .iter()
+        .map(|allowed| format!("{} {} {}", allowed.agent, allowed.rule, allowed.by))
+        .collect();
+    assert_eq!(allowed, ["pm run(make all) ann", "pm network(crates.io) ann"]);
+    let boss = run.task(run.place("boss").expect("a task")).expect("a task");
+    let delivered: Vec<bool> = boss.messages().iter().map(|m| m.delivered.is_some()).collect();
+    assert_eq!(delivered, [true, false]);
+    assert_eq!(boss.asks().count(), 0, "what an attempt asked ends with it");
 }
 
 #[test]

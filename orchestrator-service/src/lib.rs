@@ -58,7 +58,7 @@ pub mod views;
 
 pub use again::{ForkRequest, RetryRequest};
 pub use config::{ConfigScope, setting_keys};
-pub use control::{Answer, Pause};
+pub use control::{Answer, Pause, Saying, Which};
 pub use credentials::{AskPassphrase, HidingWriter, KeyChange, KnownSecrets, Passphrase};
 pub use environment::Environment;
 pub use error::{Exit, SERVICE_CODES, ServiceError, codes};

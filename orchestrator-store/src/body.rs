@@ -158,6 +158,8 @@ struct TaskBody<'a> {
     held_up: Option<Cow<'a, HeldUp>>,
     #[serde(default, skip_serializing_if = "usual")]
     ask: Option<Cow<'a, Ask>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    more_asks: Cow<'a, [Ask]>,
 }
 
 /// The body of a task's row, with its output or without.
@@ -179,6 +181,7 @@ pub(crate) fn of_task(row: &TaskRow, with_output: bool) -> Result<String, StoreE
         items,
         held_up,
         ask,
+        more_asks,
     } = row;
     let body = TaskBody {
         verified: *verified,
@@ -192,6 +195,7 @@ pub(crate) fn of_task(row: &TaskRow, with_output: bool) -> Result<String, StoreE
         items: *items,
         held_up: held_up.as_ref().map(Cow::Borrowed),
         ask: ask.as_deref().map(Cow::Borrowed),
+        more_asks: Cow::Borrowed(more_asks),
     };
     to_json(&body, format_args!("the row of task `{name}`"))
 }
@@ -224,6 +228,7 @@ pub(crate) fn task(row: &Row<'_>) -> Result<TaskRow, Fault> {
         items: body.items,
         held_up: body.held_up.map(Cow::into_owned),
         ask: body.ask.map(|ask| Box::new(ask.into_owned())),
+        more_asks: body.more_asks.into_owned(),
     })
 }
 
@@ -253,8 +258,8 @@ struct AttemptBody<'a> {
     cached: Option<Cow<'a, CacheHit>>,
 }
 
-fn is_empty(artifacts: &[ArtifactRef]) -> bool {
-    artifacts.is_empty()
+fn is_empty<T>(list: &[T]) -> bool {
+    list.is_empty()
 }
 
 /// The body of an attempt's row.

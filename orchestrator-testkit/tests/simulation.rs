@@ -19,6 +19,7 @@ fn five_hundred_seeds_keep_every_promise_and_are_the_same_twice() {
     assert_eq!(figures.seeds, 500);
     assert!(figures.runs > 1_000 && figures.crashes > 300, "{figures}");
     assert!(figures.performed > figures.recorded, "{figures}");
+    assert!(figures.permitted > 50 && figures.delivered > 50, "{figures}");
 }
 
 #[test]

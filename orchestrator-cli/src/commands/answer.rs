@@ -25,6 +25,6 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        self.saying.say(context, &self.task, Said::Answer(self.text))
+        self.saying.say(context, &self.task, Said::Answer(self.text), false)
     }
 }

@@ -6,7 +6,9 @@ use crate::{
 };
 use clap::Args;
 use orchestrator_core::money::MicroUsd;
-use orchestrator_service::{Answer, OrchestratorService, Resumed, views::ControlView};
+use orchestrator_service::{
+    Answer, OrchestratorService, Resumed, Saying as Said, Which, views::ControlView,
+};
 
 /// Who says something, and whether the run is to go on at once.
 #[derive(Debug, Clone, Args)]
@@ -18,27 +20,42 @@ pub(super) struct Saying {
     /// Take the run up at once when no process drives it, and see it through
     #[arg(long)]
     resume: bool,
+
+    /// Which of several things that the task asks, by its number
+    #[arg(long, value_name = "NUMBER")]
+    question: Option<u32>,
+
+    /// Everything that the task asks
+    #[arg(long, conflicts_with = "question")]
+    all: bool,
 }
 
 impl Saying {
-    /// Says `answer` to what `task` asks.
+    /// Says `answer` to what `task` asks; `for_good`: for the rest of the run.
     pub(super) fn say(
         self,
         context: &Context,
         task: &str,
         answer: Answer,
+        for_good: bool,
     ) -> Result<Exit, Failure> {
         let console = &context.console;
+        let which = match self.question {
+            Some(number) => Which::Question(number),
+            None if self.all => Which::All,
+            None => Which::Only,
+        };
         let by = self.by.unwrap_or_else(user);
+        let saying = Said { answer, for_good, by };
         if !self.resume {
             let service = context.service()?;
-            let done = runtime::ask(async { Ok(service.reply(task, answer, &by).await?) })?;
+            let done = runtime::ask(async { Ok(service.reply_to(task, which, saying).await?) })?;
             tell(console, &done)?;
             return Ok(Exit::Done);
         }
         let service = context.driving_service()?;
         runtime::drive(async {
-            let done = service.reply(task, answer, &by).await?;
+            let done = service.reply_to(task, which, saying).await?;
             if console.json {
                 // Events follow: a document a line.
                 console.document_line(&done)?;
@@ -95,11 +112,16 @@ fn lines(console: &Console, done: &ControlView) -> Vec<String> {
         "kill" => "stopped",
         "approve" => "approved",
         "reject" => "rejected",
+        "send" => "told",
+        "interrupt" => "interrupted",
         _ => "answered",
     };
     let line = |item: &orchestrator_service::views::Controlled| {
         let what = match &item.task {
-            Some(task) => format!("{}.{task}", item.run),
+            Some(task) => match item.question {
+                Some(question) => format!("question {question} of {}.{task}", item.run),
+                None => format!("{}.{task}", item.run),
+            },
             None => item.run.clone(),
         };
         let paint = console.paint();

@@ -22,6 +22,7 @@ mod gateway;
 mod git;
 mod import;
 mod init;
+mod interrupt;
 mod kill;
 mod land;
 mod list_agents;
@@ -42,6 +43,7 @@ mod retry;
 mod rollback;
 mod run_details;
 mod secrets;
+mod send;
 mod sheet;
 mod status;
 mod task_details;
@@ -75,6 +77,8 @@ pub(crate) enum Command {
     Approve(approve::Approve),
     Reject(reject::Reject),
     Answer(answer::Answer),
+    Send(send::Send),
+    Interrupt(interrupt::Interrupt),
     Pause(pause::Pause),
     Resume(resume::Resume),
     Cancel(cancel::Cancel),
@@ -126,6 +130,8 @@ impl Command {
             Self::Approve(command) => command.run(context),
             Self::Reject(command) => command.run(context),
             Self::Answer(command) => command.run(context),
+            Self::Send(command) => command.run(context),
+            Self::Interrupt(command) => command.run(context),
             Self::Pause(command) => command.run(context),
             Self::Resume(command) => command.run(context),
             Self::Cancel(command) => command.run(context),

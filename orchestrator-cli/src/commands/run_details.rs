@@ -88,16 +88,28 @@ pub(super) fn print(console: &Console, details: &views::RunDetails) -> Result<()
 /// What to type so that the run goes on, when it waits for somebody.
 pub(super) fn next_steps(details: &views::RunDetails) -> Vec<String> {
     let run = &details.run;
-    let asked = details.items.iter().filter_map(|task| Some((task, task.ask.as_ref()?)));
+    let asked = details.items.iter().flat_map(|task| {
+        // One of several things is named by its number.
+        let several = !task.more_asks.is_empty();
+        let asks = task.ask.iter().chain(&task.more_asks);
+        asks.map(move |ask| {
+            let number = ask.question.filter(|_| several);
+            let which = number.map(|number| format!(" --question {number}")).unwrap_or_default();
+            (task, ask, which)
+        })
+    });
     let asked: Vec<_> = asked.collect();
-    let told = asked.iter().take(QUESTIONS).map(|(task, ask)| {
+    let told = asked.iter().take(QUESTIONS).map(|(task, ask, which)| {
         let how = match ask.kind {
-            "question" => format!("orchestrator answer {} TEXT", task.id),
+            "question" => format!("orchestrator answer {} TEXT{which}", task.id),
             "budget" => format!(
                 "orchestrator resume {} --budget USD, or orchestrator reject {}",
                 run.id, task.id
             ),
-            _ => format!("orchestrator approve {0}, or orchestrator reject {0}", task.id),
+            _ => format!(
+                "orchestrator approve {0}{which}, or orchestrator reject {0}{which}",
+                task.id
+            ),
         };
         format!("{} waits for a person: {}; {how}", task.name, text::first_line(&ask.message))
     });

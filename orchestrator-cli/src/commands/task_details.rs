@@ -72,7 +72,10 @@ fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure>
     sheet.field("tokens", tokens(&task.spent));
     sheet.field("cost", task.spent.cost().to_string());
     sheet.field("error", task.error.as_ref().map(failure));
-    sheet.field("asks", task.ask.as_ref().map(|ask| asked(&task.id, ask)));
+    let asks: Vec<&views::AskView> = task.ask.iter().chain(&task.more_asks).collect();
+    for ask in &asks {
+        sheet.field("asks", Some(asked(&task.id, ask, asks.len() > 1)));
+    }
     sheet.field("held up", task.held_up.as_ref().map(|held_up| held_up.reason.clone()));
     let items = task.item_counts.map(|counts| {
         format!("{} of {} ended, {} not well", counts.ended, counts.total, counts.failed)
@@ -85,6 +88,14 @@ fn print(console: &Console, details: &views::TaskDetails) -> Result<(), Failure>
     sheet.field("cached", made.map(|made| format!("by {}.{} at {}", made.run, made.task, made.at)));
     sheet.section("Asked for");
     sheet.value(&details.asks);
+    if !details.allowed.is_empty() {
+        sheet.section("Allowed for the rest of the run");
+        sheet.lines(details.allowed.iter().map(allowed).collect::<Vec<_>>());
+    }
+    if !details.messages.is_empty() {
+        sheet.section("Messages");
+        sheet.lines(details.messages.iter().map(message).collect::<Vec<_>>());
+    }
     if !details.items.is_empty() {
         sheet.section("Attempts");
         sheet.lines(details.items.iter().flat_map(attempt).collect::<Vec<_>>());
@@ -110,10 +121,42 @@ fn failure(failure: &views::FailureView) -> String {
 }
 
 /// What is asked, until when, and how to answer.
-fn asked(id: &str, ask: &views::AskView) -> String {
+fn asked(id: &str, ask: &views::AskView, one_of_several: bool) -> String {
     let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
     let how = if ask.kind == "question" { "answer" } else { "approve" };
-    format!("{}{until}: orchestrator {how} {id}", text::harmless(&ask.message, false))
+    let number = ask.question.filter(|_| one_of_several);
+    let which = number.map(|number| format!(" --question {number}")).unwrap_or_default();
+    let wants = ask.action.as_ref().map(wants).unwrap_or_default();
+    format!("{}{wants}{until}: orchestrator {how} {id}{which}", text::harmless(&ask.message, false))
+}
+
+/// What of an action the question does not say.
+fn wants(action: &views::ActionView) -> String {
+    let paths = action.paths.iter().filter(|_| action.command.is_some());
+    let more = paths.chain(&action.hosts).map(String::as_str);
+    let more: Vec<&str> =
+        more.chain((!action.summary.is_empty()).then_some(&*action.summary)).collect();
+    match more.is_empty() {
+        true => String::new(),
+        false => format!(" [{}]", text::harmless(&more.join("; "), false)),
+    }
+}
+
+/// A message to an agent, and whether it has it.
+fn message(sent: &views::MessageView) -> String {
+    let what = if sent.interrupts { "interrupted" } else { "told" };
+    let said = sent.text.as_deref().map(|said| format!(": {}", text::harmless(said, false)));
+    let has = match sent.delivered {
+        Some(attempt) => format!("attempt {attempt} has it"),
+        None => "not delivered".to_owned(),
+    };
+    format!("{}  {what}{}  ({has})", sent.number, said.unwrap_or_default())
+}
+
+/// What an agent may do for the rest of the run.
+fn allowed(allowed: &views::AllowedView) -> String {
+    let rule = text::harmless(&allowed.rule, false);
+    format!("{rule}  by {} at {}, asked by {}", allowed.by, allowed.at, allowed.task)
 }
 
 /// Which model gave an answer, and which failed before it.

@@ -257,7 +257,12 @@ fn about_task(row: &mut Row, event: &Event, at: Timestamp) {
             row.end(status, at, &failure.spend);
             row.note = text::first_line(&failure.message);
             row.until = next.as_ref().map(|next| next.at);
-            row.ask = ask.as_deref().map(asked);
+            if next.as_ref().is_some_and(|next| next.anew) {
+                row.keep_asks(false);
+            }
+            if let Some(ask) = ask {
+                row.asked(None, asked(ask));
+            }
         }
         Event::TaskDelayed { until, .. } => {
             row.status = TaskStatus::Waiting;
@@ -265,10 +270,13 @@ fn about_task(row: &mut Row, event: &Event, at: Timestamp) {
         }
         Event::PersonAsked { ask, .. } => {
             row.status = TaskStatus::Waiting;
-            row.ask = Some(asked(ask));
+            row.asked(ask.question.map(|number| number.0), asked(ask));
         }
-        Event::PersonAnswered { .. } => {
-            row.ask = None;
+        Event::PersonAnswered { reply, .. } => {
+            row.answered(reply.question.map(|number| number.0));
+            if row.ask.is_some() {
+                return;
+            }
             row.status = if row.is_at_work() { TaskStatus::Running } else { TaskStatus::Pending };
         }
         Event::TaskSucceeded { .. } => row.end(TaskStatus::Succeeded, at, &[]),
@@ -304,7 +312,9 @@ fn resumed_row(task: &TaskView) -> Row {
     if row.status.is_final() {
         row.spent_time = Duration::from_millis(task.elapsed_ms);
     }
-    row.ask = task.ask.as_ref().map(|ask| text::first_line(&ask.message));
+    for ask in task.ask.iter().chain(&task.more_asks) {
+        row.asked(ask.question, text::first_line(&ask.message));
+    }
     row.items = task.item_counts.map(|counts| Items::new(counts.total));
     row.cost = task.spent.cost();
     row.usage.input.0 = task.spent.input_tokens;

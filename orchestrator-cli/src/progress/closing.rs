@@ -127,11 +127,15 @@ pub(super) fn is_renewed(asked: &AskedView) -> bool {
 pub(super) fn questions(asks: &[AskedView]) -> Vec<String> {
     let mut lines = Vec::new();
     for asked in asks.iter().take(QUESTIONS) {
-        let AskedView { id, run, ask, .. } = asked;
+        let AskedView { id: of, run, ask, .. } = asked;
+        // One of several things is named by its number.
+        let several = asks.iter().filter(|other| other.id == *of).count() > 1;
+        let which = ask.question.filter(|_| several).map(|number| format!(" --question {number}"));
+        let id = format!("{of}{}", which.unwrap_or_default());
         let until = ask.expires.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
         let message = text::harmless(&ask.message, true);
         let whom = if is_renewed(asked) { "the budget" } else { "a person" };
-        lines.push(format!("{id} waits for {whom}{until}: {message}"));
+        lines.push(format!("{of} waits for {whom}{until}: {message}"));
         lines.push(match ask.kind {
             "budget" if is_renewed(asked) => format!(
                 "  orchestrator approve {id}   with a higher limit, or orchestrator reject {id}"
@@ -210,7 +214,13 @@ mod tests {
     #[test]
     fn the_first_questions_are_shown_and_the_rest_are_counted() {
         let check = |count: usize, lines: usize, last: &str| {
-            let ask = AskView { kind: "approval", message: "fine?".into(), expires: None };
+            let ask = AskView {
+                kind: "approval",
+                message: "fine?".into(),
+                expires: None,
+                question: None,
+                action: None,
+            };
             let asked = |n: usize| AskedView {
                 id: format!("r_1.ask:{n}"),
                 run: "r_1".into(),

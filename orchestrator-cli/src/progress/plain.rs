@@ -119,7 +119,21 @@ fn said(board: &Board, recorded: &Recorded, verbose: bool) -> Vec<String> {
             one(format!("{task}: waits for {wait}"))
         }
         Event::PersonAsked { task, ask } => one(asked(task, ask)),
-        Event::PersonAnswered { task, reply } => one(format!("{task}: {}", answered(reply))),
+        Event::PersonAnswered { task, reply, allows } if !allows.is_empty() => {
+            let rules: Vec<&str> = allows.iter().map(|rule| rule.as_str()).collect();
+            let rules = text::first_line(&rules.join(", "));
+            one(format!("{task}: {}, for the rest of the run: {rules}", answered(reply)))
+        }
+        Event::PersonAnswered { task, reply, .. } => one(format!("{task}: {}", answered(reply))),
+        Event::MessageSent { task, message } => {
+            let what = if message.interrupts { "interrupted" } else { "told" };
+            let said = message.text.as_deref().map(text::first_line).unwrap_or_default();
+            let said = if said.is_empty() { said } else { format!(": {said}") };
+            one(format!("{task}: message {}: its agent is {what}{said}", message.number))
+        }
+        Event::MessageDelivered { task, number, .. } => {
+            one(format!("{task}: its agent has message {number}"))
+        }
         Event::TaskSucceeded { task, .. } => one(format!("{task}: succeeded")),
         Event::TaskCarried { task, from, .. } => one(format!("{task}: done already in run {from}")),
         Event::StopRequested { task, failure } => {
@@ -177,7 +191,8 @@ fn said(board: &Board, recorded: &Recorded, verbose: bool) -> Vec<String> {
 
 fn asked(task: &orchestrator_core::id::TaskName, ask: &Ask) -> String {
     let until = ask.expires.map(|at| format!(" until {at}")).unwrap_or_default();
-    format!("{task}: waits for a person{until}: {}", text::first_line(&ask.message))
+    let number = ask.question.map(|number| format!(" (question {number})")).unwrap_or_default();
+    format!("{task}: waits for a person{until}{number}: {}", text::first_line(&ask.message))
 }
 
 fn answered(reply: &Reply) -> String {
@@ -225,8 +240,8 @@ mod tests {
         );
         check(begun(), skipped("land", "build"), "land: skipped: `build` did not succeed");
         check(begun(), approval("land"), "land: waits for a person: Land it?");
-        let reply = Reply { verdict: Verdict::Rejected("too late".into()), by: "ann".into() };
-        let said = Event::PersonAnswered { task: task("land"), reply };
+        let reply = Reply::new(Verdict::Rejected("too late".into()), "ann");
+        let said = Event::PersonAnswered { task: task("land"), reply, allows: Vec::new() };
         check(vec![created(&["land"]), approval("land")], said, "land: rejected by ann: too late");
         check(begun(), Event::PauseRequested { now: false }, "run r_1: paused; what runs finishes");
         check(begun(), Event::RunResumed {}, "run r_1: goes on");

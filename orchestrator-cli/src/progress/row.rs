@@ -30,8 +30,10 @@ pub(super) struct Row {
     pub(super) note: String,
     /// Until when it waits, if it waits for a time.
     pub(super) until: Option<Timestamp>,
-    /// What a person is asked.
+    /// What a person is asked, in a line.
     pub(super) ask: Option<String>,
+    /// All that people are asked, with the numbers of what attempts ask.
+    asks: Vec<(Option<u32>, String)>,
     /// The child run that its attempt is.
     pub(super) child: Option<RunId>,
     /// Its items, once its list is known.
@@ -62,6 +64,7 @@ impl Row {
             note: String::new(),
             until: None,
             ask: None,
+            asks: Vec::new(),
             child: None,
             items: None,
         }
@@ -99,12 +102,16 @@ impl Row {
     pub(super) fn begin(&mut self, at: Timestamp) {
         self.since.get_or_insert(at);
         self.note.clear();
-        (self.until, self.ask) = (None, None);
+        self.until = None;
+        self.keep_asks(true);
         self.status = TaskStatus::Running;
     }
 
     /// An attempt begins.
     pub(super) fn attempt(&mut self, agent: &str, attempt: u32, at: Timestamp) {
+        if self.agent != agent {
+            self.keep_asks(false);
+        }
         self.agent = agent.to_owned();
         self.attempts = attempt;
         self.begin(at);
@@ -116,6 +123,32 @@ impl Row {
             self.turns.0 += line.usage;
             self.turns.1.add(line);
         }
+    }
+
+    /// One more thing is asked.
+    pub(super) fn asked(&mut self, question: Option<u32>, what: String) {
+        self.asks.retain(|(other, _)| question.is_some() && other.is_some());
+        self.asks.push((question, what));
+        self.show_asks();
+    }
+
+    /// That was answered.
+    pub(super) fn answered(&mut self, question: Option<u32>) {
+        self.asks.retain(|(other, _)| *other != question);
+        self.show_asks();
+    }
+
+    /// Of what is asked remains what an attempt asks that goes on, or nothing.
+    pub(super) fn keep_asks(&mut self, goes_on: bool) {
+        self.asks.retain(|(question, _)| goes_on && question.is_some());
+        self.show_asks();
+    }
+
+    fn show_asks(&mut self) {
+        self.ask = self.asks.first().map(|(_, what)| match self.asks.len() {
+            1 => what.clone(),
+            several => format!("{what} (and {} more)", several - 1),
+        });
     }
 
     /// What was done has ended so.
@@ -131,7 +164,8 @@ impl Row {
             self.cost.add(line);
         }
         self.status = status;
-        (self.until, self.ask) = (None, None);
+        self.until = None;
+        self.keep_asks(!status.is_final());
         if status.is_final() {
             self.child = None;
         }

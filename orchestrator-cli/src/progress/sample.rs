@@ -103,8 +103,7 @@ pub(super) fn skipped(name: &str, because: &str) -> Event {
 
 /// A person is asked for an approval.
 pub(super) fn approval(name: &str) -> Event {
-    let ask =
-        Ask { kind: AskKind::Approval, message: "Land it?".into(), expires: None, turn: None };
+    let ask = Ask::new(AskKind::Approval, "Land it?");
     Event::PersonAsked { task: task(name), ask: Box::new(ask) }
 }
 

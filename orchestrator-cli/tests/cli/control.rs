@@ -94,6 +94,56 @@ fn one_task_is_killed_and_the_rest_goes_on() {
 }
 
 #[test]
+fn messages_to_agents_that_take_none_are_refused_with_what_they_run_on() {
+    let project = Project::with_flow(GATE);
+    let (mut running, run) = begun(&project, "wait");
+    for command in
+        [&["send", "wait", "hurry"][..], &["interrupt", "wait"], &["interrupt", "wait", "x"]]
+    {
+        let refused = project.run(command).expect(2);
+        assert!(refused.stderr.contains("ORC-0681"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("runs on `command` and takes no messages"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let problem = project.run(&["send", &format!("{run}.after"), "x", "--json"]).expect(2);
+    let problem: Value = serde_json::from_str(problem.stderr.trim()).expect("a document");
+    schemas::check(&problem);
+    assert_eq!(problem["code"], "ORC-0682", "{problem}");
+    assert!(project.run(&["send", "nobody", "x"]).expect(2).stderr.contains("ORC-0604"));
+    project.write("go", "");
+    running.end().expect(0);
+    let over = project.run(&["send", &format!("{run}.wait"), "x"]).expect(2);
+    assert!(over.stderr.contains("ORC-0605"), "{}", over.stderr);
+    let details = project.json(&["task-details", "wait"]);
+    schemas::check(&details);
+    assert_eq!((&details["messages"], &details["allowed"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn what_has_no_number_is_answered_as_before() {
+    let project = Project::with_flow(ASK);
+    project.run(&["execute", "--workflow", "flow.yaml"]).expect(6);
+    let refused = project.run(&["approve", "sign-off", "--always"]).expect(2);
+    assert!(refused.stderr.contains("ORC-0683"), "{}", refused.stderr);
+    let refused = project.run(&["approve", "sign-off", "--question", "1"]).expect(2);
+    assert!(refused.stderr.contains("ORC-0680"), "{}", refused.stderr);
+    assert!(
+        project
+            .run(&["approve", "sign-off", "--all", "--question", "1"])
+            .expect(2)
+            .stderr
+            .contains("--all")
+    );
+    let done = project.json(&["reject", "sign-off", "not like that"]);
+    schemas::check(&done);
+    assert_eq!(done["items"][0]["question"], Value::Null, "{done}");
+    assert!(project.ok(&["task-details", "sign-off"]).stdout.contains("not like that"));
+}
+
+#[test]
 fn all_that_an_agent_is_at_work_on_is_killed_by_its_name() {
     let flow = "name: two\ntasks:\n  a: { command: [sleep, \"600\"] }\n  b: { command: [sleep, \"600\"] }\n";
     let project = Project::with_flow(flow);

@@ -184,6 +184,7 @@ impl Plan {
         beyond: impl Future<Output = Failure> + Send,
     ) -> Result<(accept::Accepted, bool), Failure> {
         let shared = &host.shared;
+        let _ = host.directory.set(assignment.directory().to_owned());
         // A panic in an agent is that attempt's failure, not the engine's.
         let mut work = AssertUnwindSafe(self.agent.perform(assignment, host)).catch_unwind();
         let overdue = async {

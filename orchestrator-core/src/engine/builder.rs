@@ -163,6 +163,7 @@ impl EngineBuilder {
     /// One more agent; one of the same name is replaced.
     #[must_use]
     pub fn agent(mut self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Self {
+        let spec = AgentSpec { steerable: agent.steerable(), ..spec };
         self.agents.insert(spec.name.clone(), (Arc::new(spec), agent));
         self
     }

@@ -1,8 +1,15 @@
 //! What an attempt and the driver of its run share: what was said, whether to stop, what a person
 //! answered.
 
-use crate::{event::Verdict, id::TurnNumber, port::LogLine};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::{
+    event::{Message, Reply},
+    id::{MessageNumber, QuestionNumber},
+    port::{LogLine, Steer},
+};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::{Notify, watch};
 
 /// The most lines that are kept of one attempt; what is beyond them is counted.
@@ -56,8 +63,18 @@ impl Order {
 pub(super) struct Desk {
     order: watch::Sender<Order>,
     pending: Mutex<Pending>,
-    answers: Mutex<Vec<(TurnNumber, Verdict)>>,
+    answers: Mutex<Vec<(QuestionNumber, Reply)>>,
     answered: Notify,
+    messages: Mutex<Messages>,
+    steered: Notify,
+}
+
+/// Messages that the attempt has not been given.
+#[derive(Debug, Default)]
+struct Messages {
+    waiting: VecDeque<Message>,
+    /// The last one that came: an attempt that has just begun may be sent one that it began with.
+    last: MessageNumber,
 }
 
 /// What an attempt has said and the log does not have yet.
@@ -137,18 +154,40 @@ impl Desk {
         Some((std::mem::take(&mut pending.lines), std::mem::take(&mut pending.dropped)))
     }
 
-    /// Hands over what a person answered to `turn`.
-    pub(super) fn answer(&self, turn: TurnNumber, verdict: Verdict) {
-        lock(&self.answers).push((turn, verdict));
+    /// Hands over what a person answered to `question`.
+    pub(super) fn answer(&self, question: QuestionNumber, reply: Reply) {
+        lock(&self.answers).push((question, reply));
         self.answered.notify_waiters();
     }
 
-    /// Waits for what a person answers to `turn`.
-    pub(super) async fn answer_to(&self, turn: TurnNumber) -> Verdict {
+    /// Hands over a message.
+    pub(super) fn steer(&self, message: Message) {
+        let mut messages = lock(&self.messages);
+        if message.number > messages.last {
+            messages.last = message.number;
+            messages.waiting.push_back(message);
+            self.steered.notify_waiters();
+        }
+    }
+
+    /// Waits for the next message. It is taken only when this resolves.
+    pub(super) async fn next_message(&self) -> Steer {
+        loop {
+            let mut steered = std::pin::pin!(self.steered.notified());
+            steered.as_mut().enable();
+            if let Some(message) = lock(&self.messages).waiting.pop_front() {
+                return message.steer();
+            }
+            steered.await;
+        }
+    }
+
+    /// Waits for what a person answers to `question`.
+    pub(super) async fn answer_to(&self, question: QuestionNumber) -> Reply {
         loop {
             let mut answered = std::pin::pin!(self.answered.notified());
             answered.as_mut().enable();
-            let found = lock(&self.answers).iter().position(|(of, _)| *of == turn);
+            let found = lock(&self.answers).iter().position(|(of, _)| *of == question);
             if let Some(index) = found {
                 return lock(&self.answers).swap_remove(index).1;
             }

@@ -7,7 +7,7 @@ use super::{
     driver::{Driver, Input, RIDDLES, Supervised},
     evaluate::Riddle,
     gate::Counted,
-    host::{Host, Turns},
+    host::{Host, Questions, Turns},
     journal::Journal,
     schema::Schema,
     seat::Seat,
@@ -52,9 +52,14 @@ impl Driver {
                         self.aside(async move { Ok(leaving.leave(&shared, &*workspaces).await) });
                     }
                 }
-                Effect::AnswerAttempt { attempt, turn, verdict } => {
+                Effect::AnswerAttempt { attempt, question, reply } => {
                     if let Some(running) = self.attempts.get(&attempt) {
-                        running.desk.answer(turn, verdict);
+                        running.desk.answer(question, reply);
+                    }
+                }
+                Effect::SteerAttempt { attempt, message } => {
+                    if let Some(running) = self.attempts.get(&attempt) {
+                        running.desk.steer(message);
                     }
                 }
                 Effect::AttendChild { attempt, place, child, takes_over } => {
@@ -226,6 +231,14 @@ impl Driver {
         let desk = Arc::new(Desk::default());
         let mut briefing = self.run.briefing(place);
         let journal = Journal::new(std::mem::take(&mut briefing.journal));
+        for message in std::mem::take(&mut briefing.messages) {
+            desk.steer(message);
+        }
+        let questions = Questions {
+            answers: std::mem::take(&mut briefing.answers),
+            open: std::mem::take(&mut briefing.open),
+            last: briefing.questions,
+        };
         let created = self.run.created();
         let host = Host {
             shared: self.shared.clone(),
@@ -237,10 +250,13 @@ impl Driver {
             inbox: self.inbox.clone(),
             turns: Mutex::new(Turns {
                 journal,
+                questions,
                 progress: NoProgress::new(ProgressPolicy::default()),
                 stuck: None,
             }),
             checkpoints: OnceLock::new(),
+            agent: spec.clone(),
+            directory: OnceLock::new(),
         };
         let span = tracing::info_span!(
             "attempt", task = %key.task, attempt = %key.attempt, agent = %name,

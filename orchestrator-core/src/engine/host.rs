@@ -2,18 +2,22 @@
 
 use super::{Shared, checkpoint::Checkpoints, desk::Desk, driver::Input, journal::Journal};
 use crate::{
+    agent::AgentSpec,
     command::{AttemptKey, Command},
     error::{ErrorClass, Failure},
-    event::{Content, Turn, Verdict},
-    id::{ProjectId, RunId, TurnNumber, WorkflowName},
+    event::{Content, Turn},
+    id::{MessageNumber, ProjectId, QuestionNumber, RunId, TurnNumber, WorkflowName},
+    permission::Action,
     policy::NoProgress,
-    port::{AttemptHost, Call, LogLine, Progress, Step},
+    port::{AttemptHost, Call, LogLine, Permit, Progress, RecordedTurn, Steer, Step},
+    run::Answered,
     time::Timestamp,
     usage::{Cost, Spend},
 };
 use async_trait::async_trait;
 use serde_json::Value;
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -31,18 +35,33 @@ pub(super) struct Host {
     pub(super) turns: Mutex<Turns>,
     /// Where it records the states of its place, once it has one that is recorded.
     pub(super) checkpoints: OnceLock<Checkpoints>,
+    /// Who works, and what they may do.
+    pub(super) agent: Arc<AgentSpec>,
+    /// Where, once that is known.
+    pub(super) directory: OnceLock<PathBuf>,
 }
 
 /// The turns of an attempt.
 pub(super) struct Turns {
     pub(super) journal: Journal,
+    pub(super) questions: Questions,
     pub(super) progress: NoProgress,
     /// Why the attempt gets nowhere, once it does.
     pub(super) stuck: Option<String>,
 }
 
+/// What earlier attempts have asked people, and this one.
+pub(super) struct Questions {
+    /// What was answered and not given back yet.
+    pub(super) answers: Vec<Answered>,
+    /// What is open and nobody here waits for yet.
+    pub(super) open: Vec<(Call, QuestionNumber)>,
+    /// The last number.
+    pub(super) last: u32,
+}
+
 impl Host {
-    fn turns(&self) -> MutexGuard<'_, Turns> {
+    pub(super) fn turns(&self) -> MutexGuard<'_, Turns> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,7 +74,7 @@ impl Host {
     }
 
     /// What the journal holds for `call`.
-    async fn replayed(&self, call: &Call) -> Result<Option<Value>, Failure> {
+    pub(super) async fn replayed(&self, call: &Call) -> Result<Option<Value>, Failure> {
         let recorded = self.turns().journal.replay(call);
         match recorded {
             Some(content) => self.shared.load_content(content).await.map(Some),
@@ -197,38 +216,40 @@ impl AttemptHost for Host {
         self.send(Command::KnowSession { attempt, session: session.to_owned() }).durable().await
     }
 
-    async fn ask(&self, message: &str, expires_in: Option<Duration>) -> Result<String, Failure> {
+    async fn recorded(&self) -> Result<Vec<RecordedTurn>, Failure> {
         if self.desk.told() != super::desk::Stop::No {
             return Err(stopped());
         }
-        let call = Call::new("person", "ask", message);
-        if let Some(said) = self.replayed(&call).await? {
-            return Ok(said.as_str().unwrap_or_default().to_owned());
+        let taken = self.turns().journal.take();
+        let mut recorded = Vec::with_capacity(taken.len());
+        for turn in taken {
+            let Turn { number, kind, name, input, output, spend: _ } = turn;
+            let output = self.shared.load_content(output).await?;
+            recorded.push(RecordedTurn { number, kind, name, input, output });
         }
-        let (turn, asked) = {
-            let mut turns = self.turns();
-            let turn = turns.journal.question();
-            let attempt = self.key.clone();
-            let message = message.to_owned();
-            (turn, self.send(Command::AskPerson { attempt, turn, message, expires_in }))
-        };
-        asked.durable().await?;
-        let verdict = tokio::select! {
-            biased;
-            verdict = self.desk.answer_to(turn) => verdict,
-            () = self.desk.stopped() => return Err(stopped()),
-        };
-        match verdict {
-            Verdict::Approved => Ok("yes".into()),
-            Verdict::Rejected(why) if why.is_empty() => Ok("no".into()),
-            Verdict::Rejected(why) => Ok(format!("no: {why}")),
-            Verdict::Answered(text) => Ok(text),
-            Verdict::Expired => {
-                self.turns().journal.unanswered();
-                let message = "nobody answered the question in time";
-                Err(Failure::new(ErrorClass::TimedOut, message))
-            }
-        }
+        Ok(recorded)
+    }
+
+    async fn ask(&self, message: &str, expires_in: Option<Duration>) -> Result<String, Failure> {
+        self.ask_question(message, expires_in).await
+    }
+
+    async fn permit_shown(
+        &self,
+        action: &Action,
+        shown: &Action,
+        expires_in: Option<Duration>,
+    ) -> Result<Permit, Failure> {
+        self.decide(action, shown, expires_in).await
+    }
+
+    async fn steered(&self) -> Steer {
+        self.desk.next_message().await
+    }
+
+    async fn delivered(&self, number: MessageNumber) -> Result<(), Failure> {
+        let attempt = self.key.clone();
+        self.send(Command::NoteDelivery { attempt, number }).durable().await
     }
 
     fn now(&self) -> Timestamp {

@@ -65,17 +65,24 @@ impl Journal {
         Entry { number: TurnNumber(self.length), cut }
     }
 
-    /// Where a question goes. It costs nothing to keep what is left over beside it: a question that
-    /// nobody answered in time is no turn, so that an attempt that is repeated asks it once more.
-    pub(super) fn question(&mut self) -> TurnNumber {
+    /// Counts all that was not given back as given back: what is begun next is numbered on.
+    pub(super) fn take(&mut self) -> Vec<Turn> {
+        let taken: Vec<Turn> = std::mem::take(&mut self.left).into();
+        self.begun += u32::try_from(taken.len()).unwrap_or(u32::MAX);
+        taken
+    }
+
+    /// Counts one that is known from elsewhere as given back.
+    pub(super) fn pass(&mut self) {
+        self.begun += 1;
+    }
+
+    /// Where a question goes that a person has answered, or a decision on what an agent may do. It
+    /// costs nothing to keep what is left over beside it.
+    pub(super) fn add(&mut self) -> TurnNumber {
         self.begun += 1;
         self.length += 1;
         TurnNumber(self.length)
-    }
-
-    /// The last recorded turn was a question that nobody answered: it is no turn.
-    pub(super) fn unanswered(&mut self) {
-        self.length = self.length.saturating_sub(1);
     }
 }
 
@@ -125,6 +132,27 @@ mod tests {
         check(&["a", "b", "c"], &["a", "x", "b"], "=1 -2 +2 +3");
         check(&["b", "a"], &["a", "b", "c"], "=2 =1 +3");
         check(&["a", "a"], &["a", "a", "a"], "=1 =2 +3");
+    }
+
+    #[test]
+    fn what_is_taken_at_once_counts_as_given_back() {
+        let mut journal = journal(&["a", "b", "c"]);
+        assert!(journal.replay(&Call::new("tool", "b", "b")).is_some());
+        let taken: Vec<String> = journal.take().into_iter().map(|turn| turn.name).collect();
+        assert_eq!(taken, ["a", "c"]);
+        assert_eq!(journal.take(), []);
+        assert_eq!(journal.replay(&Call::new("tool", "a", "a")), None);
+        assert_eq!(journal.begin(), TurnNumber(4));
+        assert_eq!(journal.record(), Entry { number: TurnNumber(4), cut: None });
+    }
+
+    #[test]
+    fn what_a_person_said_is_kept_beside_what_is_left_over() {
+        let mut journal = journal(&["a", "b"]);
+        assert_eq!(journal.add(), TurnNumber(3));
+        assert!(journal.replay(&Call::new("tool", "a", "a")).is_some());
+        let cut = Some(TurnNumber(2));
+        assert_eq!(journal.record(), Entry { number: TurnNumber(2), cut });
     }
 
     #[test]

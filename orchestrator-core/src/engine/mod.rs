@@ -25,6 +25,7 @@ mod host;
 mod journal;
 mod judge;
 mod keeper;
+mod people;
 mod recover;
 mod registry;
 mod report;

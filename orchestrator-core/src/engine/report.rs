@@ -92,6 +92,23 @@ impl RunHandle {
         self.signal(Signal::Kill { task, reason: reason.into() }).await
     }
 
+    /// Says something to the agent at work on `task`.
+    ///
+    /// # Errors
+    /// The store failed. Whether the task takes messages is told in the log: see
+    /// [`Run::refuses_message`](crate::run::Run::refuses_message).
+    pub async fn send(&self, task: TaskName, text: impl Into<String>) -> Result<(), EngineError> {
+        self.signal(Signal::Say { task, text: text.into() }).await
+    }
+
+    /// Lets the agent at work on `task` leave off what it is doing, and go on with `text`.
+    ///
+    /// # Errors
+    /// As for [`RunHandle::send`].
+    pub async fn interrupt(&self, task: TaskName, text: Option<String>) -> Result<(), EngineError> {
+        self.signal(Signal::Interrupt { task, text }).await
+    }
+
     /// Waits until the run has ended, or the engine was interrupted.
     ///
     /// # Errors

@@ -1,8 +1,12 @@
 //! What events are made of: turns, questions and answers, values in the log or beside it.
 
 use crate::{
-    id::{BlobId, CacheKey, RunId, TaskName, TurnNumber},
-    port::Feedback,
+    id::{
+        AgentName, AttemptNumber, BlobId, CacheKey, MessageNumber, QuestionNumber, RunId, TaskName,
+        TurnNumber,
+    },
+    permission::{Action, PermissionRule},
+    port::{Call, Feedback, Steer},
     time::Timestamp,
     usage::Spend,
 };
@@ -36,6 +40,8 @@ pub enum AskKind {
     Approval,
     /// The agent at work has a question.
     Question,
+    /// The agent at work wants to do something that its rules do not allow by themselves.
+    Permission,
     /// The attempt failed with something that only a person can mend; yes tries again.
     Failure,
     /// Nobody knows whether an attempt that must not be repeated has happened; yes does it again,
@@ -54,9 +60,46 @@ pub struct Ask {
     /// When it is too late to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// Which turn of the attempt under way asks, for a question.
+    /// Which turn of the attempt under way asks, for a question of records before version 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<TurnNumber>,
+    /// What tells it from all else that attempts of the task ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<QuestionNumber>,
+    /// What the agent wants to do, for a permission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Box<Action>>,
+}
+
+impl Ask {
+    /// What is asked about the task itself, for as long as it takes.
+    pub fn new(kind: AskKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, message, expires: None, turn: None, question: None, action: None }
+    }
+
+    /// The same, until `expires`.
+    #[must_use]
+    pub fn until(mut self, expires: Option<Timestamp>) -> Self {
+        self.expires = expires;
+        self
+    }
+
+    /// Whether an attempt asks, and waits for the answer.
+    pub fn is_of_attempt(&self) -> bool {
+        match self.kind {
+            AskKind::Question | AskKind::Permission => true,
+            AskKind::Approval | AskKind::Failure | AskKind::Outcome => false,
+        }
+    }
+
+    /// The turn that it is once it is answered.
+    pub fn call(&self) -> Call {
+        match &self.action {
+            Some(action) => action.call(),
+            None => Call::new("person", "ask", &self.message),
+        }
+    }
 }
 
 /// What a person says.
@@ -67,6 +110,84 @@ pub struct Reply {
     pub verdict: Verdict,
     /// Who.
     pub by: String,
+    /// To which of the things that the task asks; to the only one when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<QuestionNumber>,
+    /// Whether a yes to a permission holds for the rest of the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always: bool,
+}
+
+impl Reply {
+    /// What `by` says to the only thing that a task asks.
+    pub fn new(verdict: Verdict, by: impl Into<String>) -> Self {
+        Self { verdict, by: by.into(), question: None, always: false }
+    }
+
+    /// The same to what has that number.
+    #[must_use]
+    pub fn to(mut self, question: Option<QuestionNumber>) -> Self {
+        self.question = question;
+        self
+    }
+
+    /// The same for the rest of the run.
+    #[must_use]
+    pub fn for_good(mut self) -> Self {
+        self.always = true;
+        self
+    }
+}
+
+/// A message that a person sends to the agent at work on a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Message {
+    /// Its place among the messages of the task, from 1.
+    pub number: MessageNumber,
+    /// What is said; an interruption may say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Whether the agent leaves off what it is doing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupts: bool,
+}
+
+impl Message {
+    /// What the agent is given.
+    pub fn steer(&self) -> Steer {
+        let (number, text) = (self.number, self.text.clone());
+        match self.interrupts {
+            true => Steer::Interrupt { number, text },
+            false => Steer::Say { number, text: text.unwrap_or_default() },
+        }
+    }
+}
+
+/// A message, and what has become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentMessage {
+    /// The message.
+    pub message: Message,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// The attempt that has it.
+    pub delivered: Option<AttemptNumber>,
+}
+
+/// What a person has allowed an agent for the rest of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// The agent.
+    pub agent: AgentName,
+    /// What it may do.
+    pub rule: PermissionRule,
+    /// The task that asked.
+    pub task: TaskName,
+    /// Who allowed it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Yes, no, or something else.

@@ -42,6 +42,7 @@ struct RareOfTask {
     items: Option<ItemCounts>,
     held_up: Option<HeldUp>,
     ask: Option<Box<Ask>>,
+    more_asks: Vec<Ask>,
 }
 
 impl KeptTask {
@@ -54,6 +55,7 @@ impl KeptTask {
             items: row.items,
             held_up: row.held_up,
             ask: row.ask,
+            more_asks: row.more_asks,
         };
         let output = match row.output {
             None => Output::None,
@@ -98,6 +100,7 @@ impl KeptTask {
             items: rare.and_then(|rare| rare.items),
             held_up: rare.and_then(|rare| rare.held_up.clone()),
             ask: rare.and_then(|rare| rare.ask.clone()),
+            more_asks: rare.map(|rare| rare.more_asks.clone()).unwrap_or_default(),
         }
     }
 }

@@ -3,8 +3,9 @@
 use crate::{
     agent::AgentSpec,
     error::{ErrorClass, Failure},
-    id::{AttemptNumber, Epoch, ProjectId, RunId, TaskName, TenantId, TurnNumber},
+    id::{AttemptNumber, Epoch, MessageNumber, ProjectId, RunId, TaskName, TenantId, TurnNumber},
     ledger::Payer,
+    permission::Action,
     task::TaskStatus,
     time::Timestamp,
     usage::{Cost, Spend, Usage},
@@ -37,6 +38,13 @@ pub trait Agent: Send + Sync {
         assignment: &Assignment,
         host: &dyn AttemptHost,
     ) -> Result<Answer, Failure>;
+
+    /// Whether it takes messages while it works: it then waits for [`AttemptHost::steered`] as long
+    /// as it works, and says of each message that it has it. Default: it does not, and whoever sends
+    /// one is told so.
+    fn steerable(&self) -> bool {
+        false
+    }
 }
 
 /// All that an agent is told about one attempt.
@@ -285,6 +293,20 @@ pub trait AttemptHost: Send + Sync {
         Ok(false)
     }
 
+    /// Gives every turn that the journal holds and that was not given back yet, in order, and counts
+    /// all of them as given back: for an agent that goes on in a session of its own, or tells a new
+    /// one what has happened. Nothing of the journal is lost by it; what
+    /// [`AttemptHost::begin`] begins next is numbered on from there.
+    ///
+    /// Without an engine behind the host there are none.
+    ///
+    /// # Errors
+    /// A `cancelled` failure when the attempt must stop here; `transient` when what a turn has left
+    /// cannot be read.
+    async fn recorded(&self) -> Result<Vec<RecordedTurn>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// Records the agent's own name for the session in which it works, durable on return.
     ///
     /// # Errors
@@ -305,8 +327,126 @@ pub trait AttemptHost: Send + Sync {
         Err(Failure::new(ErrorClass::InvalidRequest, "nobody can be asked here"))
     }
 
+    /// Asks whether the agent may do `action`: by the agent's
+    /// [`Permissions`](crate::permission::Permissions), and where these say so, a person, who has
+    /// `expires_in` to answer; without it, for ever. Several may be asked at once.
+    ///
+    /// What was denied or asked is a turn and stands in the log. After a crash nothing is asked
+    /// again: neither what is open nor what was answered. Dropping the future withdraws what is
+    /// asked. Without an engine behind the host everything is denied.
+    ///
+    /// # Errors
+    /// A `cancelled` failure when the attempt must stop. That nobody answers in time is none: it is
+    /// denied then.
+    async fn permit(
+        &self,
+        action: &Action,
+        expires_in: Option<Duration>,
+    ) -> Result<Permit, Failure> {
+        self.permit_shown(action, action, expires_in).await
+    }
+
+    /// The same where people see, and the log keeps, `shown` in place of `action`, by which it is
+    /// decided: without the secrets that `action` may name.
+    ///
+    /// # Errors
+    /// As for [`AttemptHost::permit`].
+    async fn permit_shown(
+        &self,
+        action: &Action,
+        shown: &Action,
+        expires_in: Option<Duration>,
+    ) -> Result<Permit, Failure> {
+        let _ = (action, shown, expires_in);
+        Ok(Permit::Denied { why: "nobody can be asked here".to_owned() })
+    }
+
+    /// Resolves with the next message to the agent, each once for an attempt and in the order in
+    /// which they were sent. It may be dropped and called again without a loss. What the agent has
+    /// is to be told with [`AttemptHost::delivered`]; what was not is given again to the attempt
+    /// that follows after a crash.
+    ///
+    /// Without an engine behind the host there is never any.
+    async fn steered(&self) -> Steer {
+        std::future::pending().await
+    }
+
+    /// Records that the agent has message `number`, durable on return. Harmless when that was told
+    /// before.
+    ///
+    /// # Errors
+    /// A `cancelled` failure when the attempt must stop here.
+    async fn delivered(&self, number: MessageNumber) -> Result<(), Failure> {
+        let _ = number;
+        Ok(())
+    }
+
     /// The present instant, from the engine's clock.
     fn now(&self) -> Timestamp;
+}
+
+/// A turn of the journal, with what came of it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RecordedTurn {
+    /// Its place, from 1.
+    pub number: TurnNumber,
+    /// What kind of call it was, such as `model` or `tool`; see [`Call`].
+    pub kind: String,
+    /// Who or what was called.
+    pub name: String,
+    /// A digest of what was sent, as [`Call::new`] makes it.
+    pub input: String,
+    /// What came back.
+    pub output: Value,
+}
+
+impl RecordedTurn {
+    /// The turn of that number: what came of `call`.
+    pub fn new(number: TurnNumber, call: Call, output: Value) -> Self {
+        let Call { kind, name, input } = call;
+        Self { number, kind, name, input, output }
+    }
+}
+
+/// Whether an agent may do what it asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Permit {
+    /// It may, this once.
+    Allowed,
+    /// It may not.
+    Denied {
+        /// Why not, in words for the agent: a rule, or what a person said.
+        why: String,
+    },
+}
+
+/// A message to an agent at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Steer {
+    /// Take this into account.
+    Say {
+        /// Its number, for [`AttemptHost::delivered`].
+        number: MessageNumber,
+        /// What is said.
+        text: String,
+    },
+    /// Leave off what you are doing, and go on with this.
+    Interrupt {
+        /// Its number, for [`AttemptHost::delivered`].
+        number: MessageNumber,
+        /// What is said; none: go on as you think best.
+        text: Option<String>,
+    },
+}
+
+impl Steer {
+    /// Its number.
+    pub fn number(&self) -> MessageNumber {
+        match self {
+            Self::Say { number, .. } | Self::Interrupt { number, .. } => *number,
+        }
+    }
 }
 
 /// A call that is a turn of an attempt.

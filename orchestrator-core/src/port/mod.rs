@@ -16,7 +16,7 @@ mod workspaces;
 
 pub use agent::{
     Agent, Answer, Artifact, Assignment, AttemptHost, Call, Feedback, Item, LogLine, LogStream,
-    Progress, Step, Upstream, Work, turn,
+    Permit, Progress, RecordedTurn, Steer, Step, Upstream, Work, turn,
 };
 pub use blobs::{BlobError, Blobs};
 pub use catalog::*;

@@ -124,6 +124,16 @@ pub struct TaskRow {
     /// What a person is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Box<Ask>>,
+    /// What people are asked besides, by the attempt at work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_asks: Vec<Ask>,
+}
+
+impl TaskRow {
+    /// All that people are asked, the longest first.
+    pub fn asks(&self) -> impl Iterator<Item = &Ask> {
+        self.ask.as_deref().into_iter().chain(&self.more_asks)
+    }
 }
 
 /// The items of a `for-each` task, counted.

@@ -209,6 +209,21 @@ pub enum Signal {
         /// Who or why.
         reason: String,
     },
+    /// Say something to the agent at work on a task.
+    Say {
+        /// The task.
+        task: TaskName,
+        /// What.
+        text: String,
+    },
+    /// Let the agent at work on a task leave off what it is doing, and go on with what is said.
+    Interrupt {
+        /// The task.
+        task: TaskName,
+        /// What is said, if anything is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
     /// Give the run another budget, or look at the budgets again: what the budget stopped is tried
     /// once more.
     Budget {

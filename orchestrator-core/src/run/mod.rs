@@ -20,16 +20,16 @@ mod tests;
 mod why;
 
 pub use behaviour::{Behaviour, Change};
-pub use decide::{Found, StartRun, find_out};
+pub use decide::{Found, StartRun, Unsteerable, find_out};
 pub use sight::{Briefing, Loaded, Sight, WorkDone};
-pub use state::{ReplayError, TaskView};
+pub use state::{Answered, ReplayError, TaskView};
 pub use status::RunStatus;
 pub use why::{Cause, Link, OpenItems, Reason, Rule, Why};
 
 use crate::{
     agent::AgentSpec,
     effect::{Effect, Question},
-    event::{Recorded, RunCreated},
+    event::{Allowance, Recorded, RunCreated},
     graph::Graph,
     id::{AgentName, Epoch, RunId, Sequence, TaskName},
     money::MicroUsd,
@@ -117,6 +117,8 @@ pub struct Run {
     compensating: Option<usize>,
     undo_planned: bool,
     chains: Vec<Chain>,
+    /// What people have allowed for the rest of the run.
+    allowances: Vec<Allowance>,
 
     /// Whether its driver goes down: nothing is started any more. Not a fact of the run, so no
     /// event says it.
@@ -331,6 +333,11 @@ impl Run {
         self.draining = true;
     }
 
+    /// What people have allowed for the rest of it, the oldest first.
+    pub fn allowances(&self) -> &[Allowance] {
+        &self.allowances
+    }
+
     /// Takes what is to be done outside, in order. To be done only once the events that were
     /// returned so far are durable.
     pub fn take_effects(&mut self) -> Vec<Effect> {
@@ -370,7 +377,7 @@ impl Run {
     pub fn snapshot(&self) -> String {
         format!(
             "{:?} {:?} {:?} {:?} signal {} running {} open {} failed {} cancelled {:?} paused {} \
-             timed-out {} compensating {:?} {} chains {:?} clocks {:?} cost {:?} {:?} \
+             timed-out {} compensating {:?} {} chains {:?} allowed {:?} clocks {:?} cost {:?} {:?} \
              made {:?}\n{:#?}",
             self.created.run,
             self.status,
@@ -386,6 +393,7 @@ impl Run {
             self.compensating,
             self.undo_planned,
             self.chains,
+            self.allowances,
             self.clocks,
             self.cost,
             self.usage,

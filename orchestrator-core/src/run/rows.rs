@@ -66,7 +66,8 @@ impl Run {
                 failed: items.failed,
             }),
             held_up: held.clone().find(|(at, _)| *at == place).map(|(_, by)| by.clone()),
-            ask: state.more(|more| more.ask.clone()),
+            ask: state.asks().first().map(|asked| asked.ask.clone()),
+            more_asks: state.asks().iter().skip(1).map(|asked| (*asked.ask).clone()).collect(),
         })
     }
 

@@ -2,13 +2,13 @@
 
 use super::{
     Made, Run,
-    state::{Items, List, WorkState},
+    state::{Answered, Items, List, WorkState},
 };
 use crate::{
-    event::{ArtifactRef, Content, Turn},
+    event::{ArtifactRef, Content, Message, Turn},
     expr,
-    id::{AttemptNumber, BlobId, RunId, TaskName},
-    port::{Feedback, Item, Start, Upstream},
+    id::{AttemptNumber, BlobId, QuestionNumber, RunId, TaskName},
+    port::{Call, Feedback, Item, Start, Upstream},
     task::{TaskKind, TaskSpec, TaskStatus, Then},
     time::Timestamp,
     workspace::{Opened, WorkFacts},
@@ -119,6 +119,14 @@ pub struct Briefing {
     pub deadline: Option<Timestamp>,
     /// From where a place of its own begins, when it has one.
     pub start: Start,
+    /// What people have said to earlier attempts: they are not asked again.
+    pub answers: Vec<Answered>,
+    /// What earlier attempts have asked and nobody has answered yet.
+    pub open: Vec<(Call, QuestionNumber)>,
+    /// The highest number of what was asked.
+    pub questions: u32,
+    /// Messages that no attempt has.
+    pub messages: Vec<Message>,
     /// What an earlier attempt has made and recorded: the agent is not asked again.
     pub done: Option<Box<WorkDone>>,
 }
@@ -453,6 +461,19 @@ impl Run {
             first_attempt: first.or(attempt).unwrap_or(AttemptNumber(1)),
             compact: more.compact,
             deadline: more.deadline,
+            answers: more.answers.clone(),
+            open: more
+                .asks
+                .iter()
+                .filter_map(|asked| Some((asked.ask.call(), asked.ask.question?)))
+                .collect(),
+            questions: more.questions,
+            messages: more
+                .messages
+                .iter()
+                .filter(|sent| sent.delivered.is_none())
+                .map(|sent| sent.message.clone())
+                .collect(),
             start: more.work.as_deref().map(WorkState::start).unwrap_or_default(),
             done: more.work.as_deref().and_then(WorkState::done).map(Box::new),
         }

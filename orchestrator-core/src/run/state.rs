@@ -3,10 +3,10 @@
 use super::{Made, Run, sight::Each};
 use crate::{
     error::Failure,
-    event::{ArtifactRef, Ask, Content, SkipReason, Turn},
+    event::{ArtifactRef, Ask, Content, Reply, SentMessage, SkipReason, Turn},
     id::{AgentName, AttemptNumber, CommitId, Epoch, RunId, Sequence, TaskName},
     policy::Tally,
-    port::{Feedback, ItemCounts, Start},
+    port::{Call, Feedback, ItemCounts, Start},
     task::{TaskSpec, TaskStatus},
     time::Timestamp,
     usage::{Cost, Usage},
@@ -62,10 +62,15 @@ pub(super) struct More {
     pub(super) revisions: u32,
     pub(super) feedback: Vec<Feedback>,
     pub(super) error: Option<Failure>,
-    /// What a person is asked.
-    pub(super) ask: Option<Box<Ask>>,
-    /// Since when.
-    pub(super) asked_at: Option<Timestamp>,
+    /// What people are asked, the longest first: one thing about the task itself, or several by
+    /// its attempt.
+    pub(super) asks: Vec<Asked>,
+    /// The highest number of what its attempts have asked.
+    pub(super) questions: u32,
+    /// What was answered to its attempts: nobody is asked that again after a crash.
+    pub(super) answers: Vec<Answered>,
+    /// What was sent to its agents, in order.
+    pub(super) messages: Vec<SentMessage>,
     /// The person who approved it, or gave its result.
     pub(super) decided_by: Option<String>,
     /// With what it ends once its attempt has stopped.
@@ -88,6 +93,24 @@ pub(super) struct More {
     pub(super) cached: bool,
     /// Where it works and what it has made there, when it has a place of its own.
     pub(super) work: Option<Box<WorkState>>,
+}
+
+/// What a person is asked, and since when.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asked {
+    pub(super) ask: Box<Ask>,
+    pub(super) since: Timestamp,
+}
+
+/// What a person has said to what an attempt asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// What was asked, as the turn that it is.
+    pub call: Call,
+    /// What was said.
+    pub reply: Reply,
+    /// Whether the journal has it as a turn.
+    pub noted: bool,
 }
 
 /// Where the attempts of a task work, and what they have made there.
@@ -203,7 +226,12 @@ impl TaskState {
     }
 
     pub(super) fn ask(&self) -> Option<&Ask> {
-        self.more(|more| more.ask.as_deref())
+        self.more(|more| more.asks.first()).map(|asked| &*asked.ask)
+    }
+
+    /// All that people are asked.
+    pub(super) fn asks(&self) -> &[Asked] {
+        self.more.as_deref().map_or(&[], |more| &more.asks)
     }
 
     pub(super) fn due(&self) -> Option<Timestamp> {
@@ -238,6 +266,7 @@ impl TaskState {
     pub(super) fn forget_journal(&mut self) {
         if let Some(more) = &mut self.more {
             more.journal = Vec::new();
+            more.answers = Vec::new();
             more.session = None;
             more.first_attempt = AttemptNumber(0);
         }
@@ -306,9 +335,19 @@ impl<'r> TaskView<'r> {
         self.state().more.as_deref().map_or(&[], |more| &more.feedback)
     }
 
-    /// What a person is asked.
+    /// What a person is asked: the first of several things.
     pub fn ask(&self) -> Option<&'r Ask> {
         self.state().ask()
+    }
+
+    /// All that people are asked, the longest first.
+    pub fn asks(&self) -> impl Iterator<Item = &'r Ask> {
+        self.state().asks().iter().map(|asked| &*asked.ask)
+    }
+
+    /// What was sent to its agents, in order.
+    pub fn messages(&self) -> &'r [SentMessage] {
+        self.state().more.as_deref().map_or(&[], |more| &more.messages)
     }
 
     /// The place of its own in which it works, or worked last.

@@ -55,6 +55,9 @@ pub(crate) const PROVIDER_KINDS: &[&str] =
 pub(crate) const SANDBOXES: &[&str] =
     &["auto", "landlock", "bubblewrap", "docker", "podman", "dagger", "off"];
 
+/// What can be decided of what agents want to do.
+const DECISIONS: &[&str] = &["allow", "ask", "deny"];
+
 /// Whom programs can be allowed to talk to.
 pub(crate) const NETWORKS: &[&str] = &["none", "gateway", "hosts", "all"];
 
@@ -250,9 +253,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "whom its program may talk to, when not what [sandbox] says",
     ),
     setting("agents.*.mode", Takes::OneOf(&["metered", "own-login"]), "how it reaches its model"),
-    setting("agents.*.permissions.allow", Takes::List, "what it may do"),
+    setting("agents.*.permissions.allow", Takes::List, "what it may do with its tools"),
     setting("agents.*.permissions.ask", Takes::List, "what it may do after asking"),
     setting("agents.*.permissions.deny", Takes::List, "what it may not do"),
+    setting(
+        "agents.*.permissions.otherwise",
+        Takes::OneOf(DECISIONS),
+        "what is decided where no rule says anything; ask unless set",
+    ),
     setting(
         "agents.*.budget.usd-per-day",
         Takes::Money,
@@ -358,6 +366,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "defaults.timeout",
         Takes::Duration,
         "how long an attempt may take when its task does not say",
+    ),
+    setting(
+        "defaults.permissions.allow",
+        Takes::List,
+        "what every agent may do with its tools, besides its own",
+    ),
+    setting("defaults.permissions.ask", Takes::List, "what every agent may do after asking"),
+    setting("defaults.permissions.deny", Takes::List, "what no agent may do"),
+    setting(
+        "defaults.permissions.otherwise",
+        Takes::OneOf(DECISIONS),
+        "what is decided of agents that do not say; ask unless set",
     ),
     setting(
         "limits.concurrent",

@@ -16,7 +16,9 @@ pub(crate) use accounts::provider_of;
 pub use edit::ConfigScope;
 pub(crate) use edit::{set, write_atomically};
 pub(crate) use layer::{Layer, Origin};
-pub(crate) use settings::{AgentSettings, KeySource, ProviderSettings, Settings};
+pub(crate) use settings::{
+    AgentSettings, KeySource, PermissionSettings, ProviderSettings, Settings,
+};
 
 use crate::{
     Environment, ServiceError,

@@ -113,8 +113,18 @@ pub(crate) struct AgentSettings {
     pub(crate) command: Vec<String>,
     pub(crate) models: Vec<String>,
     pub(crate) accounts: Vec<String>,
-    pub(crate) permissions: BTreeMap<String, Vec<String>>,
+    pub(crate) permissions: PermissionSettings,
     pub(crate) budget: ShareSettings,
+}
+
+/// `permissions`, of an agent or of all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct PermissionSettings {
+    pub(crate) allow: Vec<String>,
+    pub(crate) ask: Vec<String>,
+    pub(crate) deny: Vec<String>,
+    pub(crate) otherwise: Option<String>,
 }
 
 /// One `[models.NAME]`: a rule.
@@ -204,12 +214,13 @@ pub(crate) struct ConfirmSettings {
 }
 
 /// `[defaults]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(crate) struct DefaultSettings {
     pub(crate) max_parallel: Option<u32>,
     #[serde(deserialize_with = "duration")]
     pub(crate) timeout: Option<Duration>,
+    pub(crate) permissions: PermissionSettings,
 }
 
 /// One `[tokenizers.MODEL]`.

@@ -7,8 +7,9 @@
 mod idle;
 mod inbox;
 mod people;
+mod steer;
 
-pub use people::Answer;
+pub use people::{Answer, Saying, Which};
 
 use crate::{
     OrchestratorService, ServiceError,

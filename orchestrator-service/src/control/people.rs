@@ -7,8 +7,8 @@ use crate::{
     views::{ControlView, Controlled},
 };
 use orchestrator_core::{
-    event::{Reply, Verdict},
-    id::TaskName,
+    event::{Ask, Reply, Verdict},
+    id::{QuestionNumber, TaskName},
     port::{RunRow, Signal, TaskRow},
 };
 
@@ -24,6 +24,54 @@ pub enum Answer {
     Reject(String),
     /// Something else, in words.
     Answer(String),
+}
+
+/// To which of the things that a task asks something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The only one.
+    Only,
+    /// The one of that number.
+    Question(u32),
+    /// Each.
+    All,
+}
+
+/// What is said, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saying {
+    /// What.
+    pub answer: Answer,
+    /// Whether a yes holds for the rest of the run.
+    pub for_good: bool,
+    /// In whose name.
+    pub by: String,
+}
+
+/// What of that which a task asks is meant.
+fn meant(
+    run: &RunRow,
+    row: &TaskRow,
+    which: Which,
+) -> Result<Vec<Option<QuestionNumber>>, ServiceError> {
+    let asks: Vec<&Ask> = row.asks().collect();
+    let task = || task_id(run, &row.name);
+    let numbers = || asks.iter().filter_map(|ask| ask.question);
+    match which {
+        _ if asks.is_empty() => Err(nobody_asked(run, row)),
+        Which::Only if asks.len() > 1 => {
+            let asks = asks.iter().filter_map(|ask| Some((ask.question?.0, ask.message.clone())));
+            Err(ServiceError::SeveralAsked { task: task(), asks: asks.collect() })
+        }
+        Which::Only | Which::All => Ok(asks.iter().map(|ask| ask.question).collect()),
+        Which::Question(question) => match numbers().find(|open| open.0 == question) {
+            Some(open) => Ok(vec![Some(open)]),
+            None => {
+                let open = numbers().map(|open| open.0).collect();
+                Err(ServiceError::NotAsked { task: task(), question, open })
+            }
+        },
+    }
 }
 
 impl Answer {
@@ -58,17 +106,51 @@ impl OrchestratorService {
         answer: Answer,
         by: &str,
     ) -> Result<ControlView, ServiceError> {
+        self.reply_to(task, Which::Only, Saying { answer, for_good: false, by: by.to_owned() })
+            .await
+    }
+
+    /// The same to one of several things that a task asks, or to all of them, and perhaps for the
+    /// rest of the run.
+    ///
+    /// # Errors
+    /// As for [`OrchestratorService::reply`]; several things are asked and none was named; or no
+    /// rule says exactly what is to be allowed for good.
+    pub async fn reply_to(
+        &self,
+        task: &str,
+        which: Which,
+        saying: Saying,
+    ) -> Result<ControlView, ServiceError> {
         let (opened, run, row) = self.find_asking(task).await?;
-        if row.ask.is_none() {
-            return Err(nobody_asked(&run, &row));
+        let meant = meant(&run, &row, which)?;
+        let Saying { answer, for_good, by } = saying;
+        if for_good {
+            let known = opened.run_of_log(&run.id).await?;
+            if let Some(place) = known.place(row.name.as_str()) {
+                for question in &meant {
+                    known.rules_for_good(place, *question).map_err(|reason| {
+                        ServiceError::NotForGood { task: task_id(&run, &row.name), reason }
+                    })?;
+                }
+            }
         }
-        let action = answer.action();
-        let reply = Reply { verdict: answer.into(), by: by.to_owned() };
-        let signal = Signal::Reply { task: row.name.clone(), reply };
-        let told = self.ask(opened, &run, signal).await?;
-        let mut view = ControlView::one(action, Controlled::of(&run.id, Some(&row.name), &told));
-        if !told.driven && !told.status.is_final() {
-            view.resume = Some(self.root(opened, &run).await?.id.to_string());
+        let mut view = ControlView::none(answer.action());
+        for question in meant {
+            let mut reply = Reply::new(answer.clone().into(), &by).to(question);
+            reply.always = for_good;
+            let signal = Signal::Reply { task: row.name.clone(), reply };
+            let told = match self.ask(opened, &run, signal).await {
+                // What one yes has allowed for good is not asked any more.
+                Err(ServiceError::Refused { .. }) if for_good && !view.items.is_empty() => continue,
+                told => told?,
+            };
+            let mut item = Controlled::of(&run.id, Some(&row.name), &told);
+            item.question = question.map(|number| number.0);
+            view.items.push(item);
+            if !told.driven && !told.status.is_final() {
+                view.resume = Some(self.root(opened, &run).await?.id.to_string());
+            }
         }
         Ok(view)
     }

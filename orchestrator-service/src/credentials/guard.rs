@@ -7,8 +7,12 @@ use super::KnownSecrets;
 use async_trait::async_trait;
 use orchestrator_core::{
     error::Failure,
-    id::TurnNumber,
-    port::{Agent, Answer, Assignment, AttemptHost, Call, LogLine, Progress, Step},
+    id::{MessageNumber, TurnNumber},
+    permission::Action,
+    port::{
+        Agent, Answer, Assignment, AttemptHost, Call, LogLine, Permit, Progress, RecordedTurn,
+        Steer, Step,
+    },
     secret::Redactor,
     time::Timestamp,
     usage::Spend,
@@ -72,6 +76,10 @@ impl Agent for Guarded {
             }
         }
     }
+
+    fn steerable(&self) -> bool {
+        self.agent.steerable()
+    }
 }
 
 fn clean(mut answer: Answer, redactor: &Redactor) -> Answer {
@@ -86,6 +94,15 @@ fn clean(mut answer: Answer, redactor: &Redactor) -> Answer {
         }
     }
     answer
+}
+
+/// The action as people may see it.
+fn shown(action: &Action, redactor: &Redactor) -> Action {
+    let mut shown = action.clone();
+    let Action { tool, kind: _, paths, command, hosts, summary } = &mut shown;
+    let all = [tool, summary].into_iter().chain(paths).chain(hosts).chain(command);
+    all.for_each(|text| hide(text, redactor));
+    shown
 }
 
 fn hide(text: &mut String, redactor: &Redactor) {
@@ -145,6 +162,27 @@ impl AttemptHost for Guard<'_> {
         self.host.ask(&self.redactor.text(message), expires_in).await
     }
 
+    async fn recorded(&self) -> Result<Vec<RecordedTurn>, Failure> {
+        self.host.recorded().await
+    }
+
+    async fn permit_shown(
+        &self,
+        action: &Action,
+        as_shown: &Action,
+        expires_in: Option<Duration>,
+    ) -> Result<Permit, Failure> {
+        self.host.permit_shown(action, &shown(as_shown, self.redactor), expires_in).await
+    }
+
+    async fn steered(&self) -> Steer {
+        self.host.steered().await
+    }
+
+    async fn delivered(&self, number: MessageNumber) -> Result<(), Failure> {
+        self.host.delivered(number).await
+    }
+
     fn now(&self) -> Timestamp {
         self.host.now()
     }
@@ -176,6 +214,8 @@ mod tests {
             let call = Call::new("tool", "t", KEY);
             host.finish(TurnNumber(1), &call, json!({ "turn": KEY }), Vec::new()).await?;
             host.session(&format!("session {KEY}")).await?;
+            let action = Action::run("Bash", format!("curl -H {KEY}")).on([KEY]).because(KEY);
+            host.permit(&action, None).await?;
             let said = host.ask(&format!("ask {KEY}?"), None).await?;
             assert_eq!(said, "yes");
             match self.0 {
@@ -235,6 +275,17 @@ mod tests {
             Ok("yes".into())
         }
 
+        async fn permit_shown(
+            &self,
+            action: &Action,
+            shown: &Action,
+            _: Option<Duration>,
+        ) -> Result<Permit, Failure> {
+            assert!(action.headline().contains(KEY), "what is decided upon is what is done");
+            self.hear(format!("{shown:?}"));
+            Ok(Permit::Allowed)
+        }
+
         fn now(&self) -> Timestamp {
             Timestamp(0)
         }
@@ -259,7 +310,8 @@ mod tests {
     #[tokio::test]
     async fn whatever_an_agent_says_is_rid_of_secrets() {
         let (lines, answer) = heard("answer", KEY).await;
-        let expected = ["log", "doing", "{\"turn\":\"[redacted]\"}", "session", "ask"];
+        let turn = "{\"turn\":\"[redacted]\"}";
+        let expected = ["log", "doing", turn, "session", "curl", "ask"];
         assert_eq!(lines.len(), expected.len());
         for (line, part) in lines.iter().zip(expected) {
             assert!(line.contains(part) && line.contains("[redacted]"), "{line}");

@@ -57,14 +57,16 @@ impl KnownSecrets {
             Signal::Cancel { reason } => Signal::Cancel { reason: hide(reason) },
             Signal::Kill { task, reason } => Signal::Kill { task, reason: hide(reason) },
             Signal::Reply { task, reply } => {
-                let verdict = match reply.verdict {
+                let verdict = match reply.verdict.clone() {
                     Verdict::Approved => Verdict::Approved,
                     Verdict::Rejected(reason) => Verdict::Rejected(hide(reason)),
                     Verdict::Answered(text) => Verdict::Answered(hide(text)),
                     other => other,
                 };
-                Signal::Reply { task, reply: Reply { verdict, by: reply.by } }
+                Signal::Reply { task, reply: Reply { verdict, ..reply } }
             }
+            Signal::Say { task, text } => Signal::Say { task, text: hide(text) },
+            Signal::Interrupt { task, text } => Signal::Interrupt { task, text: text.map(hide) },
             // The others carry no words.
             other => other,
         }

@@ -2,7 +2,7 @@
 
 use super::{Exit, ServiceError, secrets, store, work};
 use crate::document::Diagnostic;
-use orchestrator_core::port::BlobError;
+use orchestrator_core::{port::BlobError, run::Unsteerable};
 use orchestrator_gateway::cassette::CassetteError;
 
 impl ServiceError {
@@ -42,6 +42,11 @@ impl ServiceError {
             Self::Engine(_) => "ORC-0609",
             Self::NobodyAsked { .. } => "ORC-0621",
             Self::Refused { .. } => "ORC-0622",
+            Self::SeveralAsked { .. } => "ORC-0679",
+            Self::NotAsked { .. } => "ORC-0680",
+            Self::Unsteerable { why: Unsteerable::Agent { .. }, .. } => "ORC-0681",
+            Self::Unsteerable { .. } => "ORC-0682",
+            Self::NotForGood { .. } => "ORC-0683",
             Self::TaskOver { .. } => "ORC-0623",
             Self::NotAtWork(_) => "ORC-0624",
             Self::Import { .. } => "ORC-0631",
@@ -134,6 +139,24 @@ impl ServiceError {
                 format!("`orchestrator task-details {task}` shows where it stands")
             }
             Self::Refused { run, .. } => format!("`orchestrator status {run}` shows where it stands"),
+            Self::SeveralAsked { task, asks } => {
+                let first = asks.first().map_or(1, |(number, _)| *number);
+                format!(
+                    "`orchestrator approve {task} --question {first}` answers one, and `--all` all"
+                )
+            }
+            Self::NotAsked { open, .. } if open.is_empty() => "nothing is open any more".into(),
+            Self::NotAsked { open, .. } => {
+                let open: Vec<String> = open.iter().map(u32::to_string).collect();
+                format!("open are {}", open.join(", "))
+            }
+            Self::NotForGood { .. } => "approve it without `--always`".into(),
+            Self::Unsteerable { why: Unsteerable::Agent { task, .. }, run } => format!(
+                "stop it with `orchestrator kill {run}.{task}`, or wait for it to end"
+            ),
+            Self::Unsteerable { run, .. } => {
+                format!("`orchestrator list-tasks --run {run} --status running` shows who is at work")
+            }
             Self::NotAtWork(_) => "`orchestrator list-tasks --status running` shows who is".into(),
             Self::Engine(_) => "`orchestrator doctor` shows what is wrong; what is recorded is safe".into(),
             Self::Import { .. } => "nothing was stored; export the run again with \
@@ -244,6 +267,10 @@ impl ServiceError {
             | Self::NotAtWork(_)
             | Self::NobodyAsked { .. }
             | Self::Refused { .. }
+            | Self::SeveralAsked { .. }
+            | Self::NotAsked { .. }
+            | Self::NotForGood { .. }
+            | Self::Unsteerable { .. }
             | Self::Import { .. }
             | Self::RunHere(_)
             | Self::WorkflowHere { .. }

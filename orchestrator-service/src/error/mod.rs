@@ -9,12 +9,22 @@ mod work;
 pub use codes::{SERVICE_CODES, codes};
 
 use crate::document::Diagnostic;
-use orchestrator_core::port::{BlobError, SecretsError, StoreError};
+use orchestrator_core::{
+    port::{BlobError, SecretsError, StoreError},
+    run::Unsteerable,
+};
 use orchestrator_gateway::cassette::CassetteError;
 use orchestrator_workspace::{
     check::CheckError, git::GitError, landing::LandError, sandbox::SandboxError, tools::ToolError,
 };
 use std::path::PathBuf;
+
+/// What a task asks, with its numbers, in a line.
+fn numbered(asks: &[(u32, String)]) -> String {
+    let asks: Vec<String> =
+        asks.iter().take(5).map(|(number, what)| format!("{number}: {what}")).collect();
+    asks.join("; ")
+}
 
 /// What can go wrong in a use case.
 ///
@@ -179,6 +189,40 @@ pub enum ServiceError {
         task: String,
         /// Where it stands.
         status: String,
+    },
+    /// The task asks several things, and which one is meant was not said.
+    #[error("task `{task}` asks several things: {}", numbered(asks))]
+    SeveralAsked {
+        /// The task's id.
+        task: String,
+        /// What it asks, by number.
+        asks: Vec<(u32, String)>,
+    },
+    /// The task does not ask that, or not any more.
+    #[error("question {question} of task `{task}` is not open")]
+    NotAsked {
+        /// The task's id.
+        task: String,
+        /// The number that was given.
+        question: u32,
+        /// The numbers of what is open.
+        open: Vec<u32>,
+    },
+    /// What a task asks cannot be allowed for the rest of the run.
+    #[error("cannot allow for the rest of the run what task `{task}` asks: {reason}")]
+    NotForGood {
+        /// The task's id.
+        task: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A task takes no message.
+    #[error("cannot send a message to run `{run}`: {why}")]
+    Unsteerable {
+        /// The run.
+        run: String,
+        /// Why not.
+        why: Unsteerable,
     },
     /// The run did not accept what it was asked.
     #[error("run `{run}` did not accept it: {reason}")]

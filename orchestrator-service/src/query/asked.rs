@@ -43,8 +43,8 @@ impl OrchestratorService {
         }
         let tasks = opened.unfinished(&row.id).await?;
         for task in &tasks {
-            if let Some(ask) = &task.ask {
-                asks.push(AskedView::new(task, ask));
+            if task.ask.is_some() {
+                asks.extend(task.asks().map(|ask| AskedView::new(task, ask)));
                 continue;
             }
             match task.status {

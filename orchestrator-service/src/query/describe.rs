@@ -103,7 +103,19 @@ pub(crate) fn describe(event: &Event) -> String {
         }
         Event::TaskDelayed { until, .. } => format!("waits until {until}"),
         Event::PersonAsked { ask, .. } => asked(ask),
+        Event::PersonAnswered { reply, allows, .. } if !allows.is_empty() => {
+            let rules: Vec<&str> = allows.iter().map(|rule| rule.as_str()).collect();
+            format!("{}, for the rest of the run: {}", answered(reply), rules.join(", "))
+        }
         Event::PersonAnswered { reply, .. } => answered(reply),
+        Event::MessageSent { message, .. } => {
+            let what = if message.interrupts { "interrupted" } else { "told" };
+            match &message.text {
+                Some(text) => format!("message {}: {what}: {text}", message.number),
+                None => format!("message {}: {what}", message.number),
+            }
+        }
+        Event::MessageDelivered { number, .. } => format!("message {number} is with the agent"),
         Event::TaskSucceeded { .. } => "succeeded".to_owned(),
         Event::TaskCarried { from, .. } => format!("done already in run {from}"),
         Event::StopRequested { failure, .. } => format!("asked to stop: {}", failure.message),
@@ -141,7 +153,8 @@ pub(crate) fn describe(event: &Event) -> String {
 
 fn asked(ask: &Ask) -> String {
     let until = ask.expires.map(|at| format!(" (until {at})")).unwrap_or_default();
-    format!("asks a person{until}: {}", ask.message)
+    let number = ask.question.map(|number| format!(" (question {number})")).unwrap_or_default();
+    format!("asks a person{until}{number}: {}", ask.message)
 }
 
 fn answered(reply: &Reply) -> String {

@@ -7,10 +7,11 @@ use super::{
 use crate::{
     OrchestratorService, ServiceError,
     service::Opened,
-    views::{AttemptView, List, TaskDetails, TaskView},
+    views::{AllowedView, AttemptView, List, MessageView, TaskDetails, TaskView},
 };
 use orchestrator_core::{
-    event::{ArtifactRef, Content},
+    agent::AgentSpec,
+    event::{ArtifactRef, Content, RunCreated},
     id::{RunId, TaskName},
     port::{Page, RunRow, TaskFilter, TaskRow},
     task::{TaskKind, TaskStatus},
@@ -119,6 +120,7 @@ impl OrchestratorService {
         let items: Vec<AttemptView> =
             attempts.iter().map(|attempt| AttemptView::new(attempt, &standing)).collect();
         let last = items.last();
+        let (messages, allowed) = self.told_and_allowed(opened, &created, &row).await?;
         Ok(TaskDetails {
             schema: "orchestrator.task/v1",
             task: TaskView::new(&row, &standing),
@@ -129,6 +131,8 @@ impl OrchestratorService {
             child: last.and_then(|last| last.child.clone()),
             session: last.and_then(|last| last.session.clone()),
             turns: last.map_or(0, |last| last.turns),
+            messages,
+            allowed,
             cached: last.and_then(|last| last.cached.clone()),
             output: opened.output(&row).await?,
             calls: match items.iter().any(|attempt| attempt.turns > 0) {
@@ -138,6 +142,25 @@ impl OrchestratorService {
             work: opened.work_of(&run.id, &row.name).await?,
             items,
         })
+    }
+
+    /// What was sent to the agents of a task, and what its agent was allowed for good. Only agents
+    /// that take messages or ask have any of it.
+    async fn told_and_allowed(
+        &self,
+        opened: &Opened,
+        created: &RunCreated,
+        row: &TaskRow,
+    ) -> Result<(Vec<MessageView>, Vec<AllowedView>), ServiceError> {
+        let may = |spec: &AgentSpec| spec.steerable || spec.permissions.is_some();
+        if row.attempts == 0 || !created.agents.iter().any(may) {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let run = opened.run_of_log(&row.run).await?;
+        let task = run.place(row.name.as_str()).and_then(|place| run.task(place));
+        let messages = task.iter().flat_map(|task| task.messages()).map(MessageView::from);
+        let own = run.allowances().iter().filter(|known| row.agent.as_ref() == Some(&known.agent));
+        Ok((messages.collect(), own.map(AllowedView::from).collect()))
     }
 
     /// The bytes of a file that a task made, from its last attempt that made one of that name.

@@ -1,8 +1,12 @@
 //! Who can be given work, by the settings and by what is there without any.
 
-use super::{BUILTIN, CODING, Member, Program, Provider, Roster, Source, USUAL, rule::Named};
+use super::{
+    BUILTIN, CODING, Member, Program, Provider, Roster, Source, USUAL,
+    permission::{self, WrongRule},
+    rule::Named,
+};
 use crate::{
-    config::{AgentSettings, Config},
+    config::{AgentSettings, Config, PermissionSettings},
     document::Diagnostic,
 };
 use orchestrator_core::{
@@ -12,6 +16,21 @@ use orchestrator_core::{
     workflow::did_you_mean,
 };
 use std::sync::Arc;
+
+/// What is said of a rule that is none, where it stands.
+fn wrong_rule(name: &str, found: WrongRule, config: &Config) -> Diagnostic {
+    let WrongRule { in_defaults, list, error } = found;
+    let path: &[&str] = match in_defaults {
+        true => &["defaults", "permissions", list],
+        false => &["agents", name, "permissions", list],
+    };
+    let message = format!("{}: {error}", path.join("."));
+    let found = match config.origin(path) {
+        Some(origin) => origin.diagnostic("ORC-0678", message),
+        None => Diagnostic::new("ORC-0678", message),
+    };
+    found.suggest(error.suggestion)
+}
 
 impl Roster {
     pub(super) fn add(&mut self, name: &str, role: Role, provider: &str, source: Source) {
@@ -87,10 +106,18 @@ impl Roster {
                         or add a [providers] entry";
             return wrong("provider", "ORC-0518", message, Some(hint.into()));
         };
-        if !settings.permissions.is_empty() {
-            let message = format!("agent `{name}` has `permissions`, which are not enforced yet");
-            let hint = "remove them: agents of this version use no tools".to_owned();
-            return wrong("permissions", "ORC-0519", message, Some(hint));
+        if permission::has_tools(provider) {
+            match permission::read(&settings.permissions, config) {
+                Ok(permissions) => spec.permissions = permissions.map(Arc::new),
+                Err(found) => return Some(wrong_rule(name, found, config)),
+            }
+        } else if settings.permissions != PermissionSettings::default() {
+            let message = format!(
+                "agent `{name}` has `permissions`, and what runs on `{provider}` has no tools that \
+                 they could be about"
+            );
+            let hint = "remove them: they are for coding CLIs and other agents with tools";
+            return wrong("permissions", "ORC-0519", message, Some(hint.into()));
         }
         if settings.mode.as_deref() == Some("own-login") {
             let message =

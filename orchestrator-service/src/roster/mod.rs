@@ -6,6 +6,7 @@ mod bind;
 mod limits;
 mod make;
 mod members;
+mod permission;
 mod prices;
 mod program;
 mod provider;

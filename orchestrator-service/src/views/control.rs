@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct ControlView {
     /// `orchestrator.control/v1`.
     pub schema: &'static str,
-    /// `pause`, `resume`, `kill`, `approve`, `reject` or `answer`.
+    /// `pause`, `resume`, `kill`, `approve`, `reject`, `answer`, `send` or `interrupt`.
     pub action: &'static str,
     /// What it was about: one run or task, or all on which an agent was at work.
     pub items: Vec<Controlled>,
@@ -24,6 +24,8 @@ pub struct Controlled {
     pub run: String,
     /// The task's name, when it is about one.
     pub task: Option<String>,
+    /// Which of the things that the task's attempt asks was answered, when it is about one.
+    pub question: Option<u32>,
     /// Where the run stands now.
     pub status: String,
     /// Whether a living process drives the run.
@@ -38,6 +40,7 @@ impl Controlled {
         Self {
             run: run.to_string(),
             task: task.map(ToString::to_string),
+            question: None,
             status: told.status.as_str().to_owned(),
             driven: told.driven,
             taken: told.taken,

@@ -1,14 +1,15 @@
 //! Documents from the rows of the store.
 
 use super::{
-    ArtifactView, AskView, AskedView, AttemptView, CachedView, FailureView, HeldUpView, ItemCounts,
-    OriginView, RunView, Spent, TaskView,
+    ActionView, AllowedView, ArtifactView, AskView, AskedView, AttemptView, CachedView,
+    FailureView, HeldUpView, ItemCounts, MessageView, OriginView, RunView, Spent, TaskView,
 };
 use crate::query::Standing;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
-    event::{ArtifactRef, Ask, AskKind, CacheHit, Origin},
+    event::{Allowance, ArtifactRef, Ask, AskKind, CacheHit, Origin, SentMessage},
     id::TaskId,
+    permission::Action,
     port::{self, AttemptRow, RunRow, TaskRow},
     schedule::HeldUp,
     time::Timestamp,
@@ -62,6 +63,7 @@ impl TaskView {
             elapsed_ms: elapsed(row.started_at, row.ended_at.unwrap_or(standing.until)),
             error: row.error.as_ref().map(FailureView::from),
             ask: row.ask.as_deref().map(|ask| AskView::new(row, ask)),
+            more_asks: row.more_asks.iter().map(|ask| AskView::new(row, ask)).collect(),
             held_up: row.held_up.as_ref().map(HeldUpView::from),
             item_counts: row.items.map(ItemCounts::from),
             spent: Spent::new(&row.usage, &row.cost),
@@ -95,11 +97,49 @@ impl AskView {
         let kind = match ask.kind {
             AskKind::Approval => "approval",
             AskKind::Question => "question",
+            AskKind::Permission => "permission",
             AskKind::Failure if over_budget() => "budget",
             AskKind::Failure => "failure",
             AskKind::Outcome => "outcome",
         };
-        Self { kind, message: ask.message.clone(), expires: text(ask.expires) }
+        Self {
+            kind,
+            message: ask.message.clone(),
+            expires: text(ask.expires),
+            question: ask.question.map(|number| number.0),
+            action: ask.action.as_deref().map(ActionView::from),
+        }
+    }
+}
+
+impl From<&Action> for ActionView {
+    fn from(action: &Action) -> Self {
+        let Action { tool, kind, paths, command, hosts, summary } = action.clone();
+        Self { tool, kind: kind.as_str(), paths, command, hosts, summary }
+    }
+}
+
+impl From<&SentMessage> for MessageView {
+    fn from(sent: &SentMessage) -> Self {
+        Self {
+            number: sent.message.number.0,
+            text: sent.message.text.clone(),
+            interrupts: sent.message.interrupts,
+            sent_at: sent.sent_at.to_string(),
+            delivered: sent.delivered.map(|attempt| attempt.0),
+        }
+    }
+}
+
+impl From<&Allowance> for AllowedView {
+    fn from(allowed: &Allowance) -> Self {
+        Self {
+            agent: allowed.agent.to_string(),
+            rule: allowed.rule.to_string(),
+            task: allowed.task.to_string(),
+            by: allowed.by.clone(),
+            at: allowed.at.to_string(),
+        }
     }
 }
 

@@ -51,8 +51,8 @@ pub use settings::{ConfigView, SettingView};
 pub use setup::{CheckState, CheckView, DoctorView, InitView, TemplateView};
 pub use spent::Spent;
 pub use task::{
-    ArtifactView, AskView, AskedView, AttemptView, CachedView, FailureView, HeldUpView, ItemCounts,
-    LogEntry, LogPage, TaskDetails, TaskView,
+    ActionView, AllowedView, ArtifactView, AskView, AskedView, AttemptView, CachedView,
+    FailureView, HeldUpView, ItemCounts, LogEntry, LogPage, MessageView, TaskDetails, TaskView,
 };
 pub use transfer::{ImportView, ImportedRun};
 pub use why::{Said, TaskWhy, WhyLink, WhyView};

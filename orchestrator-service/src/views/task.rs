@@ -30,8 +30,10 @@ pub struct TaskView {
     pub elapsed_ms: u64,
     /// Why it failed, or why its last attempt did.
     pub error: Option<FailureView>,
-    /// What a person is asked.
+    /// What a person is asked: the first of several things.
     pub ask: Option<AskView>,
+    /// What people are asked besides, by the attempt at work.
+    pub more_asks: Vec<AskView>,
     /// What keeps it from starting although it could: a limit, a group, a breaker.
     pub held_up: Option<HeldUpView>,
     /// How its items stand, of a `for-each` task whose list is known.
@@ -44,13 +46,65 @@ pub struct TaskView {
 /// What a person is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AskView {
-    /// `approval`; `question` of the agent at work; `failure` that only a person can mend; `budget`
+    /// `approval`; `question` of the agent at work, or `permission` that it asks for; `failure` that
+    /// only a person can mend; `budget`
     /// that has stopped it; `outcome` of an attempt that must not be repeated.
     pub kind: &'static str,
     /// What is asked, in words.
     pub message: String,
     /// When it is too late to answer; of `budget`, when it goes on by itself.
     pub expires: Option<String>,
+    /// What tells it from all else that attempts of the task ask: for `--question`.
+    pub question: Option<u32>,
+    /// What the agent wants to do, for a permission.
+    pub action: Option<ActionView>,
+}
+
+/// What an agent wants to do with one of its tools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActionView {
+    /// The tool, as the agent calls it.
+    pub tool: String,
+    /// `read`, `edit`, `run`, `network` or `other`.
+    pub kind: &'static str,
+    /// The files that it touches.
+    pub paths: Vec<String>,
+    /// The command that it runs.
+    pub command: Option<String>,
+    /// The machines that it reaches.
+    pub hosts: Vec<String>,
+    /// What it is for, in the agent's words; may be empty.
+    pub summary: String,
+}
+
+/// A message that was sent to an agent at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageView {
+    /// Its place among the messages to the task, from 1.
+    pub number: u32,
+    /// What was said; null when an interruption said nothing.
+    pub text: Option<String>,
+    /// Whether the agent was to leave off what it was doing.
+    pub interrupts: bool,
+    /// When it was sent.
+    pub sent_at: String,
+    /// The attempt whose agent has it; null when nobody has.
+    pub delivered: Option<u32>,
+}
+
+/// What a person has allowed an agent for the rest of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AllowedView {
+    /// The agent.
+    pub agent: String,
+    /// The rule.
+    pub rule: String,
+    /// The task that asked.
+    pub task: String,
+    /// Who allowed it.
+    pub by: String,
+    /// When.
+    pub at: String,
 }
 
 /// What a person is asked, and by which task.
@@ -119,6 +173,10 @@ pub struct TaskDetails {
     pub session: Option<String>,
     /// How many turns its last attempt has done.
     pub turns: u32,
+    /// The messages that were sent to its agents, in order.
+    pub messages: Vec<MessageView>,
+    /// What people have allowed its agent for the rest of the run.
+    pub allowed: Vec<AllowedView>,
     /// Where its result was made, when it was taken from the cache.
     pub cached: Option<CachedView>,
     /// What it left; null when it has not succeeded.

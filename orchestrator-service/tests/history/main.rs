@@ -6,6 +6,7 @@ mod again;
 mod compare;
 mod forged;
 mod pages;
+mod people;
 #[path = "../service/place.rs"]
 #[expect(dead_code, reason = "it is shared with other tests, which use more of it")]
 mod place;

@@ -119,6 +119,26 @@ async fn a_model_is_asked_for_where_one_is_needed() {
             "ORC-0519",
             "permissions",
         ),
+        (
+            "[agents.dev]\nprovider = 'command'\ncommand = ['x']\npermissions = { deny = ['run'] }",
+            "ORC-0519",
+            "what runs on `command` has no tools",
+        ),
+        (
+            "[agents.dev]\nprovider = 'codex'\npermissions = { allow = ['run(git:*)'] }",
+            "ORC-0678",
+            "agents.dev.permissions.allow: `run(git:*)` is no permission",
+        ),
+        (
+            "[defaults.permissions]\ndeny = ['edit(../x)']\n[agents.dev]\nprovider = 'codex'",
+            "ORC-0678",
+            "defaults.permissions.deny",
+        ),
+        (
+            "[agents.dev]\nprovider = 'codex'\npermissions = { allow = ['read'], otherwise = 'deny' }",
+            "ORC-0514",
+            "not offered yet",
+        ),
         ("[agents.dev]\nprovider = 'builtin'\nmode = 'own-login'", "ORC-0519", "own-login"),
         ("[agents.dev]\nprovider = 'builtin'\nfall-back = ['ghost']", "ORC-0511", "ghost"),
         ("[agents.dev]\nprovider = 'builtin'\nrole = 'artist'", "ORC-0518", "role"),

@@ -53,6 +53,10 @@ pub enum Op {
     Session,
     /// `AttemptHost::ask`, as the agent sees it.
     Ask,
+    /// `AttemptHost::permit`, as the agent sees it.
+    Permit,
+    /// `AttemptHost::delivered`, as the agent sees it.
+    Delivered,
 }
 
 impl Op {
@@ -80,12 +84,23 @@ impl Op {
             Self::Finish => "finish",
             Self::Session => "session",
             Self::Ask => "ask",
+            Self::Permit => "permit",
+            Self::Delivered => "delivered",
         }
     }
 
     /// Whether it is a call of the store or the blobs, rather than of or by an agent.
     pub fn is_storage(self) -> bool {
-        !matches!(self, Self::Perform | Self::Begin | Self::Finish | Self::Session | Self::Ask)
+        !matches!(
+            self,
+            Self::Perform
+                | Self::Begin
+                | Self::Finish
+                | Self::Session
+                | Self::Ask
+                | Self::Permit
+                | Self::Delivered
+        )
     }
 
     /// Whether it changes what is stored, so that a failure after it makes a difference.

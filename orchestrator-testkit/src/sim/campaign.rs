@@ -25,8 +25,12 @@ pub struct Figures {
     pub calls: u64,
     /// How many turns were performed.
     pub performed: u64,
-    /// How many turns are in the logs.
+    /// How many of them are in the logs.
     pub recorded: u64,
+    /// How many permissions people decided.
+    pub permitted: u64,
+    /// How many messages agents have got.
+    pub delivered: u64,
     /// How long it took in virtual time.
     pub took: Duration,
     /// Each seed that broke a promise, with the first one that it broke, in order.
@@ -38,13 +42,15 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{} seeds: {} runs, {} crashes, {} calls, {} turns performed, {} recorded, \
-             {} virtual hours, {} seeds failed",
+             {} permissions decided, {} messages delivered, {} virtual hours, {} seeds failed",
             self.seeds,
             self.runs,
             self.crashes,
             self.calls,
             self.performed,
             self.recorded,
+            self.permitted,
+            self.delivered,
             self.took.as_secs() / 3_600,
             self.failed.len()
         )
@@ -59,6 +65,8 @@ impl Figures {
         self.calls += outcome.calls;
         self.performed += outcome.performed;
         self.recorded += outcome.recorded;
+        self.permitted += outcome.permitted;
+        self.delivered += outcome.delivered;
         self.took += outcome.took;
         let first = outcome.violations.into_iter().next();
         self.failed.extend(first.map(|what| (outcome.seed, what)));

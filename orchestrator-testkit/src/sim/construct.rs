@@ -28,6 +28,8 @@ pub enum Construct {
     Approvals,
     /// Agents that ask.
     Questions,
+    /// Agents that take messages, and somebody who sends them.
+    Messages,
     /// `delay`.
     Delays,
     /// `on-failure: compensate`.
@@ -58,7 +60,7 @@ pub enum Construct {
 
 impl Construct {
     /// Every construct.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::When,
         Self::Revise,
         Self::Continue,
@@ -69,6 +71,7 @@ impl Construct {
         Self::Children,
         Self::Approvals,
         Self::Questions,
+        Self::Messages,
         Self::Delays,
         Self::Compensation,
         Self::Groups,
@@ -97,6 +100,7 @@ impl Construct {
             Self::Children => "children",
             Self::Approvals => "approvals",
             Self::Questions => "questions",
+            Self::Messages => "messages",
             Self::Delays => "delays",
             Self::Compensation => "compensation",
             Self::Groups => "groups",

@@ -197,6 +197,13 @@ impl Generator<'_> {
         if self.may(Construct::Questions, 80) {
             add("ask which one?".into());
         }
+        if self.may(Construct::Questions, 120) {
+            let more = self.rng.chance(400);
+            add(if more { "permit make; permit sh -c it" } else { "permit make" }.into());
+        }
+        if self.may(Construct::Messages, 150) {
+            add(format!("listen {} {}s", self.rng.between(1, 2), self.rng.between(1, 9)));
+        }
         if self.may(Construct::Failures, 300) {
             let times = self.rng.between(1, 4);
             let what = match self.rng.below(8) {

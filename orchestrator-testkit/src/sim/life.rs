@@ -289,6 +289,7 @@ impl Stage {
             runtime.map(|runtime| runtime.block_on(self.world.results())).unwrap_or_default();
         let (calls, ops) = self.world.counts();
         let (performed, recorded) = self.world.turns();
+        let (permitted, delivered) = self.world.told();
         let runs = self.world.runs().len();
         let (trace, violations) = self.world.finish();
         Outcome {
@@ -303,6 +304,8 @@ impl Stage {
             ops,
             performed,
             recorded,
+            permitted,
+            delivered,
             took,
         }
     }

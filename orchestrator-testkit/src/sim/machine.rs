@@ -17,9 +17,10 @@ use orchestrator_core::{
     error::{ErrorClass, Failure},
     event::{Content, Recorded, Reply, Turn, Verdict},
     id::{
-        AgentName, AttemptNumber, BlobId, CommitId, Epoch, ProviderName, RunId, TaskName,
-        TurnNumber,
+        AgentName, AttemptNumber, BlobId, CommitId, Epoch, MessageNumber, ProviderName,
+        QuestionNumber, RunId, TaskName, TurnNumber,
     },
+    permission::Action,
     port::{AttemptRow, Rows, Signal, TaskRow},
     run::{Run, RunStatus, StartRun},
     schedule::{Gate, HeldUp, LimitScope, Want},
@@ -68,6 +69,8 @@ struct Machine {
     violations: Vec<String>,
     /// Attempts at work, with the turn that each is at and the question that it has asked.
     at_work: BTreeMap<AttemptKey, (u32, bool)>,
+    /// The number of the last question.
+    asked: u32,
     stopped: BTreeSet<AttemptKey>,
     old: Vec<AttemptKey>,
     children: BTreeSet<RunId>,
@@ -109,6 +112,7 @@ pub(super) fn run(seed: u64, without: &BTreeSet<Construct>) -> (Trace, Vec<Strin
         trace,
         violations: Vec::new(),
         at_work: BTreeMap::new(),
+        asked: 0,
         stopped: BTreeSet::new(),
         old: Vec::new(),
         children: BTreeSet::new(),
@@ -150,8 +154,13 @@ fn agents() -> Vec<AgentSpec> {
     let provider = ProviderName::new("simulated").expect("it is valid");
     let names = ["worker", "second", "judge", "lead"];
     names
-        .map(|name| {
-            AgentSpec::new(AgentName::new(name).expect("it is valid"), Role::Dev, provider.clone())
+        .map(|name| AgentSpec {
+            steerable: name == "worker",
+            ..AgentSpec::new(
+                AgentName::new(name).expect("it is valid"),
+                Role::Dev,
+                provider.clone(),
+            )
         })
         .to_vec()
 }
@@ -233,8 +242,7 @@ impl Machine {
                 }
                 Effect::AnswerAttempt { attempt, .. } => {
                     if let Some(state) = self.at_work.get_mut(&attempt) {
-                        // The answer is a turn of the journal.
-                        *state = (state.0 + 1, false);
+                        state.1 = false;
                     }
                 }
                 Effect::AttendChild { child, .. } => {
@@ -425,10 +433,19 @@ impl Machine {
                 }
             }
             6 if !self.calm => {
-                let (turn, message) = (TurnNumber(turns + 1), "which one?".to_owned());
+                self.asked += 1;
+                let (question, message) = (QuestionNumber(self.asked), "which one?".to_owned());
                 let expires_in = self.rng.chance(700).then(|| self.rng.pause(10, 5_000));
-                let command =
-                    Command::AskPerson { attempt: attempt.clone(), turn, message, expires_in };
+                let wanted = format!("make {}", self.rng.below(4));
+                let action = self.rng.chance(500).then(|| Box::new(Action::run("Shell", wanted)));
+                let attempt = attempt.clone();
+                let command = Command::AskPerson {
+                    attempt: attempt.clone(),
+                    question,
+                    message,
+                    action,
+                    expires_in,
+                };
                 if self.handle(command)
                     && let Some(state) = self.at_work.get_mut(&attempt)
                 {
@@ -630,7 +647,12 @@ impl Machine {
                 1 => Verdict::Answered("\"this\"".into()),
                 _ => Verdict::Approved,
             };
-            let reply = Reply { verdict, by: "somebody".into() };
+            let asks = self.run.place(task.as_str()).and_then(|place| self.run.task(place));
+            let numbers: Vec<Option<QuestionNumber>> =
+                asks.iter().flat_map(|task| task.asks()).map(|ask| ask.question).collect();
+            let number = self.pick(numbers).flatten();
+            let mut reply = Reply::new(verdict, "somebody").to(number);
+            reply.always = self.rng.chance(200) && !self.calm;
             self.signal(Signal::Reply { task, reply });
             if !self.calm {
                 return;
@@ -655,9 +677,26 @@ impl Machine {
                     self.signal(Signal::Kill { task, reason: "not that".into() });
                 }
             }
+            18..22 => {
+                if let Some(task) = self.pick(names) {
+                    let text = "so, not so".to_owned();
+                    let signal = match self.rng.chance(500) {
+                        true => Signal::Say { task, text },
+                        false => Signal::Interrupt { task, text: None },
+                    };
+                    self.signal(signal);
+                }
+            }
+            22..26 => {
+                let under_way: Vec<AttemptKey> = self.at_work.keys().cloned().collect();
+                if let Some(attempt) = self.pick(under_way) {
+                    let number = MessageNumber(u32::try_from(self.rng.between(1, 3)).unwrap_or(1));
+                    self.handle(Command::NoteDelivery { attempt, number });
+                }
+            }
             17 => {
                 let task = TaskName::new("nobody").expect("it is valid");
-                let reply = Reply { verdict: Verdict::Approved, by: "x".into() };
+                let reply = Reply::new(Verdict::Approved, "x");
                 self.signal(Signal::Reply { task, reply });
             }
             _ => {}

@@ -155,6 +155,10 @@ pub struct Outcome {
     pub performed: u64,
     /// How many of them were recorded.
     pub recorded: u64,
+    /// How many permissions people decided.
+    pub permitted: u64,
+    /// How many messages agents have got.
+    pub delivered: u64,
     /// How long it took in virtual time.
     pub took: Duration,
 }
@@ -252,6 +256,8 @@ impl Simulation {
             ops: Vec::new(),
             performed: 0,
             recorded: 0,
+            permitted: 0,
+            delivered: 0,
             took: Duration::ZERO,
         }
     }

@@ -6,7 +6,7 @@
 use orchestrator_core::{
     error::{ErrorClass, Failure},
     event::{AskKind, Event, NextAttempt, Recorded, RunCreated, Verdict},
-    id::{AttemptNumber, CommitId, Epoch, Sequence, TaskName},
+    id::{AttemptNumber, CommitId, Epoch, MessageNumber, QuestionNumber, Sequence, TaskName},
     run::RunStatus,
     task::{OnFailure, TaskSpec},
     time::Timestamp,
@@ -47,8 +47,16 @@ struct Task {
     failures: u32,
     turns: u32,
     fresh: bool,
-    /// The turn with which its attempt asks a person.
-    asks: Option<u32>,
+    /// The place in its binding of the agent whose turn it is.
+    agent: usize,
+    /// What its attempts ask permission for, by the numbers of the questions.
+    asking: BTreeMap<QuestionNumber, String>,
+    /// What was answered to them: nobody is asked that again.
+    answered: BTreeSet<String>,
+    /// The messages that nobody has.
+    waiting: BTreeSet<MessageNumber>,
+    /// How many were sent.
+    sent: u32,
     /// Whether its work has to be proved.
     is_proved: bool,
     /// Whether it has commits.
@@ -190,19 +198,23 @@ impl LogModel {
                 if ask.kind == AskKind::Approval {
                     self.ready(task);
                 }
-                if let Some(task) = self.tasks.get_mut(task) {
-                    task.asks = ask.turn.filter(|_| ask.kind == AskKind::Question).map(|t| t.0);
+                if let (Some(question), Some(_)) = (ask.question, &ask.action) {
+                    self.asks(task, question, ask.call().input);
                 }
             }
-            Event::PersonAnswered { task, reply } => {
+            Event::PersonAnswered { task, reply, .. } => {
                 if let Some(task) = self.tasks.get_mut(task) {
-                    // What is said to a question of an attempt is a turn of its journal.
-                    if let Some(turn) = task.asks.take()
-                        && reply.verdict != Verdict::Expired
-                    {
-                        (task.turns, task.fresh) = (turn, false);
-                    }
+                    let asked = reply.question.and_then(|number| task.asking.remove(&number));
+                    task.answered.extend(asked.filter(|_| reply.verdict != Verdict::Expired));
                     task.failures = 0;
+                }
+            }
+            Event::MessageSent { task, message } => self.sends(task, message.number),
+            Event::MessageDelivered { task, attempt, number } => {
+                self.under_way(task, *attempt);
+                let known = self.tasks.get_mut(task).map(|task| task.waiting.remove(number));
+                if known != Some(true) {
+                    self.broken.push(format!("message {number} of `{task}` is delivered twice"));
                 }
             }
             Event::TaskSucceeded { task, .. } | Event::TaskCarried { task, .. } => {
@@ -262,7 +274,11 @@ impl LogModel {
             failures: 0,
             turns: 0,
             fresh: true,
-            asks: None,
+            agent: 0,
+            asking: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            sent: 0,
             is_proved: spec.is_proved(),
             has_commits: spec.has_worktree(),
             is_judged: spec.checks.as_deref().is_some_and(|checks| checks.judge.is_some()),
@@ -355,6 +371,16 @@ impl LogModel {
         }
         if let Some(task) = self.tasks.get_mut(name) {
             task.attempt = None;
+            let agent = next.map_or(task.agent, |next| next.agent);
+            // Another one begins anew, and knows nothing of what was asked.
+            if agent != task.agent || next.is_some_and(|next| next.anew) {
+                task.asking.clear();
+                task.answered.clear();
+            }
+            if ask {
+                task.asking.clear();
+            }
+            task.agent = agent;
             if failure.class == ErrorClass::CheckFailed {
                 task.made = None;
             }
@@ -373,6 +399,32 @@ impl LogModel {
         }
         task.stand = stand;
         task.attempt = None;
+        task.asking.clear();
+        task.answered.clear();
+    }
+
+    /// Nothing is asked while it is asked, nor once it was answered.
+    fn asks(&mut self, name: &TaskName, question: QuestionNumber, what: String) {
+        let Some(task) = self.tasks.get_mut(name) else { return };
+        let again = task.answered.contains(&what) || task.asking.values().any(|open| *open == what);
+        task.asking.insert(question, what);
+        if again {
+            self.broken.push(format!("question {question} of `{name}` was asked before"));
+        }
+    }
+
+    fn sends(&mut self, name: &TaskName, number: MessageNumber) {
+        let Some(task) = self.tasks.get_mut(name) else { return };
+        task.sent += 1;
+        task.waiting.insert(number);
+        if number.0 != task.sent {
+            self.broken.push(format!("message {number} of `{name}` is out of order"));
+        }
+    }
+
+    /// The messages to a task that nobody has.
+    pub(super) fn waiting(&self, name: &TaskName) -> Vec<MessageNumber> {
+        self.tasks.get(name).map(|task| task.waiting.iter().copied().collect()).unwrap_or_default()
     }
 
     fn expand(&mut self, name: &TaskName, count: u32) {
@@ -476,7 +528,11 @@ impl LogModel {
                         failures: 0,
                         turns: 0,
                         fresh: true,
-                        asks: None,
+                        agent: 0,
+                        asking: BTreeMap::new(),
+                        answered: BTreeSet::new(),
+                        waiting: BTreeSet::new(),
+                        sent: 0,
                         is_proved: false,
                         has_commits: false,
                         is_judged: false,

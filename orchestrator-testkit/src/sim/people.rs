@@ -4,7 +4,7 @@
 use super::{Construct, Rng, life::is_planned, world::World};
 use orchestrator_core::{
     error::ErrorClass,
-    event::{AskKind, Reply, Verdict},
+    event::{Ask, AskKind, Reply, Verdict},
     id::RunId,
     port::{Catalog, Page, Signal, Store, TaskFilter, TaskRow},
     run::RunStatus,
@@ -69,18 +69,19 @@ impl People {
             self.send(run, Signal::Resume {}).await;
         }
         for task in self.tasks(run).await {
-            let Some(ask) = &task.ask else { continue };
-            let now = self.world.clock.reading();
-            if ask.expires.is_some_and(|at| at.since(now) < LAST_MOMENT) {
-                // Whether an answer at the last moment counts is nothing to build upon.
-                continue;
+            for ask in task.asks() {
+                let now = self.world.clock.reading();
+                if ask.expires.is_some_and(|at| at.since(now) < LAST_MOMENT) {
+                    // Whether an answer at the last moment counts is nothing to build upon.
+                    continue;
+                }
+                let verdict = match ask.kind {
+                    AskKind::Approval | AskKind::Outcome | AskKind::Permission => Verdict::Approved,
+                    AskKind::Question => Verdict::Answered("the first".into()),
+                    AskKind::Failure => failed(&task),
+                };
+                self.reply(run, &task, ask, verdict).await;
             }
-            let verdict = match ask.kind {
-                AskKind::Approval | AskKind::Outcome => Verdict::Approved,
-                AskKind::Question => Verdict::Answered("the first".into()),
-                AskKind::Failure => failed(&task),
-            };
-            self.reply(run, &task, verdict).await;
         }
     }
 
@@ -97,17 +98,19 @@ impl People {
         true
     }
 
-    async fn reply(&self, run: &RunId, task: &TaskRow, verdict: Verdict) {
-        let reply = Reply { verdict, by: "somebody".into() };
+    async fn reply(&self, run: &RunId, task: &TaskRow, ask: &Ask, verdict: Verdict) {
+        let reply = Reply::new(verdict, "somebody").to(ask.question);
         self.send(run, Signal::Reply { task: task.name.clone(), reply }).await;
     }
 
     /// Does something to the run, or nothing.
     async fn meddle(&mut self, run: &RunId) {
         for task in self.tasks(run).await {
-            if task.ask.is_none() || !self.rng.chance(500) {
+            let asks: Vec<&Ask> = task.asks().collect();
+            if asks.is_empty() || !self.rng.chance(500) {
                 continue;
             }
+            let ask = *self.rng.pick(&asks);
             let verdict = match self.rng.below(4) {
                 // An account that stays refused would hold all others up for good.
                 _ if is_refused(&task) => Verdict::Approved,
@@ -115,7 +118,7 @@ impl People {
                 1 => Verdict::Answered("the second".into()),
                 _ => Verdict::Approved,
             };
-            self.reply(run, &task, verdict).await;
+            self.reply(run, &task, ask, verdict).await;
         }
         let paused = self.status(run).await == Some(RunStatus::Paused);
         let may = |construct| !self.without.contains(&construct);
@@ -137,8 +140,26 @@ impl People {
                     self.send(run, Signal::Kill { task, reason: "not that one".into() }).await;
                 }
             }
+            38..=49 if may(Construct::Messages) => self.tell(run).await,
             _ => {}
         }
+    }
+
+    /// Sends something to an agent at work, if one is.
+    async fn tell(&mut self, run: &RunId) {
+        let at_work = |task: &TaskRow| task.started_at.is_some() && task.ended_at.is_none();
+        let tasks: Vec<TaskRow> = self.tasks(run).await.into_iter().filter(at_work).collect();
+        if tasks.is_empty() {
+            return;
+        }
+        let task = self.rng.pick(&tasks).name.clone();
+        let text = format!("note {}", self.rng.below(1_000));
+        let signal = match self.rng.below(3) {
+            0 => Signal::Interrupt { task, text: None },
+            1 => Signal::Interrupt { task, text: Some(text) },
+            _ => Signal::Say { task, text },
+        };
+        self.send(run, signal).await;
     }
 }
 

@@ -5,8 +5,10 @@ use orchestrator_core::{
     error::{ErrorClass, Failure},
     id::{ProviderName, RunId, TaskName},
     money::MicroUsd,
+    permission::Action,
     port::{
-        Agent, Answer, Artifact, Assignment, AttemptHost, Call, Clock, LogLine, LogStream, turn,
+        Agent, Answer, Artifact, Assignment, AttemptHost, Call, Clock, LogLine, LogStream, Permit,
+        turn,
     },
     time::parse_duration,
     usage::{Spend, TokenCount, Usage},
@@ -33,6 +35,8 @@ use std::{
 /// | `log N` | says `N` lines |
 /// | `session` | names the session in which it works |
 /// | `ask TEXT` | asks a person and waits for a minute |
+/// | `permit TEXT` | asks whether it may run that, and waits for a minute |
+/// | `listen N D` | takes `N` messages, for a duration at most |
 /// | `file BYTES` | leaves a file |
 /// | `write FILE TEXT` | in a simulation, writes into a file of its workspace, last of all; text that says `bad` fails its checks until the task was sent back |
 /// | `write FILE dull` | the same, with what a judge does not accept until the task was sent back |
@@ -201,6 +205,29 @@ impl Agent for Scripted {
                         Err(failure) => return Err(failure),
                     }
                 }
+                "permit" => {
+                    // No two steps want the same.
+                    let action = Action::run("Shell", format!("{given} {}", rest.len()));
+                    match host.permit(&action, Some(Duration::from_secs(60))).await? {
+                        Permit::Allowed => said.push_str("(allowed)"),
+                        Permit::Denied { why } => said.push_str(&format!("({why})")),
+                    }
+                }
+                "listen" => {
+                    let (count, pause) = given.split_once(' ').unwrap_or((given, "1s"));
+                    let pause = parse_duration(pause).unwrap_or(Duration::from_secs(1));
+                    let until = self.clock.now().after(pause);
+                    for _ in 0..number(count) {
+                        let steer = tokio::select! {
+                            biased;
+                            () = host.cancelled() => return Err(stopped()),
+                            steer = host.steered() => steer,
+                            () = self.clock.until(until) => break,
+                        };
+                        host.delivered(steer.number()).await?;
+                        said.push_str(&format!("({})", steer.number()));
+                    }
+                }
                 "file" => {
                     let bytes = vec![b'x'; number(given) as usize];
                     let (name, media_type) = ("note.txt".to_owned(), "text/plain".to_owned());
@@ -247,5 +274,9 @@ impl Agent for Scripted {
             answer.output = Value::String(said);
         }
         Ok(answer)
+    }
+
+    fn steerable(&self) -> bool {
+        true
     }
 }

@@ -5,13 +5,21 @@ use crate::faults::{Fault, Op, Seam};
 use async_trait::async_trait;
 use orchestrator_core::{
     error::{ErrorClass, Failure},
-    id::{AgentName, RunId, TurnNumber},
-    port::{Agent, Answer, Assignment, AttemptHost, Call, LogLine, Progress, Step},
+    id::{AgentName, MessageNumber, RunId, TurnNumber},
+    permission::Action,
+    port::{
+        Agent, Answer, Assignment, AttemptHost, Call, LogLine, Permit, Progress, RecordedTurn,
+        Steer, Step,
+    },
     time::Timestamp,
     usage::Spend,
 };
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// An agent whose calls pass a [`Seam`] and whose turns and company are counted by the [`World`].
 pub(super) struct Witness {
@@ -50,7 +58,13 @@ impl Agent for Witness {
                 run: work.run.clone(),
                 group,
             };
-            let watched = Watched { work, host, world: &self.world, seam: &self.seam };
+            let watched = Watched {
+                work,
+                host,
+                world: &self.world,
+                seam: &self.seam,
+                given: Mutex::default(),
+            };
             let outcome = self.inner.perform(work, &watched).await;
             if outcome.is_ok() {
                 self.world.writes(work);
@@ -60,6 +74,10 @@ impl Agent for Witness {
         };
         self.seam.pass(Op::Perform, &about, act, failed).await
     }
+
+    fn steerable(&self) -> bool {
+        self.inner.steerable()
+    }
 }
 
 /// The host of an attempt, watched.
@@ -68,6 +86,8 @@ struct Watched<'a> {
     host: &'a dyn AttemptHost,
     world: &'a World,
     seam: &'a Seam,
+    /// The messages that it was given.
+    given: Mutex<BTreeSet<MessageNumber>>,
 }
 
 impl Watched<'_> {
@@ -130,6 +150,37 @@ impl AttemptHost for Watched<'_> {
     async fn ask(&self, message: &str, expires_in: Option<Duration>) -> Result<String, Failure> {
         let act = |_| self.host.ask(message, expires_in);
         self.seam.pass(Op::Ask, &self.about(message), act, failed).await
+    }
+
+    async fn recorded(&self) -> Result<Vec<RecordedTurn>, Failure> {
+        self.host.recorded().await
+    }
+
+    async fn permit_shown(
+        &self,
+        action: &Action,
+        shown: &Action,
+        expires_in: Option<Duration>,
+    ) -> Result<Permit, Failure> {
+        let act = |_| self.host.permit_shown(action, shown, expires_in);
+        self.seam.pass(Op::Permit, &self.about(&action.headline()), act, failed).await
+    }
+
+    async fn steered(&self) -> Steer {
+        let steer = self.host.steered().await;
+        self.seam.power().hold().await;
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(steer.number());
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.world.steered(self.work, steer.number(), &given);
+        steer
+    }
+
+    async fn delivered(&self, number: MessageNumber) -> Result<(), Failure> {
+        let act = |_| self.host.delivered(number);
+        let about = self.about(&format!("message {number}"));
+        self.seam.pass(Op::Delivered, &about, act, failed).await?;
+        self.world.delivered(self.work, number);
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

@@ -9,7 +9,7 @@ use crate::{
 use async_trait::async_trait;
 use orchestrator_core::{
     event::{Event, Recorded},
-    id::{AgentName, Epoch, RunId, TaskName, TurnNumber},
+    id::{AgentName, Epoch, MessageNumber, RunId, TaskName, TurnNumber},
     memory::MemoryStore,
     port::{Append, Assignment, Call as TurnCall, Catalog, Page, Store, TaskFilter, TaskRow},
     run::{Run, RunStatus},
@@ -17,7 +17,7 @@ use orchestrator_core::{
     workspace::Verdict,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -46,6 +46,8 @@ struct State {
     runs: BTreeMap<RunId, Watched>,
     at_work: BTreeMap<String, usize>,
     turns: BTreeMap<TurnKey, Turns>,
+    /// The messages of which the engine has said that it knows them to be delivered.
+    delivered: BTreeSet<(RunId, TaskName, MessageNumber)>,
     calls: u64,
     /// Calls that are not mere looks for news: what a point of a crash is counted in.
     points: Vec<Op>,
@@ -80,6 +82,7 @@ impl World {
             runs: BTreeMap::new(),
             at_work: BTreeMap::new(),
             turns: BTreeMap::new(),
+            delivered: BTreeSet::new(),
             calls: 0,
             points: Vec::new(),
             performed: 0,
@@ -149,12 +152,25 @@ impl World {
         (state.calls, std::mem::take(&mut state.points))
     }
 
-    /// How many turns were performed, and how many are in the logs.
+    /// How many turns were performed, and how many of these are in the logs.
     pub(super) fn turns(&self) -> (u64, u64) {
+        let performed = self.state().performed;
+        // What a person said is a turn that nobody performs.
+        let tool = |event: &Event| matches!(event, Event::TurnRecorded { turn, .. } if turn.kind == "tool");
+        (performed, self.count(tool))
+    }
+
+    /// How many permissions a person decided, and how many messages an agent has.
+    pub(super) fn told(&self) -> (u64, u64) {
+        let permission = |event: &Event| matches!(event, Event::TurnRecorded { turn, .. } if turn.kind == "permission");
+        let delivered = |event: &Event| matches!(event, Event::MessageDelivered { .. });
+        (self.count(permission), self.count(delivered))
+    }
+
+    fn count(&self, fits: impl Fn(&Event) -> bool) -> u64 {
         let state = self.state();
         let events = state.runs.values().flat_map(|run| &run.events);
-        let recorded = events.filter(|e| matches!(e.event, Event::TurnRecorded { .. })).count();
-        (state.performed, recorded as u64)
+        events.filter(|recorded| fits(&recorded.event)).count() as u64
     }
 
     /// What has come of the trace and the promises.
@@ -252,6 +268,36 @@ impl World {
     pub(super) fn recorded(&self, work: &Assignment, turn: TurnNumber, call: &TurnCall) {
         let key = (work.turn_key(turn), call.input.clone());
         self.state().turns.entry(key).or_default().recorded = true;
+    }
+
+    /// An attempt is given message `number`; `given` are all that it was given, this one among them.
+    pub(super) fn steered(
+        &self,
+        work: &Assignment,
+        number: MessageNumber,
+        given: &BTreeSet<MessageNumber>,
+    ) {
+        let key = (work.run.clone(), work.task.clone(), number);
+        let state = self.state();
+        let again = state.delivered.contains(&key);
+        let waiting = state.runs.get(&work.run).map(|run| run.model.waiting(&work.task));
+        drop(state);
+        if again {
+            self.broken(format!("message {number} of {}.{} is given again", work.run, work.task));
+        }
+        let before = |other: &MessageNumber| *other < number && !given.contains(other);
+        if let Some(lost) = waiting.unwrap_or_default().into_iter().find(before) {
+            self.broken(format!(
+                "message {number} of {}.{} is given before message {lost}",
+                work.run, work.task
+            ));
+        }
+    }
+
+    /// An agent was told that it is known to have message `number`.
+    pub(super) fn delivered(&self, work: &Assignment, number: MessageNumber) {
+        let key = (work.run.clone(), work.task.clone(), number);
+        self.state().delivered.insert(key);
     }
 
     /// Nothing is at work any more: the process that did it is gone.

@@ -265,6 +265,7 @@ impl Driver {
             items: None,
             held_up: None,
             ask: None,
+            more_asks: Vec::new(),
         }
     }
 

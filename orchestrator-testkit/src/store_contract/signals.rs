@@ -37,7 +37,7 @@ pub(super) async fn every_kind_of_signal_comes_back(subject: Subject) {
     let store = &*subject.store;
     let run = Driver::created(store, "a", 100).await.run;
     let task = super::name("plan");
-    let reply = |verdict| Reply { verdict, by: "zoë".into() };
+    let reply = |verdict| Reply::new(verdict, "zoë");
     let sent = [
         Signal::Pause { now: true },
         Signal::Pause { now: false },

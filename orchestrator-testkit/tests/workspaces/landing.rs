@@ -96,7 +96,7 @@ async fn when_no_attempt_is_left_a_person_is_asked_and_nothing_is_lost() {
         let why = held.why(task.as_str(), Timestamp(0)).unwrap();
         assert!(matches!(why.because, Reason::Person { ask: AskKind::Failure, .. }), "{why:?}");
         let verdict = if approve { Said::Approved } else { Said::Rejected("no".into()) };
-        handle.reply(task.clone(), Reply { verdict, by: "ann".into() }).await.unwrap();
+        handle.reply(task.clone(), Reply::new(verdict, "ann")).await.unwrap();
         let report = handle.wait().await.unwrap();
         let log = world.log(&run).await;
         let asked = world.asked();

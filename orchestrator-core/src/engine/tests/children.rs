@@ -97,7 +97,7 @@ async fn a_parent_goes_on_with_its_child_after_a_crash() {
     let (mut parents, mut children): (Vec<_>, Vec<_>) =
         handles.into_iter().partition(|handle| *handle.id() == run);
     let (parent, child) = (parents.remove(0), children.remove(0));
-    let reply = Reply { verdict: Verdict::Approved, by: "ann".into() };
+    let reply = Reply::new(Verdict::Approved, "ann");
     child.reply(TaskName::new("ok").unwrap(), reply).await.unwrap();
     assert_eq!(parent.wait().await.unwrap().status, RunStatus::Succeeded);
     assert!(later.asked().is_empty());
@@ -133,7 +133,7 @@ async fn a_child_that_another_engine_took_over_still_ends_its_parent() {
 
     let other = World::over(world.store.clone(), "two");
     let taken = other.engine.resume(&sub, Some(held.epoch)).await.unwrap();
-    let reply = Reply { verdict: Verdict::Approved, by: "ann".into() };
+    let reply = Reply::new(Verdict::Approved, "ann");
     taken.reply(TaskName::new("ok").unwrap(), reply).await.unwrap();
     assert_eq!(taken.wait().await.unwrap().status, RunStatus::Succeeded);
     assert_eq!(parent.wait().await.unwrap().status, RunStatus::Succeeded);

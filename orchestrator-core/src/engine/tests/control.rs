@@ -7,7 +7,7 @@ fn approval(needs: &[&str]) -> Value {
 }
 
 fn said(verdict: Verdict) -> Reply {
-    Reply { verdict, by: "ann".into() }
+    Reply::new(verdict, "ann")
 }
 
 fn task(name: &str) -> TaskName {

@@ -41,7 +41,7 @@ async fn a_question_is_asked_once_whatever_happens_in_between() {
     while other.asked().is_empty() {
         tokio::task::yield_now().await;
     }
-    let reply = Reply { verdict: Verdict::Answered("blue".into()), by: "ann".into() };
+    let reply = Reply::new(Verdict::Answered("blue".into()), "ann");
     handle.reply(TaskName::new("one").unwrap(), reply).await.unwrap();
     let report = handle.wait().await.unwrap();
     assert_eq!(report.output("one"), Some(&json!("blue")));

@@ -5,6 +5,7 @@ mod children;
 mod control;
 mod faults;
 mod journal;
+mod people;
 mod rest;
 mod shared;
 mod values;
@@ -15,9 +16,10 @@ use crate::{
     event::{Content, Event, Recorded, Reply, Verdict},
     id::{BlobId, Sequence, TaskName},
     memory::{MemoryBlobs, MemoryStore},
+    permission::{Action, Permissions},
     port::{
         Answer, Assignment, AttemptHost, BlobError, Call, Catalog, LogLine, LogStream, Page,
-        RunFilter, Signal, StoreError, TaskFilter, turn,
+        Permit, RunFilter, Signal, Steer, StoreError, TaskFilter, turn,
     },
     run::{RunStatus, StartRun},
     task::TaskStatus,
@@ -25,6 +27,7 @@ use crate::{
     workflow::Workflow,
 };
 use async_trait::async_trait;
+use futures_util::{FutureExt, future::try_join_all};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 
@@ -36,6 +39,8 @@ struct Scripted {
     turns: Mutex<Vec<String>>,
     /// How many turns are performed before it hangs.
     hangs_after: Option<usize>,
+    /// Whether it takes messages.
+    steerable: bool,
     /// How many work on something exclusive now, and were at most.
     exclusive: Mutex<(u32, u32)>,
     /// Lets go on what waits.
@@ -70,6 +75,49 @@ impl Scripted {
             said.push(output.await?.as_str().unwrap().to_owned());
         }
         Ok(Answer::text(said.join(" ")))
+    }
+
+    /// Hangs once it has done as much as it is to do before that.
+    async fn go_on(&self, what: &str) {
+        let done = {
+            let mut turns = self.turns.lock().unwrap();
+            turns.push(what.to_owned());
+            turns.len()
+        };
+        if self.hangs_after.is_some_and(|most| done >= most) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Asks for permission to run a command.
+    async fn permit(&self, command: &str, host: &dyn AttemptHost) -> Result<String, Failure> {
+        let permit = host.permit(&Action::run("Bash", command), Some(PERMIT)).await?;
+        let said = match permit {
+            Permit::Allowed => "allowed".to_owned(),
+            Permit::Denied { why } => format!("denied: {why}"),
+        };
+        self.go_on(command).await;
+        Ok(said)
+    }
+
+    /// Takes messages, and says that it has them.
+    async fn listen(&self, count: usize, host: &dyn AttemptHost) -> Result<Answer, Failure> {
+        let mut heard = Vec::new();
+        for _ in 0..count {
+            // One that is not waited for to its end takes nothing away.
+            let steer = tokio::select! {
+                biased;
+                steer = host.steered() => steer,
+                () = tokio::task::yield_now() => host.steered().await,
+            };
+            heard.push(match &steer {
+                Steer::Say { text, .. } => text.clone(),
+                Steer::Interrupt { text, .. } => format!("stop: {text:?}"),
+            });
+            self.go_on(heard.last().unwrap()).await;
+            host.delivered(steer.number()).await?;
+        }
+        Ok(Answer::json(json!(heard)))
     }
 
     async fn work_alone(&self) {
@@ -138,6 +186,32 @@ impl Agent for Arc<Scripted> {
                 "more": { "agent": "nobody", "prompt": "added" },
             } }))),
             prompt => {
+                if let Some(commands) = prompt.strip_prefix("permit ") {
+                    let mut said = Vec::new();
+                    for command in commands.split(';') {
+                        said.push(self.permit(command, host).await?);
+                    }
+                    return Ok(Answer::json(json!(said)));
+                }
+                if let Some(commands) = prompt.strip_prefix("permit-at-once ") {
+                    let asked = commands.split(';').map(|command| self.permit(command, host));
+                    return Ok(Answer::json(json!(try_join_all(asked).await?)));
+                }
+                if let Some(command) = prompt.strip_prefix("change its mind ") {
+                    let _ = self.permit(command, host).now_or_never();
+                    return Ok(Answer::text(host.ask("which colour?", None).await?));
+                }
+                if let Some(count) = prompt.strip_prefix("listen ") {
+                    return self.listen(count.parse().unwrap(), host).await;
+                }
+                if let Some(names) = prompt.strip_prefix("go on ") {
+                    let known = host.recorded().await?;
+                    let known: Vec<_> =
+                        known.iter().map(|turn| (turn.number.0, &turn.output)).collect();
+                    let known = format!("{} ", json!(known));
+                    let more = self.take_turns(names, host).await?;
+                    return Ok(Answer::text(known + more.output.as_str().unwrap()));
+                }
                 if let Some(names) = prompt.strip_prefix("turns ") {
                     return self.take_turns(names, host).await;
                 }
@@ -145,7 +219,14 @@ impl Agent for Arc<Scripted> {
             }
         }
     }
+
+    fn steerable(&self) -> bool {
+        self.steerable
+    }
 }
+
+/// How long a permission is waited for.
+const PERMIT: Duration = Duration::from_secs(60);
 
 /// A clock that follows tokio's, so that paused tests do not wait.
 struct Virtual(tokio::time::Instant);

@@ -21,7 +21,7 @@ async fn many_runs_wait_without_a_driver() {
     assert_eq!(world.engine.runs(), (0, RUNS));
 
     // Any of them goes on when somebody answers, and the leases of the others are kept meanwhile.
-    let reply = Reply { verdict: Verdict::Approved, by: "ann".into() };
+    let reply = Reply::new(Verdict::Approved, "ann");
     let last = handles.pop().unwrap();
     tokio::time::advance(LEASE_TTL * 3).await;
     last.reply(TaskName::new("ok").unwrap(), reply).await.unwrap();

@@ -95,7 +95,7 @@ async fn a_refused_account_is_left_alone_until_a_person_has_seen_to_it() {
     let first = world.start(json!({ "one": ask("log in", &[]) })).await;
     world.reached(&first, RunStatus::Waiting).await;
     let second = world.start(json!({ "two": ask("x", &[]) })).await;
-    let reply = Reply { verdict: Verdict::Approved, by: "ann".into() };
+    let reply = Reply::new(Verdict::Approved, "ann");
     first.reply(TaskName::new("one").unwrap(), reply).await.unwrap();
     for handle in [first, second] {
         assert_eq!(handle.wait().await.unwrap().status, RunStatus::Succeeded);

@@ -84,16 +84,21 @@ impl Run {
             }
             match clock {
                 Clock::Ask => {
-                    // What a failure is asked about for a time mends itself then.
-                    let ask = self.tasks[place].ask();
-                    let verdict = match ask.map(|ask| ask.kind) {
-                        Some(AskKind::Failure) => Verdict::Approved,
-                        Some(AskKind::Approval | AskKind::Question | AskKind::Outcome) | None => {
-                            Verdict::Expired
-                        }
-                    };
-                    let reply = Reply { verdict, by: "the clock".into() };
-                    if self.reply(place, reply, to).is_err() {
+                    let mut asks = self.tasks[place].asks().iter().map(|asked| &asked.ask);
+                    let due = asks.find(|ask| ask.expires == Some(at));
+                    let reply = due.map(|ask| {
+                        let verdict = match ask.kind {
+                            // What a failure is asked about for a time mends itself then.
+                            AskKind::Failure => Verdict::Approved,
+                            AskKind::Approval
+                            | AskKind::Question
+                            | AskKind::Permission
+                            | AskKind::Outcome => Verdict::Expired,
+                        };
+                        Reply::new(verdict, "the clock").to(ask.question)
+                    });
+                    let told = reply.map(|reply| self.reply(place, reply, to));
+                    if !matches!(told, Some(Ok(()))) {
                         self.clocks.remove(&(at, place, clock));
                     }
                 }
@@ -247,7 +252,7 @@ impl Run {
         let waits = match state.status {
             TaskStatus::Ready => true,
             TaskStatus::Waiting => {
-                state.ask().is_none_or(|ask| ask.turn.is_some())
+                state.ask().is_none_or(|ask| ask.is_of_attempt())
                     && state.due().is_some_and(|due| !self.waiting.contains(&(due, place)))
             }
             _ => false,

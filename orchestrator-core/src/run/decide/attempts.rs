@@ -3,10 +3,9 @@
 use super::{super::Run, Deciding};
 use crate::{
     command::{Added, AttemptKey, Rejected},
-    effect::Effect,
     error::{ErrorClass, Failure},
-    event::{ArtifactRef, Ask, AskKind, CacheHit, Content, Event, NextAttempt, Turn, Verdict},
-    id::{RunId, TurnNumber},
+    event::{ArtifactRef, Ask, AskKind, CacheHit, Content, Event, NextAttempt, Turn},
+    id::RunId,
     policy::{self, Case, Decision, RetryPolicy},
     port::Feedback,
     run::RunStatus,
@@ -14,7 +13,6 @@ use crate::{
     usage::Spend,
     workflow::Mode,
 };
-use std::time::Duration;
 
 impl Run {
     pub(super) fn record_turn(
@@ -31,24 +29,6 @@ impl Run {
         let AttemptKey { task, attempt, .. } = attempt;
         self.record(to, Event::TurnRecorded { task, attempt, turn });
         Ok(())
-    }
-
-    pub(super) fn ask_person(
-        &mut self,
-        place: usize,
-        turn: TurnNumber,
-        message: String,
-        expires_in: Option<Duration>,
-        to: &mut Deciding<'_>,
-    ) {
-        // A question that an attempt before a crash asked still stands.
-        let asked = self.tasks[place].ask();
-        if asked.is_some_and(|ask| ask.turn == Some(turn) && ask.message == message) {
-            return;
-        }
-        let expires = expires_in.map(|limit| to.now.after(limit));
-        let ask = Ask { kind: AskKind::Question, message, expires, turn: Some(turn) };
-        self.record(to, Event::PersonAsked { task: self.name(place), ask: Box::new(ask) });
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
@@ -176,7 +156,7 @@ impl Run {
              approve to do it again, reject to fail it, answer with what came of it",
             self.name(place)
         );
-        Ask { kind: AskKind::Outcome, message, expires: None, turn: None }
+        Ask::new(AskKind::Outcome, message)
     }
 
     /// Whether new work may still follow.
@@ -252,13 +232,13 @@ impl Run {
                     );
                 let ask = match unknown {
                     true => self.outcome_unknown(place),
-                    false => Ask { kind: AskKind::Failure, message, expires: None, turn: None },
+                    false => Ask::new(AskKind::Failure, message),
                 };
                 (None, Some(Box::new(ask)))
             }
             Decision::AskUntil(message, at) => {
                 let expires = Some(at);
-                let ask = Ask { kind: AskKind::Failure, message, expires, turn: None };
+                let ask = Ask::new(AskKind::Failure, message).until(expires);
                 (None, Some(Box::new(ask)))
             }
             Decision::GiveUp => (None, None),
@@ -303,64 +283,8 @@ impl Run {
         Ok(())
     }
 
-    /// What a person says to what the task at `place` asks.
-    ///
-    /// # Errors
-    /// In words, why it cannot be taken; nothing has changed then.
-    pub(super) fn reply(
-        &mut self,
-        place: usize,
-        reply: crate::event::Reply,
-        to: &mut Deciding<'_>,
-    ) -> Result<(), String> {
-        let task = self.name(place);
-        let Some(ask) = self.tasks[place].ask().cloned() else {
-            return Err(format!("nobody is asked about `{task}`"));
-        };
-        let result = match (&reply.verdict, ask.kind) {
-            (Verdict::Answered(text), AskKind::Outcome) => Some(self.given(place, text)?),
-            _ => None,
-        };
-        let verdict = reply.verdict.clone();
-        let by = reply.by.clone();
-        self.record(to, Event::PersonAnswered { task: task.clone(), reply });
-        let refused = |said: &str| match said {
-            "" => Failure::new(ErrorClass::Refused, format!("rejected by {by}")),
-            said => Failure::new(ErrorClass::Refused, format!("rejected by {by}: {said}")),
-        };
-        match (ask.kind, verdict) {
-            (AskKind::Question, verdict) => {
-                if let (Some(attempt), Some(turn)) = (self.key_of(place), ask.turn) {
-                    self.effects.push(Effect::AnswerAttempt { attempt, turn, verdict });
-                }
-            }
-            (AskKind::Approval, Verdict::Approved) => {
-                let output = Some(approval(&by, None));
-                self.record(to, Event::TaskSucceeded { task, output });
-            }
-            (AskKind::Approval, Verdict::Answered(text)) => {
-                let output = Some(approval(&by, Some(text)));
-                self.record(to, Event::TaskSucceeded { task, output });
-            }
-            (AskKind::Outcome, Verdict::Answered(_)) => {
-                self.record(to, Event::TaskSucceeded { task, output: result });
-            }
-            (_, Verdict::Rejected(reason)) => {
-                self.record(to, Event::TaskFailed { task, failure: refused(&reason) });
-            }
-            (_, Verdict::Expired) => {
-                let failure = Failure::new(ErrorClass::TimedOut, "nobody answered in time");
-                self.record(to, Event::TaskFailed { task, failure });
-            }
-            // It is tried again: the fold has said when.
-            (AskKind::Failure | AskKind::Outcome, Verdict::Approved)
-            | (AskKind::Failure, Verdict::Answered(_)) => {}
-        }
-        Ok(())
-    }
-
     /// A result that a person gives: of a task with an output schema as JSON.
-    fn given(&self, place: usize, text: &str) -> Result<Content, String> {
+    pub(super) fn given(&self, place: usize, text: &str) -> Result<Content, String> {
         let value = match self.spec(place).output {
             None => serde_json::Value::String(text.to_owned()),
             Some(_) => serde_json::from_str(text)
@@ -386,9 +310,4 @@ impl Run {
             }
         }
     }
-}
-
-/// What an approval leaves.
-fn approval(by: &str, answer: Option<String>) -> Content {
-    Content::Inline(serde_json::json!({ "approved": true, "by": by, "answer": answer }))
 }

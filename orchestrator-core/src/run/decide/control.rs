@@ -50,6 +50,16 @@ impl Run {
                     self.stop_task(place, failure, to);
                 }
             }
+            Signal::Say { task, text } => {
+                if let Some(place) = self.place(task.as_str()) {
+                    self.send_message(place, Some(text), false, to);
+                }
+            }
+            Signal::Interrupt { task, text } => {
+                if let Some(place) = self.place(task.as_str()) {
+                    self.send_message(place, text, true, to);
+                }
+            }
             Signal::ChildEnded { run } => {
                 if let Some(place) = self.children.get(&run).copied()
                     && let Some(key) = self.key_of(place)
@@ -89,6 +99,10 @@ impl Run {
                     Some(format!("`{task}` has ended"))
                 }
                 Ok(_) => None,
+            },
+            Signal::Say { task, .. } | Signal::Interrupt { task, .. } => match place_of(task) {
+                Err(why) => Some(why),
+                Ok(place) => self.refuses_signal(place, signal).map(|refused| refused.to_string()),
             },
             Signal::Cancel { .. }
             | Signal::Pause { .. }
@@ -204,7 +218,7 @@ impl Run {
             let stopped = state.ask().is_some_and(|ask| ask.kind == AskKind::Failure)
                 && state.error().is_some_and(|error| error.class == ErrorClass::OverBudget);
             if stopped {
-                let reply = Reply { verdict: Verdict::Approved, by: BY_BUDGET.to_owned() };
+                let reply = Reply::new(Verdict::Approved, BY_BUDGET);
                 // A task that asks about a failure takes a yes.
                 let _ = self.reply(place, reply, to);
             }

@@ -277,7 +277,7 @@ impl Run {
         match answer {
             Ok(Evaluated::Filled(message)) => {
                 let expires = expires_in.map(|limit| to.now.after(limit));
-                let ask = Ask { kind: AskKind::Approval, message, expires, turn: None };
+                let ask = Ask::new(AskKind::Approval, message).until(expires);
                 let task = self.name(place);
                 self.record(to, Event::PersonAsked { task, ask: Box::new(ask) });
             }

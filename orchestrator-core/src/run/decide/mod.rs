@@ -5,17 +5,20 @@ mod attempts;
 mod chain;
 mod control;
 mod evaluate;
+mod people;
+mod steer;
 mod undo;
 mod work;
 
 pub use evaluate::{Found, find_out};
+pub use steer::Unsteerable;
 
 use super::{Behaviour, Changed, Run, RunStatus};
 use crate::{
     agent::AgentSpec,
     command::{AttemptKey, Command, Moment, Rejected},
     estimate::RunEstimate,
-    event::{CassetteUse, Event, Origin, Recorded, RunCreated},
+    event::{Ask, AskKind, CassetteUse, Event, Origin, Recorded, RunCreated},
     graph::Graph,
     id::{ProjectId, RunId, TaskName, TenantId},
     money::MicroUsd,
@@ -219,9 +222,24 @@ impl Run {
                 let AttemptKey { task, attempt, .. } = attempt;
                 self.record(to, Event::JournalCut { task, attempt, from });
             }
-            Command::AskPerson { attempt, turn, message, expires_in } => {
+            Command::AskPerson { attempt, question, message, action, expires_in } => {
+                self.under_way(&attempt)?;
+                let expires = expires_in.map(|limit| to.now.after(limit));
+                let kind = match &action {
+                    Some(_) => AskKind::Permission,
+                    None => AskKind::Question,
+                };
+                let question = Some(question);
+                let ask = Ask { question, action, ..Ask::new(kind, message).until(expires) };
+                self.ask_person(attempt, ask, to);
+            }
+            Command::WithdrawQuestion { attempt, question } => {
                 let place = self.under_way(&attempt)?;
-                self.ask_person(place, turn, message, expires_in, to);
+                self.withdraw(place, question, to);
+            }
+            Command::NoteDelivery { attempt, number } => {
+                let place = self.under_way(&attempt)?;
+                self.note_delivery(place, attempt, number, to);
             }
             Command::OpenWorkspace { attempt, opened } => {
                 self.under_way(&attempt)?;

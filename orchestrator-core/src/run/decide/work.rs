@@ -77,5 +77,5 @@ fn does_not_land(failure: &Failure) -> Ask {
         "{failure}; nothing of the work is lost: approve to let it be tried again on what is on \
          the branch by then, answer with what to do differently, or reject to fail the task"
     );
-    Ask { kind: AskKind::Failure, message, expires: None, turn: None }
+    Ask::new(AskKind::Failure, message)
 }

@@ -2,13 +2,13 @@
 
 use super::super::{
     Run,
-    state::{Current, TaskState},
+    state::{Asked, Current, TaskState},
 };
 use crate::{
     error::{ErrorClass, Failure},
-    event::{ArtifactRef, Ask, AskKind, CacheHit, Event, NextAttempt, Turn},
+    event::{ArtifactRef, Ask, CacheHit, Event, NextAttempt, Turn},
     id::{AgentName, AttemptNumber, Epoch, RunId, TaskName},
-    port::{AttemptRow, AttemptStatus, SpendRow},
+    port::{AttemptRow, AttemptStatus, Call, SpendRow},
     task::TaskStatus,
     time::Timestamp,
     usage::{Cost, Spend, Usage},
@@ -195,6 +195,13 @@ impl Run {
             state.cost.add(line);
             self.cost.add(line);
         }
+        let answer = more.answers.iter_mut().find(|answer| {
+            let Call { kind, name, input } = &answer.call;
+            !answer.noted && *input == turn.input && *kind == turn.kind && *name == turn.name
+        });
+        if let Some(answer) = answer {
+            answer.noted = true;
+        }
         // What was spent is counted; the journal is for going on, not for counting again.
         more.journal.push(Turn { spend: Vec::new(), ..turn.clone() });
         self.note_spend(&name, attempt, &agent, &turn.spend, at);
@@ -264,10 +271,10 @@ impl Run {
                 state.more_mut().tally.switched();
                 state.more_mut().compact = false;
                 state.forget_journal();
-                self.drop_question(place);
+                self.drop_questions(place);
             } else if next.anew {
                 state.forget_journal();
-                self.drop_question(place);
+                self.drop_questions(place);
             }
             return Ok(());
         }
@@ -294,12 +301,13 @@ impl Run {
 
     /// A person is asked something about the task at `place`.
     pub(super) fn ask(&mut self, place: usize, ask: &Ask, at: Timestamp) {
+        // Beside what attempts ask, nothing else is asked; what an older record asks has no number.
+        let beside = ask.question.is_some();
+        self.drop_asks(place, |other| !beside || other.question.is_none());
         let more = self.tasks[place].more_mut();
-        let before = more.ask.as_ref().and_then(|ask| ask.expires);
-        more.ask = Some(Box::new(ask.clone()));
-        more.asked_at = Some(at);
-        if let Some(before) = before {
-            self.clocks.remove(&(before, place, super::super::Clock::Ask));
+        more.asks.push(Asked { ask: Box::new(ask.clone()), since: at });
+        if let Some(question) = ask.question {
+            more.questions = more.questions.max(question.0);
         }
         if let Some(expires) = ask.expires {
             self.clocks.insert((expires, place, super::super::Clock::Ask));
@@ -307,15 +315,23 @@ impl Run {
         self.changed.note(place);
     }
 
-    /// A question of an attempt whose journal is forgotten is nobody's any more.
-    fn drop_question(&mut self, place: usize) {
-        let more = self.tasks[place].more_mut();
-        if let Some(ask) = more.ask.take_if(|ask| ask.kind == AskKind::Question) {
-            more.asked_at = None;
-            if let Some(expires) = ask.expires {
+    /// What an attempt asked whose journal is forgotten is nobody's question any more.
+    fn drop_questions(&mut self, place: usize) {
+        self.drop_asks(place, Ask::is_of_attempt);
+    }
+
+    /// Nobody is asked any more what `goes`.
+    pub(super) fn drop_asks(&mut self, place: usize, goes: impl Fn(&Ask) -> bool) {
+        let Some(more) = &mut self.tasks[place].more else { return };
+        let (gone, kept): (Vec<Asked>, Vec<Asked>) =
+            std::mem::take(&mut more.asks).into_iter().partition(|asked| goes(&asked.ask));
+        for expires in gone.iter().filter_map(|asked| asked.ask.expires) {
+            // Two may be asked until the same instant.
+            if !kept.iter().any(|asked| asked.ask.expires == Some(expires)) {
                 self.clocks.remove(&(expires, place, super::super::Clock::Ask));
             }
         }
+        more.asks = kept;
     }
 
     /// What was made elsewhere is shown like an attempt, with its files and at no cost.

@@ -77,6 +77,7 @@ impl Run {
             compensating: None,
             undo_planned: false,
             chains: Vec::new(),
+            allowances: Vec::new(),
             draining: false,
             settled,
             held_back: Vec::new(),
@@ -205,8 +206,7 @@ impl Run {
         state.ended_at = Some(at);
         state.ended_seq = self.seq;
         if let Some(more) = &mut state.more {
-            more.ask = None;
-            more.asked_at = None;
+            more.asks.clear();
             more.stop = None;
             more.delayed = false;
         }
@@ -287,7 +287,7 @@ impl Run {
         if let Some(at) = more.deadline.take() {
             self.clocks.remove(&(at, place, super::Clock::Deadline));
         }
-        if let Some(at) = more.ask.as_ref().and_then(|ask| ask.expires) {
+        for at in more.asks.iter().filter_map(|asked| asked.ask.expires) {
             self.clocks.remove(&(at, place, super::Clock::Ask));
         }
     }

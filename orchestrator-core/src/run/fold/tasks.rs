@@ -2,14 +2,15 @@
 
 use super::super::{
     Made, Run,
-    state::{Items, List, More, TaskState},
+    state::{Answered, Items, List, More, TaskState},
 };
 use crate::{
     effect::Question,
     error::Failure,
-    event::{Ask, AskKind, Content, Event, Reply, Turn, Verdict},
+    event::{Allowance, Ask, AskKind, Content, Event, Reply, SentMessage, Turn, Verdict},
     id::TaskName,
-    port::{Call, Feedback},
+    permission::PermissionRule,
+    port::Feedback,
     task::{Binding, TaskSpec, TaskStatus},
     time::Timestamp,
 };
@@ -65,9 +66,32 @@ impl Run {
                 self.ask(place, ask, at);
                 Ok(())
             }
-            Event::PersonAnswered { task, reply } => {
+            Event::PersonAnswered { task, reply, allows } => {
                 let place = self.find(task)?;
-                self.answered(place, reply, at)
+                self.answered(place, reply, at)?;
+                self.allowed(place, reply, allows, at);
+                Ok(())
+            }
+            Event::MessageSent { task, message } => {
+                let place = self.find(task)?;
+                self.must_be_open(place)?;
+                let messages = &mut self.tasks[place].more_mut().messages;
+                if message.number.0 as usize != messages.len() + 1 {
+                    return Err(format!("message {} of `{task}` is out of order", message.number));
+                }
+                let message = (**message).clone();
+                messages.push(SentMessage { message, sent_at: at, delivered: None });
+                Ok(())
+            }
+            Event::MessageDelivered { task, attempt, number } => {
+                let place = self.under_attempt(task, *attempt)?;
+                let messages = &mut self.tasks[place].more_mut().messages;
+                let sent = messages.iter_mut().find(|sent| sent.message.number == *number);
+                match sent.filter(|sent| sent.delivered.is_none()) {
+                    Some(sent) => sent.delivered = Some(*attempt),
+                    None => return Err(format!("message {number} of `{task}` is not on its way")),
+                }
+                Ok(())
             }
             Event::TaskSucceeded { task, output } => {
                 let place = self.find(task)?;
@@ -256,22 +280,29 @@ impl Run {
 
     fn answered(&mut self, place: usize, reply: &Reply, at: Timestamp) -> Result<(), String> {
         let name = self.name(place);
-        let Some(ask) = self.tasks[place].more_mut().ask.take() else {
+        let asks = &self.tasks[place].more_mut().asks;
+        let found = asks.iter().find(|asked| asked.ask.question == reply.question);
+        let Some(ask) = found.map(|asked| asked.ask.clone()) else {
             return Err(format!("nobody was asked about `{name}`"));
         };
-        if let Some(expires) = ask.expires {
-            self.clocks.remove(&(expires, place, super::super::Clock::Ask));
-        }
+        self.drop_asks(place, |other| other.question == reply.question);
         self.changed.note(place);
         let more = self.tasks[place].more_mut();
-        more.asked_at = None;
         match (ask.kind, &reply.verdict) {
             (AskKind::Approval, Verdict::Approved | Verdict::Answered(_))
             | (AskKind::Outcome, Verdict::Answered(_)) => {
                 more.decided_by = Some(reply.by.clone());
             }
-            (AskKind::Question, Verdict::Expired) | (AskKind::Approval, _) => {}
-            (AskKind::Question, verdict) => more.journal.push(answer_turn(&ask, verdict)),
+            (AskKind::Question | AskKind::Permission, Verdict::Expired)
+            | (AskKind::Approval, _) => {}
+            // Records before version 5 have the answer at the place of the question.
+            (AskKind::Question, verdict) if ask.turn.is_some() => {
+                more.journal.push(answer_turn(&ask, verdict));
+            }
+            (AskKind::Question | AskKind::Permission, _) => {
+                let (call, reply) = (ask.call(), reply.clone());
+                more.answers.push(Answered { call, reply, noted: false });
+            }
             (AskKind::Failure | AskKind::Outcome, Verdict::Approved) => {
                 more.tally.revised();
                 more.due = Some(at);
@@ -286,6 +317,19 @@ impl Run {
             (AskKind::Failure | AskKind::Outcome, _) => {}
         }
         Ok(())
+    }
+
+    /// What is allowed for the rest of the run.
+    fn allowed(&mut self, place: usize, reply: &Reply, rules: &[PermissionRule], at: Timestamp) {
+        let task = self.name(place);
+        let Some(agent) = self.tasks[place].last_agent.clone() else { return };
+        for rule in rules {
+            let known = |known: &Allowance| known.agent == agent && known.rule == *rule;
+            if !self.allowances.iter().any(known) {
+                let (agent, rule, by) = (agent.clone(), rule.clone(), reply.by.clone());
+                self.allowances.push(Allowance { agent, rule, task: task.clone(), by, at });
+            }
+        }
     }
 
     fn task_failed(
@@ -403,8 +447,7 @@ impl Run {
         let state = &mut self.tasks[place];
         state.status = TaskStatus::Pending;
         if let Some(more) = &mut state.more {
-            more.ask = None;
-            more.asked_at = None;
+            more.asks.clear();
             more.delayed = false;
         }
         self.asked.remove(&place);
@@ -449,7 +492,7 @@ fn answer_turn(ask: &Ask, verdict: &Verdict) -> Turn {
         Verdict::Answered(text) => text.clone(),
         Verdict::Expired => String::new(),
     };
-    let call = Call::new("person", "ask", &ask.message);
+    let call = ask.call();
     Turn {
         number: ask.turn.unwrap_or_default(),
         kind: call.kind,

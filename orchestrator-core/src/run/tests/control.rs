@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     error::ErrorClass,
     event::{Turn, Verdict},
-    id::TurnNumber,
+    id::{QuestionNumber, TurnNumber},
 };
 
 fn turn(number: u32, usd: i64) -> Box<Turn> {
@@ -64,7 +64,7 @@ fn signals_are_taken_once_and_refused_with_a_reason() {
     let again = Command::Signal { number: 1, signal: Signal::Resume {} };
     assert_eq!(driven.tell(again), Err(Rejected::Late));
     assert_eq!(driven.run.status(), RunStatus::Paused);
-    let reply = crate::event::Reply { verdict: Verdict::Approved, by: "ann".into() };
+    let reply = crate::event::Reply::new(Verdict::Approved, "ann");
     for (signal, part) in [
         (Signal::Pause { now: false }, "paused already"),
         (Signal::Kill { task: TaskName::new("zz").unwrap(), reason: String::new() }, "no task"),
@@ -220,8 +220,9 @@ fn turns_outlive_a_crash_but_not_another_beginning() {
 fn a_question_is_asked_once_and_answered_once() {
     let ask = |driven: &mut Driven| {
         let attempt = driven.started[0].clone();
-        let (turn, message) = (TurnNumber(1), "which?".to_owned());
-        driven.tell(Command::AskPerson { attempt, turn, message, expires_in: None }).unwrap();
+        let (question, message) = (QuestionNumber(1), "which?".to_owned());
+        let (action, expires_in) = (None, None);
+        driven.tell(Command::AskPerson { attempt, question, message, action, expires_in }).unwrap();
     };
     let mut driven = Driven::new(json!({ "a": task(&[]) }));
     ask(&mut driven);
@@ -236,7 +237,7 @@ fn a_question_is_asked_once_and_answered_once() {
     assert!(matches!(&driven.asked[..], [Effect::AnswerAttempt { .. }]));
     driven.check("a:running");
     let briefing = driven.run.briefing(0);
-    assert_eq!(briefing.journal[0].output.inline(), Some(&json!("the left")));
+    assert_eq!(briefing.answers[0].reply.verdict, Verdict::Answered("the left".into()));
     driven.answer("a", json!(1));
     assert_eq!(driven.run.status(), RunStatus::Succeeded);
 }

@@ -4,6 +4,7 @@ mod basics;
 mod carry;
 mod constructs;
 mod control;
+mod people;
 mod random;
 mod why;
 
@@ -53,7 +54,10 @@ impl Driven {
         let provider = ProviderName::new("test").unwrap();
         let specs = agents
             .iter()
-            .map(|name| AgentSpec::new(name.clone(), Role::Dev, provider.clone()))
+            .map(|name| AgentSpec {
+                steerable: name.as_str() == "listens",
+                ..AgentSpec::new(name.clone(), Role::Dev, provider.clone())
+            })
             .collect();
         let (run, log) = Run::create(
             RunId::new("r_1").unwrap(),
@@ -110,7 +114,7 @@ impl Driven {
 
     /// Says something to what `task` asks.
     pub(super) fn reply(&mut self, task: &str, verdict: Verdict) {
-        let reply = Reply { verdict, by: "ann".into() };
+        let reply = Reply::new(verdict, "ann");
         self.signal(Signal::Reply { task: TaskName::new(task).unwrap(), reply });
     }
 

@@ -96,14 +96,21 @@ impl Run {
 
     fn person(&self, place: usize, ask: &Ask) -> Reason {
         let state = &self.tasks[place];
-        let since = state.more(|more| more.asked_at);
+        let since = state.asks().first().map(|asked| asked.since);
         let over_budget = state.error().is_some_and(|e| e.class == ErrorClass::OverBudget);
         let message = ask.message.clone();
         match ask.kind {
             AskKind::Failure if over_budget => {
                 Reason::Budget { message, since, until: ask.expires }
             }
-            kind => Reason::Person { ask: kind, message, since, expires: ask.expires },
+            kind => Reason::Person {
+                ask: kind,
+                message,
+                since,
+                expires: ask.expires,
+                questions: state.asks().iter().filter_map(|asked| asked.ask.question).collect(),
+                action: ask.action.clone(),
+            },
         }
     }
 

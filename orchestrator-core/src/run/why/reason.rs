@@ -4,7 +4,8 @@ use crate::{
     effect::Question,
     error::ErrorClass,
     event::{AskKind, SkipReason},
-    id::{AgentName, AttemptNumber, CommitId, RunId, TaskName},
+    id::{AgentName, AttemptNumber, CommitId, QuestionNumber, RunId, TaskName},
+    permission::Action,
     schedule::HeldUp,
     time::{Timestamp, format_duration},
     workspace::PullRequestRef,
@@ -71,6 +72,12 @@ pub enum Reason {
         since: Option<Timestamp>,
         /// When it is too late to answer.
         expires: Option<Timestamp>,
+        /// The numbers of all that its attempt asks, the longest first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        questions: Vec<QuestionNumber>,
+        /// What the agent wants to do, for a permission.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<Box<Action>>,
     },
     /// The budget is used up, and a person is asked.
     Budget {
@@ -373,17 +380,22 @@ impl Reason {
             Self::Reset { until, class, message } => {
                 format!("{class} ({message}); it goes on {}", at(*until, now))
             }
-            Self::Person { ask, message, since, expires } => {
+            Self::Person { ask, message, since, expires, questions, .. } => {
                 let kind = match ask {
                     AskKind::Approval => "it waits for an approval",
                     AskKind::Question => "its agent asks a question",
+                    AskKind::Permission => "its agent asks for permission",
                     AskKind::Failure => "a person must mend what it failed of",
                     AskKind::Outcome => "a person must say whether it has happened",
                 };
                 let since = since.map(|at| format!(", asked {} ago", ago(at, now)));
                 let expires = expires.map(|until| format!(", open until {}", moment(until, now)));
                 let [since, expires] = [since, expires].map(Option::unwrap_or_default);
-                format!("{kind}{since}{expires}: {message}")
+                let more = match questions.len() {
+                    0 | 1 => String::new(),
+                    several => format!(" (and {} more)", several - 1),
+                };
+                format!("{kind}{since}{expires}: {message}{more}")
             }
             Self::Budget { message, until: Some(until), .. } => {
                 format!("it waits for the budget until {}: {message}", moment(*until, now))

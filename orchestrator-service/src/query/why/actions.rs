@@ -21,7 +21,20 @@ pub(super) fn after(reason: &Reason, standing: &Standing<'_>) -> Vec<String> {
         false => Vec::new(),
     };
     let mut actions = match reason {
+        Reason::Person { ask: AskKind::Permission, questions, .. } => {
+            // One of several is named by its number.
+            let which = match &questions[..] {
+                [first, _, ..] => format!(" --question {first}"),
+                _ => String::new(),
+            };
+            vec![
+                format!("orchestrator approve {at}{which}"),
+                format!("orchestrator reject {at}{which}"),
+                format!("orchestrator approve {at}{which} --always"),
+            ]
+        }
         Reason::Person { ask, .. } => match ask {
+            AskKind::Permission => Vec::new(),
             AskKind::Approval | AskKind::Failure => {
                 vec![format!("orchestrator approve {at}"), format!("orchestrator reject {at}")]
             }

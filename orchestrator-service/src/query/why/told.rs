@@ -65,6 +65,8 @@ mod tests {
             message: "Land it?".into(),
             since: Some(Timestamp(0)),
             expires: None,
+            questions: Vec::new(),
+            action: None,
         };
         assert_eq!(
             document(&person),
