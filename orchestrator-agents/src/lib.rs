@@ -2,6 +2,7 @@
 //! [`Agent`](orchestrator_core::port::Agent) port.
 //!
 //! - [`builtin`]: five analysts that read a project and need no model.
+//! - [`coding`]: coding CLIs such as Claude Code and Codex.
 //! - [`command`]: programs, run as a task.
 //! - [`model`]: a language model, asked through the gateway.
 //!
@@ -25,5 +26,6 @@
 //! ```
 
 pub mod builtin;
+pub mod coding;
 pub mod command;
 pub mod model;

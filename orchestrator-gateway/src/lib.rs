@@ -72,6 +72,7 @@ mod transport;
 
 pub use config::{Limits, ProviderConfig, ProviderKind, Timeouts};
 pub use error::GatewayError;
+pub use failure::class_of;
 pub use gateway::{Completion, Gateway, KeyCheck};
 pub use limits::AccountState;
 pub use provider::{

@@ -40,7 +40,8 @@ async fn red(store: &LocalStore, run: &str, number: u32, at: u64) -> (LandingRow
     let row = LandingRow { run: run_id(run), ..work("a", number, Priority::Normal, 1) };
     store.enqueue(row.clone()).await.unwrap();
     let epoch = store.take(&target("main")).await.unwrap();
-    let state = LandingState::Red { tip: commit(1), evidence: evidence.clone(), outputs: Vec::new() };
+    let state =
+        LandingState::Red { tip: commit(1), evidence: evidence.clone(), outputs: Vec::new() };
     let settled = [(row.id.clone(), state)];
     store.settle(&target("main"), epoch, &settled, Timestamp(at)).await.unwrap();
     (row, evidence)

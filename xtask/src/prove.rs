@@ -83,6 +83,13 @@ const PROOFS: &[Proof] = &[
         needs_program: false,
     },
     Proof {
+        name: "agents",
+        does: "coding CLIs that hang are stopped again and again, and nothing is left [--cycles N]",
+        package: "orchestrator-agents",
+        example: "prove-agents",
+        needs_program: false,
+    },
+    Proof {
         name: "landing",
         does: "processes that are killed land on one branch [--rounds N] [--seed S] [--tasks T] [--processes P] [--kills K]",
         package: "orchestrator-service",

@@ -47,7 +47,7 @@ pub struct Confined {
 impl Confined {
     /// The command that runs a program so. The sandbox may have to prove itself first, which takes a
     /// moment.
-    pub(super) async fn command(
+    pub(crate) async fn command(
         &self,
         program: &str,
         arguments: &[String],
@@ -75,7 +75,7 @@ fn refused(program: &OsStr, why: &str) -> Failure {
 }
 
 /// What a launcher says that could not confine a program.
-pub(super) fn not_confined(program: &str, code: Option<i32>, stderr: &Capture) -> Option<Failure> {
+pub(crate) fn not_confined(program: &str, code: Option<i32>, stderr: &Capture) -> Option<Failure> {
     if code != Some(i32::from(NOT_CONFINED)) {
         return None;
     }

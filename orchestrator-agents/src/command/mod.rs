@@ -17,8 +17,8 @@
 //!
 //! How a program and all that it starts is owned is said in [`orchestrator_workspace::process`].
 
-mod confine;
-mod outcome;
+pub(crate) mod confine;
+pub(crate) mod outcome;
 mod prompted;
 mod run;
 

@@ -11,7 +11,7 @@ use std::{ffi::OsStr, io, os::unix::process::ExitStatusExt, path::Path};
 const LINES: usize = 20;
 
 /// The failure of a program that did not come to run.
-pub(super) fn not_started(
+pub(crate) fn not_started(
     program: &str,
     project: &Path,
     path: &OsStr,

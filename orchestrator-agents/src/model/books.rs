@@ -4,7 +4,7 @@ use orchestrator_core::usage::Spend;
 
 /// Adds `spend` to the line of its provider and model. What has a known cost and what has not stay
 /// apart: one sum of both would lose the known part.
-pub(super) fn add(books: &mut Vec<Spend>, spend: Spend) {
+pub(crate) fn add(books: &mut Vec<Spend>, spend: Spend) {
     let same = books.iter_mut().find(|line| {
         line.provider == spend.provider
             && line.model == spend.model

@@ -7,7 +7,7 @@
 //! names several models, the conversation goes on with the next when one fails.
 
 mod ask;
-mod books;
+pub(crate) mod books;
 pub(crate) mod output;
 pub(crate) mod prompt;
 mod route;

@@ -35,7 +35,7 @@ pub(super) fn request(assignment: &Assignment, model: &str) -> Request {
 }
 
 /// What is said about an answer that does not fit.
-pub(super) fn repair(violations: &[String], cut_off: bool) -> String {
+pub(crate) fn repair(violations: &[String], cut_off: bool) -> String {
     let mut text = String::new();
     if cut_off {
         text.push_str("Your answer was cut off because it was too long; be much briefer. ");

@@ -44,6 +44,11 @@ fn print(console: &Console, details: &views::AgentDetails) -> Result<(), Failure
     sheet.field("agent", agent.name.clone());
     sheet.field("role", agent.role.clone());
     sheet.field("provider", agent.provider.clone());
+    let mode = agent.mode.as_deref().map(|mode| match mode {
+        "own-login" => "own-login: counted as it tells of it, a limit may be passed by one turn",
+        mode => mode,
+    });
+    sheet.field("mode", mode.map(str::to_owned));
     let accounts = agent.accounts.iter().map(|account| match &account.reason {
         Some(why) => format!("{} (no: {why})", account.name),
         None => account.name.clone(),

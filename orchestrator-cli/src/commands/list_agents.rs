@@ -60,8 +60,12 @@ impl ListAgents {
     }
 }
 
-/// The provider, with the number of its accounts where there are several.
+/// The provider, with the number of its accounts where there are several, and whether it works with a
+/// login of its own.
 fn provider(agent: &AgentView) -> String {
+    if agent.mode.as_deref() == Some("own-login") {
+        return format!("{} (own login)", agent.provider);
+    }
     match agent.accounts.len() {
         0 => agent.provider.clone(),
         1 => format!("{} (1 account)", agent.provider),

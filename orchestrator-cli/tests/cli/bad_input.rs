@@ -138,11 +138,7 @@ fn settings_that_do_not_fit() {
         ("[defaults]\nmax-paralel = 4\n", "ORC-0103", &["max-parallel", "config.toml:2:1"][..]),
         ("[defaults]\nmax-parallel = \"four\"\n", "ORC-0104", &["config.toml:2:"]),
         ("[defaults\n", "ORC-0102", &["config.toml"]),
-        (
-            "[agents.dev]\nrole = \"dev\"\nprovider = \"claude-code\"\n",
-            "ORC-0514",
-            &["claude-code"],
-        ),
+        ("[agents.dev]\nrole = \"dev\"\nprovider = \"a2a\"\n", "ORC-0514", &["a2a"]),
         (
             "[providers.p]\nkind = \"anthropic\"\nkey = { secret = \"k\" }\n[agents.dev]\nrole = \"dev\"\nprovider = \"p\"\nmodel = \"m\"\n",
             "ORC-0517",

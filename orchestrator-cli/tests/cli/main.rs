@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod budgets;
 mod cassettes;
+mod coding;
 mod commands;
 mod constructs;
 mod control;

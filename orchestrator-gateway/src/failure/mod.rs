@@ -90,6 +90,12 @@ const RESPONSES_INVALID: [&str; 8] = [
     "string_above_max_length",
 ];
 
+/// The class of an answer with `status`, by what its body says: JSON as providers send it, or text.
+/// Programs that call models tell of their failures with no more than that.
+pub fn class_of(status: u16, body: &str) -> ErrorClass {
+    classify(status, &ErrorBody::read(body.as_bytes()))
+}
+
 fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
     let mentions = |words: &[&str]| words.iter().any(|word| body.mentions(word));
     let out_of_credit = || {

@@ -252,6 +252,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::OneOf(NETWORKS),
         "whom its program may talk to, when not what [sandbox] says",
     ),
+    setting("agents.*.arguments", Takes::List, "more arguments for its coding CLI"),
+    setting(
+        "agents.*.live",
+        Takes::Flag,
+        "whether its coding CLI asks for leave and takes messages while it works; true unless set",
+    ),
+    setting(
+        "agents.*.limits.first-event",
+        Takes::Duration,
+        "how long its coding CLI may take to say something; 2m unless set",
+    ),
+    setting(
+        "agents.*.limits.idle",
+        Takes::Duration,
+        "how long its coding CLI may be quiet; 10m unless set",
+    ),
     setting("agents.*.mode", Takes::OneOf(&["metered", "own-login"]), "how it reaches its model"),
     setting("agents.*.permissions.allow", Takes::List, "what it may do with its tools"),
     setting("agents.*.permissions.ask", Takes::List, "what it may do after asking"),

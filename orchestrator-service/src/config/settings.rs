@@ -115,6 +115,19 @@ pub(crate) struct AgentSettings {
     pub(crate) accounts: Vec<String>,
     pub(crate) permissions: PermissionSettings,
     pub(crate) budget: ShareSettings,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) live: Option<bool>,
+    pub(crate) limits: ProgramLimitSettings,
+}
+
+/// `limits` of an agent that is a coding CLI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct ProgramLimitSettings {
+    #[serde(deserialize_with = "duration")]
+    pub(crate) first_event: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) idle: Option<Duration>,
 }
 
 /// `permissions`, of an agent or of all.

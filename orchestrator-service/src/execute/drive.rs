@@ -10,7 +10,7 @@ use crate::{
     document::Diagnostic,
     owner::Holder,
     platform,
-    programs::LedgerReckoner,
+    programs::{Homes, LedgerReckoner},
     query::{Driver, Standing, WAITING, result_branches},
     service::Opened,
     telemetry::Books,
@@ -307,7 +307,10 @@ impl OrchestratorService {
         let confiner = Confiner::new(self.clone());
         let surroundings = (self.environment(), telemetry, &confiner);
         let versions = self.versions(agents).await?;
-        for (mut spec, agent) in self.roster()?.make(agents, surroundings, router, access)? {
+        let homes = self.place().state().join("homes");
+        builder = builder.observer(Arc::new(Homes::new(homes.clone())));
+        let made = self.roster()?.make(agents, surroundings, &homes, router, access)?;
+        for (mut spec, agent) in made {
             spec.version = versions.get(&spec.name).cloned();
             builder = builder.agent(spec, Arc::new(Guarded::new(agent, self.known().clone())));
         }

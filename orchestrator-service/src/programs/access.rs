@@ -4,11 +4,13 @@ use crate::{
     OrchestratorService, ServiceError, budget::LiveRules, cassette::Between, document::Diagnostic,
     service::Opened,
 };
+use orchestrator_agents::coding::Format;
 use orchestrator_core::{engine::SystemClock, id::ProviderName, ledger::Rule};
 use orchestrator_gateway::{
-    SecretString,
-    budget::RuleBook,
+    ProviderKind, SecretString,
+    budget::{Budget, RuleBook},
     front::{Attempts, Front, FrontConfig, FrontError, Tokens, Upstream},
+    prices::PriceTable,
 };
 use std::{collections::BTreeMap, future::pending, net::Ipv4Addr, sync::Arc};
 use tokio::{sync::Mutex, task::JoinHandle};
@@ -18,7 +20,12 @@ pub(crate) struct Access {
     config: FrontConfig,
     attempts: Arc<Attempts>,
     accounts: Vec<ProviderName>,
+    /// How models are called there, in the same order.
+    formats: Vec<&'static [Format]>,
     rules: Arc<LiveRules>,
+    budget: Budget,
+    prices: PriceTable,
+    taped: bool,
     running: Mutex<Option<Running>>,
 }
 
@@ -50,12 +57,13 @@ impl OrchestratorService {
             )
             .with_prices(roster.prices().clone())
             .with_observer(attempts.clone());
-            let mut accounts = Vec::new();
+            let (mut accounts, mut formats) = (Vec::new(), Vec::new());
             for provider in roster.usable(keys) {
                 let upstream = Upstream::of(&provider).map_err(|error| {
                     let found = Diagnostic::new(error.code(), error.to_string());
                     ServiceError::invalid("cannot use the providers", found)
                 })?;
+                formats.push(spoken(provider.kind));
                 accounts.push(provider.name);
                 config = config.with_upstream(upstream);
             }
@@ -64,8 +72,21 @@ impl OrchestratorService {
                 Between::Recorder { recorder, .. } => config.recording(recorder.clone()),
                 Between::Player(player) => config.replaying(player.clone()),
             };
-            let rules = self.rules()?;
-            Ok(Access { config, attempts, accounts, rules, running: Mutex::default() })
+            let (rules, prices) = (self.rules()?, roster.prices().clone());
+            let (owner, clock) = (self.ledger_owner()?, Arc::new(SystemClock));
+            let budget = Budget::by(opened.ledger(), rules.clone(), owner, clock);
+            let (taped, running) = (!matches!(between, Between::Nothing), Mutex::default());
+            Ok(Access {
+                config,
+                attempts,
+                accounts,
+                formats,
+                rules,
+                budget,
+                prices,
+                taped,
+                running,
+            })
         };
         match between {
             Between::Nothing => self.shared_access(make),
@@ -80,9 +101,38 @@ impl Access {
         &self.accounts
     }
 
+    /// The formats in which models can be called at `accounts`, each once, in their order.
+    pub(crate) fn formats(&self, accounts: &[ProviderName]) -> Vec<Format> {
+        let mut found: Vec<Format> = Vec::new();
+        for (account, formats) in self.accounts.iter().zip(&self.formats) {
+            let fresh = formats.iter().filter(|_| accounts.contains(account));
+            for format in fresh {
+                if !found.contains(format) {
+                    found.push(*format);
+                }
+            }
+        }
+        found
+    }
+
     /// The limits of the settings.
     pub(crate) fn rules(&self) -> Arc<[Rule]> {
         self.rules.rules()
+    }
+
+    /// The budgets of programs that call models by themselves.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// What models cost.
+    pub(crate) fn prices(&self) -> &PriceTable {
+        &self.prices
+    }
+
+    /// Whether what is asked is recorded or replayed.
+    pub(crate) fn is_taped(&self) -> bool {
+        self.taped
     }
 
     /// The attempts that may call.
@@ -106,5 +156,16 @@ impl Access {
         let serving = tokio::spawn(front.serve(pending()));
         *running = Some(Running { url: url.clone(), serving });
         Ok(url)
+    }
+}
+
+/// The formats in which a kind of provider is called, best first.
+fn spoken(kind: ProviderKind) -> &'static [Format] {
+    match kind {
+        ProviderKind::Anthropic => &[Format::Anthropic],
+        ProviderKind::OpenAiResponses => &[Format::Responses, Format::Chat],
+        ProviderKind::OpenAiChat | ProviderKind::DeepSeek | ProviderKind::Ollama => &[Format::Chat],
+        ProviderKind::Gemini => &[Format::Gemini],
+        _ => &[],
     }
 }

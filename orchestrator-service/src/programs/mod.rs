@@ -2,11 +2,18 @@
 //! front, which this process runs as long as it lives.
 
 mod access;
+mod coding;
+mod homes;
+mod make;
 mod metered;
+mod own_login;
+mod pass;
 mod reckoner;
+mod routed;
 
 pub(crate) use access::Access;
-pub(crate) use metered::MeteredProgram;
+pub(crate) use homes::Homes;
+pub(crate) use make::{Surroundings, program};
 pub(crate) use reckoner::LedgerReckoner;
 
 /// What a shell or a program is given so that the usual clients call through the gateway at `url`

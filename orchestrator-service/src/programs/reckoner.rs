@@ -1,6 +1,6 @@
 //! What programs have spent whose process died with them, by the ledger.
 
-use crate::service::Opened;
+use crate::{roster::is_coding, service::Opened};
 use async_trait::async_trait;
 use orchestrator_core::{
     id::RunId,
@@ -21,7 +21,8 @@ pub(crate) struct LedgerReckoner(pub(crate) Opened);
 impl Reckoner for LedgerReckoner {
     async fn spent(&self, run: &RunId, attempt: &LostAttempt) -> Result<Vec<Spend>, StoreError> {
         // Other agents have recorded each call as a turn.
-        if attempt.provider.as_str() != COMMAND_AGENT {
+        let provider = attempt.provider.as_str();
+        if provider != COMMAND_AGENT && !is_coding(provider) {
             return Ok(Vec::new());
         }
         let ledger = self.0.ledger();

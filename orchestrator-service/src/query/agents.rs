@@ -142,6 +142,11 @@ fn agent_view(member: &Member, roster: &Roster) -> AgentView {
         name: spec.name.to_string(),
         role: spec.role.to_string(),
         provider: spec.provider.to_string(),
+        mode: member
+            .program
+            .as_ref()
+            .and_then(|program| program.coding.as_ref())
+            .map(|coding| coding.mode.as_str().to_owned()),
         model: spec.model.clone(),
         rule: spec.route.as_ref().map(|route| route.rule.clone()),
         models: spec

@@ -1,10 +1,10 @@
 //! The working agents behind the names.
 
-use super::{BUILTIN, Program, Roster};
+use super::{BUILTIN, Roster};
 use crate::{
     Environment, ServiceError,
     document::Diagnostic,
-    programs::{Access, MeteredProgram},
+    programs::{self, Access, Surroundings},
     telemetry::Telemetry,
     work::Confiner,
 };
@@ -13,18 +13,13 @@ use orchestrator_agents::{
     command::{CommandAgent, Environment as Passed},
     model::ModelAgent,
 };
-use orchestrator_core::{
-    agent::AgentSpec,
-    id::{AgentName, ProviderName},
-    port::Agent,
-    route::Route,
-    task::COMMAND_AGENT,
-};
+use orchestrator_core::{agent::AgentSpec, id::AgentName, port::Agent, task::COMMAND_AGENT};
 use orchestrator_gateway::{
     Client, Gateway, ProviderConfig, SecretString, prices::PriceTable, route::Router,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -35,7 +30,7 @@ impl Roster {
     /// Working agents for `names`, each with its specification. What nobody needs is not set up;
     /// `router` makes the way to models, and `access` that of programs. Programs see what passes of the
     /// environment, and what `telemetry` tells them;
-    /// `confiner` confines them where they have a workspace.
+    /// `confiner` confines them where they have a workspace, and coding CLIs have homes in `homes`.
     ///
     /// # Errors
     /// A name that nobody has, an agent that cannot work, a provider that cannot be used.
@@ -43,6 +38,7 @@ impl Roster {
         &self,
         names: impl IntoIterator<Item = &'a AgentName>,
         (environment, telemetry, confiner): (&Environment, Option<&Telemetry>, &Confiner),
+        homes: &Path,
         router: impl FnOnce() -> Result<Router, ServiceError>,
         access: impl Fn() -> Result<Arc<Access>, ServiceError>,
     ) -> Result<Vec<Working>, ServiceError> {
@@ -55,33 +51,34 @@ impl Roster {
                 let what = format!("cannot use agent `{name}`");
                 return Err(ServiceError::invalid(what, diagnostic.clone()));
             }
-            let agent: Arc<dyn Agent> = match member.spec.provider.as_str() {
-                BUILTIN => {
+            let passed = || {
+                let variables = environment.variables.iter();
+                let offered = variables.map(|(name, value)| (name.into(), value.into()));
+                Passed::from_vars(offered, &[])
+            };
+            let agent: Arc<dyn Agent> = match (member.spec.provider.as_str(), &member.program) {
+                (_, Some(program)) => {
+                    let surroundings = Surroundings {
+                        environment: passed(),
+                        telemetry: telemetry.cloned(),
+                        confiner: confiner.clone(),
+                        homes: homes.to_owned(),
+                        user: environment.get("HOME").map(PathBuf::from),
+                    };
+                    programs::program(program, (access()?, self.routes.clone()), surroundings)
+                }
+                (BUILTIN, None) => {
                     analysts.get_or_insert_with(|| Arc::new(BuiltinAgent::default())).clone()
                 }
-                COMMAND_AGENT => {
-                    let variables = environment.variables.iter();
-                    let offered = variables.map(|(name, value)| (name.into(), value.into()));
-                    let environment = Passed::from_vars(offered, &[]);
-                    let telemetry = telemetry.cloned();
-                    match (&member.program, telemetry) {
-                        (Some(program), told) => {
-                            let calling = (access()?, self.routes.clone());
-                            metered(program, environment, calling, (told, confiner.clone()))
-                        }
-                        (None, told) => {
-                            let confiner = Arc::new(confiner.clone());
-                            let programs = CommandAgent::new(environment).confined_by(confiner);
-                            match told {
-                                Some(told) => {
-                                    Arc::new(programs.telling(move |of| told.variables(of)))
-                                }
-                                None => Arc::new(programs),
-                            }
-                        }
+                (COMMAND_AGENT, None) => {
+                    let confiner = Arc::new(confiner.clone());
+                    let programs = CommandAgent::new(passed()).confined_by(confiner);
+                    match telemetry.cloned() {
+                        Some(told) => Arc::new(programs.telling(move |of| told.variables(of))),
+                        None => Arc::new(programs),
                     }
                 }
-                _ => {
+                (_, None) => {
                     if let Some(router) = router.take() {
                         models = Some(Arc::new(ModelAgent::routed(router()?)));
                     }
@@ -132,29 +129,4 @@ impl Roster {
             })?;
         Ok(gateway.with_tokenizers(self.tokenizers().clone()))
     }
-}
-
-/// An agent that is `program`.
-fn metered(
-    program: &Program,
-    environment: Passed,
-    (access, routes): (Arc<Access>, Arc<[Route]>),
-    (telemetry, confiner): (Option<Telemetry>, Confiner),
-) -> Arc<dyn Agent> {
-    let named = |account: &&ProviderName| {
-        program.accounts.is_empty() || program.accounts.iter().any(|it| it == account.as_str())
-    };
-    let accounts = access.accounts().iter().filter(named).cloned().collect();
-    let Program { command, models, rule, .. } = program.clone();
-    Arc::new(MeteredProgram {
-        command,
-        environment,
-        access,
-        accounts,
-        models,
-        routes,
-        rule,
-        telemetry,
-        confiner,
-    })
 }

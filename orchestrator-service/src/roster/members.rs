@@ -1,7 +1,7 @@
 //! Who can be given work, by the settings and by what is there without any.
 
 use super::{
-    BUILTIN, CODING, Member, Program, Provider, Roster, Source, USUAL,
+    BUILTIN, CODING, Member, Program, Provider, Roster, Source, USUAL, is_coding,
     permission::{self, WrongRule},
     rule::Named,
 };
@@ -74,8 +74,13 @@ impl Roster {
             settings.fall_back.iter().filter_map(|other| AgentName::new(other).ok()).collect();
         let judged = self.judge(name, settings, provider, &mut spec, config);
         let unusable = wrong.or(judged);
-        let program =
-            (provider == Some(COMMAND_AGENT)).then(|| Program::of(settings, &self.routes));
+        let program = match provider {
+            Some(COMMAND_AGENT) => Some(Program::of(settings, &self.routes)),
+            Some(provider) => {
+                Program::of_coding(settings, provider, &self.routes, spec.permissions.as_deref())
+            }
+            None => None,
+        };
         spec.route = route;
         self.members.insert(agent, Member { spec, source: Source::Config, unusable, program });
     }
@@ -119,6 +124,9 @@ impl Roster {
             let hint = "remove them: they are for coding CLIs and other agents with tools";
             return wrong("permissions", "ORC-0519", message, Some(hint.into()));
         }
+        if is_coding(provider) {
+            return self.judge_coding(name, settings, provider, spec, &wrong);
+        }
         if settings.mode.as_deref() == Some("own-login") {
             let message =
                 format!("agent `{name}` has `mode = \"own-login\"`, which is for coding CLIs only");
@@ -149,6 +157,7 @@ impl Roster {
             });
         }
         let for_programs = [
+            ("arguments", settings.arguments.is_empty()),
             ("command", settings.command.is_empty()),
             ("models", settings.models.is_empty()),
             ("accounts", settings.accounts.is_empty()),

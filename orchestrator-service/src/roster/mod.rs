@@ -3,6 +3,7 @@
 
 mod accounts;
 mod bind;
+mod coding;
 mod limits;
 mod make;
 mod members;
@@ -15,6 +16,7 @@ mod trust;
 mod version;
 
 pub(crate) use bind::Bound;
+pub(crate) use coding::{Coding, Mode, is_coding};
 pub(crate) use program::Program;
 pub(crate) use provider::{Provider, USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
@@ -45,7 +47,8 @@ use std::{
 /// What the built-in analysts run on.
 pub(crate) const BUILTIN: &str = "builtin";
 
-/// Coding CLIs: part of the language, not of this version.
+/// Coding CLIs and other agents: part of the language, of which this version offers those that it
+/// has an adapter for.
 pub(crate) const CODING: [&str; 6] =
     ["claude-code", "codex", "gemini-cli", "copilot", "acp", "a2a"];
 
@@ -85,7 +88,8 @@ impl Member {
 
     /// Whether a model does its work.
     pub(crate) fn calls_model(&self) -> bool {
-        !matches!(self.spec.provider.as_str(), BUILTIN | COMMAND_AGENT)
+        let provider = self.spec.provider.as_str();
+        !matches!(provider, BUILTIN | COMMAND_AGENT) && !is_coding(provider)
     }
 }
 

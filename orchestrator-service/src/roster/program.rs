@@ -1,5 +1,6 @@
 //! Programs that are agents.
 
+use super::Coding;
 use crate::config::AgentSettings;
 use orchestrator_core::route::Route;
 
@@ -14,6 +15,8 @@ pub(crate) struct Program {
     pub(crate) accounts: Vec<String>,
     /// The rule that its `model` is the name of.
     pub(crate) rule: Option<String>,
+    /// What it is besides, when it is a coding CLI.
+    pub(crate) coding: Option<Coding>,
 }
 
 impl Program {
@@ -31,6 +34,6 @@ impl Program {
             (models, _) => models.to_vec(),
         };
         let (accounts, rule) = (settings.accounts.clone(), route.map(|route| route.rule.clone()));
-        Self { command: settings.command.clone(), models, accounts, rule }
+        Self { command: settings.command.clone(), models, accounts, rule, coding: None }
     }
 }

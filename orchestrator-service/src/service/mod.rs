@@ -188,10 +188,10 @@ impl OrchestratorService {
         }
         let kept = || self.vault_if_any().map_or_else(|| Ok(Vec::new()), FileVault::list);
         let project = self.project();
-        Ok(self
-            .inner
-            .roster
-            .get_or_init(|| Roster::new(config, &kept).with_tokenizers(config, project)))
+        Ok(self.inner.roster.get_or_init(|| {
+            let roster = Roster::new(config, &kept).with_tokenizers(config, project);
+            roster.with_programs(self.environment())
+        }))
     }
 
     /// All templates and workflows that can be named.

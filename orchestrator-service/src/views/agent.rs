@@ -13,6 +13,9 @@ pub struct AgentView {
     pub role: String,
     /// What it runs on.
     pub provider: String,
+    /// How a coding CLI reaches its models: `metered`, through the gateway, or `own-login`, by itself,
+    /// so that a limit may be passed by one turn; none of any other agent.
+    pub mode: Option<String>,
     /// The accounts of the provider that its calls are shared among; empty where there is one alone.
     pub accounts: Vec<AccountView>,
     /// The model, where the provider has several; the first of its rule.

@@ -12,7 +12,7 @@ use orchestrator_core::{
 use orchestrator_workspace::{
     check::tool_homes,
     process::Environment,
-    sandbox::{Confinement, Reads},
+    sandbox::{Confinement, Network, Reads},
 };
 use std::{ffi::OsString, fs, path::PathBuf, sync::Arc};
 
@@ -37,6 +37,17 @@ impl Confiner {
         let port =
             url.rsplit_once(':').and_then(|(_, port)| port.trim_end_matches('/').parse().ok());
         Self { service: self.service.clone(), gateway: port, words: words.to_vec() }
+    }
+
+    /// Whether what runs for `assignment` may talk to other hosts than the gateway.
+    ///
+    /// # Errors
+    /// As when it is confined.
+    pub(crate) fn lets_out(&self, assignment: &Assignment) -> Result<bool, Failure> {
+        let agent = &assignment.agent.name;
+        let sandbox = self.service.sandbox_of(Some(agent)).map_err(|error| failure(&error))?;
+        let network = self.service.network_of(agent, None).map_err(|error| failure(&error))?;
+        Ok(sandbox.is_none() || !matches!(network, Network::None | Network::Gateway(_)))
     }
 
     fn made(&self, assignment: &Assignment, opened: &Opened) -> Result<Option<Confined>, Failure> {

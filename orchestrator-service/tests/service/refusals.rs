@@ -96,8 +96,8 @@ async fn a_model_is_asked_for_where_one_is_needed() {
     let error = Place::new().service().plan(&prompt).await.unwrap_err();
     check(&error, "ORC-0513", "--task-type audit");
     for (text, code, part) in [
-        ("[agents.dev]\nprovider = 'claude-code'", "ORC-0514", "claude-code"),
-        ("[agents.dev]\nprovider = 'codex'", "ORC-0514", "not offered yet"),
+        ("[agents.dev]\nprovider = 'claude-code'", "ORC-0570", "own-login"),
+        ("[agents.dev]\nprovider = 'a2a'", "ORC-0514", "not offered yet"),
         ("[agents.dev]\nprovider = 'command'", "ORC-0518", "names it"),
         ("[agents.dev]\nprovider = 'nope'", "ORC-0515", "[providers.nope]"),
         ("[providers.p]\nkind = 'gemini'", "ORC-0516", "GEMINI_API_KEY"),
@@ -136,8 +136,8 @@ async fn a_model_is_asked_for_where_one_is_needed() {
         ),
         (
             "[agents.dev]\nprovider = 'codex'\npermissions = { allow = ['read'], otherwise = 'deny' }",
-            "ORC-0514",
-            "not offered yet",
+            "ORC-0570",
+            "own-login",
         ),
         ("[agents.dev]\nprovider = 'builtin'\nmode = 'own-login'", "ORC-0519", "own-login"),
         ("[agents.dev]\nprovider = 'builtin'\nfall-back = ['ghost']", "ORC-0511", "ghost"),

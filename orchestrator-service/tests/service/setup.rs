@@ -90,7 +90,7 @@ async fn doctor_names_what_is_wrong_and_how_to_mend_it() {
     check(place, "provider openai", CheckState::Ok, None).await;
     let text = "[providers.p]\nkind = 'anthropic'\nkey.env = 'NOPE'";
     check(set(text), "provider p", CheckState::Failed, Some("ORC-0516")).await;
-    let text = "[agents.a]\nprovider = 'codex'";
+    let text = "[agents.a]\nprovider = 'a2a'";
     check(set(text), "agent a", CheckState::Failed, Some("ORC-0514")).await;
     check(Place::new(), "state directory", CheckState::Ok, None).await;
     check(Place::new(), "store", CheckState::Ok, None).await;

@@ -71,6 +71,11 @@ impl Capture {
 
     async fn take(&mut self, bytes: &[u8], host: &dyn AttemptHost) {
         self.log(bytes, host);
+        self.keep(bytes).await;
+    }
+
+    /// Keeps `bytes`, which are more of the stream, without a word to the log.
+    pub async fn keep(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         let (first, rest) = bytes.split_at(bytes.len().min(HEAD - self.head.len()));
         self.head.extend_from_slice(first);

@@ -140,7 +140,7 @@ fn a_receipt_is_verified_with_all_that_it_names() {
     };
     let result = verify(&receipt().to_bytes(), &trust);
     assert_eq!(result.problems, []);
-    assert_eq!((result.blobs, result.commits), (1, 5));
+    assert_eq!((result.blobs, result.commits), (1, 6));
     assert_eq!(result.receipt, Some(receipt()));
     // A log that has gone on is right; one that is shorter or other is not.
     let mut longer = events.clone();
@@ -208,7 +208,7 @@ fn what_it_names_must_be_what_is_there() {
 
     let commits = |_: &CommitId| None;
     let missing = problems(&bytes, &Trust { commits: Some(&commits), ..Trust::default() });
-    assert_eq!(missing.len(), 5);
+    assert_eq!(missing.len(), 6);
     assert!(missing.contains(&Problem::CommitMissing(commit('d'))));
     let commits = |_: &CommitId| Some(commit('e'));
     assert_eq!(

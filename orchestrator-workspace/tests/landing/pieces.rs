@@ -65,7 +65,7 @@ async fn they_are_checked_as_batches_and_land_in_their_order() {
     let Landing::Landed(landed) = &landings[0] else { panic!("it landed") };
     let evidence = room.lander().evidence(landed.evidence.as_ref().unwrap()).await.unwrap();
     let output = evidence.checks[0].output.clone().unwrap();
-    assert_eq!(landed.outputs, [output.clone()]);
+    assert_eq!(landed.outputs, std::slice::from_ref(&output));
     let printed = room.blobs.get(&output).await.unwrap();
     assert!(String::from_utf8(printed).unwrap().contains("hello one"));
 }

@@ -32,7 +32,11 @@ impl Run {
             }
             Event::SessionKnown { task, attempt, session } => {
                 let place = self.under_attempt(task, *attempt)?;
-                self.tasks[place].more_mut().session = Some(session.clone());
+                let more = self.tasks[place].more_mut();
+                if more.journal.is_empty() && more.session.is_none() {
+                    more.first_attempt = *attempt;
+                }
+                more.session = Some(session.clone());
                 self.note_running(place);
                 Ok(())
             }
