@@ -19,7 +19,7 @@ tasks:
   more:
     agent: builder
     needs: [build]
-    prompt: \"Build more.\"
+    prompt: \"Build more after {{ tasks.build.status }}.\"
     workspace: worktree
   plain: { command: [echo, hello] }
 ";
@@ -85,6 +85,10 @@ fn the_diff_of_a_task_is_its_work_and_that_of_a_run_what_has_landed() {
         .expect("a file");
     git(&project, &["apply", "--index", &project.home().join("all.patch").display().to_string()]);
     let tree = git(&project, &["write-tree"]);
+    // A commit says what was asked, with everything filled in.
+    let subject =
+        git(&project, &["log", "-1", "--format=%s", &format!("orchestrator/{run}/result")]);
+    assert_eq!(subject, "more: Build more after succeeded.");
     let tip = format!("orchestrator/{run}/result^{{tree}}");
     assert_eq!(tree, git(&project, &["rev-parse", &tip]));
     git(&project, &["reset", "-q", "--hard"]);

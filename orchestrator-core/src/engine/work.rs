@@ -12,7 +12,7 @@ use super::{
 use crate::{
     command::{AttemptKey, Command},
     error::{ErrorClass, Failure},
-    id::CommitId,
+    id::{CommitId, TaskName},
     port::{Assignment, Checked, LandRequest, Start, StoreError, WorkspaceOrder, Workspaces},
     run::{Run, WorkDone},
     task::{Priority, TaskKind},
@@ -42,6 +42,8 @@ pub(super) struct Placed {
     judge: Option<Worker>,
     carried: Vec<CommitId>,
     subject: String,
+    /// Whether that is the prompt of the task as it is written, before anything is filled in.
+    is_prompt: bool,
 }
 
 /// Ways out of a step: the attempt ends, or what was made cannot be kept and the run is put down.
@@ -71,8 +73,7 @@ impl Placed {
             (None, TaskKind::Command { command }) => command.join(" "),
             (None, TaskKind::Workflow { .. } | TaskKind::Approval { .. }) => String::new(),
         };
-        let about = about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("work");
-        let subject = format!("{}: {about}", run.name(place));
+        let is_prompt = task.description.is_none() && matches!(task.kind, TaskKind::Agent { .. });
         Self {
             policy,
             checks: task.checks.clone(),
@@ -80,13 +81,20 @@ impl Placed {
             priority: task.priority,
             judge,
             carried: if is_worktree { run.carried_commits() } else { Vec::new() },
-            subject: feedback::cut(&subject, SUBJECT).to_owned(),
+            subject: subject(&run.name(place), &about),
+            is_prompt,
         }
     }
 
     fn has_git(&self) -> bool {
         self.policy.kind == WorkspaceKind::Worktree
     }
+}
+
+/// The first line of the message of a task's work.
+fn subject(task: &TaskName, about: &str) -> String {
+    let about = about.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("work");
+    feedback::cut(&format!("{task}: {about}"), SUBJECT).to_owned()
 }
 
 /// An attempt on its way through the steps.
@@ -316,8 +324,11 @@ impl Course<'_> {
             checkpoints.settle().await;
         }
         let Kept { output, spend, artifacts, .. } = kept;
-        let message = &self.placed.subject;
-        let taking = self.workspaces.snapshot(&self.order, &opened, message);
+        let message = match &self.told {
+            Some(told) if self.placed.is_prompt => subject(&told.task, told.prompt()),
+            _ => self.placed.subject.clone(),
+        };
+        let taking = self.workspaces.snapshot(&self.order, &opened, &message);
         let snapshot = match caught(AssertUnwindSafe(taking).catch_unwind().await) {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => {

@@ -101,8 +101,9 @@ impl Access {
         &self.accounts
     }
 
-    /// The formats in which models can be called at `accounts`, each once, in their order.
-    pub(crate) fn formats(&self, accounts: &[ProviderName]) -> Vec<Format> {
+    /// The formats in which models can be called at `accounts`, each once: first those in which the
+    /// vendor of `model` offers it, then in the order of the accounts.
+    pub(crate) fn formats(&self, accounts: &[ProviderName], model: Option<&str>) -> Vec<Format> {
         let mut found: Vec<Format> = Vec::new();
         for (account, formats) in self.accounts.iter().zip(&self.formats) {
             let fresh = formats.iter().filter(|_| accounts.contains(account));
@@ -112,7 +113,7 @@ impl Access {
                 }
             }
         }
-        found
+        best_first(found, model.unwrap_or_default())
     }
 
     /// The limits of the settings.
@@ -159,6 +160,26 @@ impl Access {
     }
 }
 
+/// `formats` with those first in which the vendor of `model` offers it.
+fn best_first(mut formats: Vec<Format>, model: &str) -> Vec<Format> {
+    let usual = usual(model);
+    formats.sort_by_key(|format| !usual.contains(format));
+    formats
+}
+
+/// The formats in which the vendor of a model offers it, by the model's name.
+fn usual(model: &str) -> &'static [Format] {
+    let begins = |parts: &[&str]| parts.iter().any(|part| model.starts_with(part));
+    match () {
+        () if begins(&["claude"]) => &[Format::Anthropic],
+        () if begins(&["gpt", "chatgpt", "codex", "o1", "o3", "o4"]) => {
+            &[Format::Responses, Format::Chat]
+        }
+        () if begins(&["gemini"]) => &[Format::Gemini],
+        () => &[],
+    }
+}
+
 /// The formats in which a kind of provider is called, best first.
 fn spoken(kind: ProviderKind) -> &'static [Format] {
     match kind {
@@ -167,5 +188,25 @@ fn spoken(kind: ProviderKind) -> &'static [Format] {
         ProviderKind::OpenAiChat | ProviderKind::DeepSeek | ProviderKind::Ollama => &[Format::Chat],
         ProviderKind::Gemini => &[Format::Gemini],
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_called_first_as_its_vendor_offers_it() {
+        let first = |model| {
+            let all = vec![Format::Anthropic, Format::Gemini, Format::Responses, Format::Chat];
+            best_first(all, model)[0]
+        };
+        assert_eq!(first("gpt-5"), Format::Responses);
+        assert_eq!(first("gemini-3.5-flash"), Format::Gemini);
+        assert_eq!(first("claude-haiku-4-5"), Format::Anthropic);
+        // Whose it is is not known: as the accounts are.
+        assert_eq!(first("qwen3"), Format::Anthropic);
+        let only_chat = vec![Format::Anthropic, Format::Chat];
+        assert_eq!(best_first(only_chat, "gpt-5")[0], Format::Chat);
     }
 }

@@ -90,7 +90,10 @@ impl CodingProgram {
             .through(Endpoint {
                 url: way.url.clone(),
                 token: token.clone(),
-                formats: self.metering.access.formats(&self.metering.accounts),
+                formats: self
+                    .metering
+                    .access
+                    .formats(&self.metering.accounts, assignment.agent.model.as_deref()),
             })
             .booked(move || books.upgrade().map(|pass| pass.so_far()).unwrap_or_default());
         let secret = KnownSecrets::default();
