@@ -41,6 +41,7 @@ mod environment;
 mod error;
 mod execute;
 mod gateway;
+mod health;
 mod owner;
 mod platform;
 mod programs;
@@ -69,7 +70,7 @@ pub use gateway::{GatewayRequest, ModelGateway, Passed};
 pub use programs::gateway_variables;
 pub use query::{CostQuery, ExportFormat, LogQuery, RunQuery, TaskQuery};
 pub use service::OrchestratorService;
-pub use setup::{InitOptions, Inquiry, NO_PROVIDER, ProviderChoice, SetupChoices};
+pub use setup::{AgentOrder, InitOptions, Inquiry, NO_PROVIDER, ProviderChoice, SetupChoices};
 pub use transfer::ImportOptions;
 pub use work::{
     CommitOrder, DiffOrder, DiffQuery, LandOrder, LandWatch, RestoreRequest, RestoreTo, Writer,

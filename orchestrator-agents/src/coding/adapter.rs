@@ -1,6 +1,9 @@
 //! What an adapter of a coding CLI is.
 
-use super::event::{Decision, Event, RequestId};
+use super::{
+    base::Told,
+    event::{Decision, Event, RequestId},
+};
 use orchestrator_core::error::Failure;
 use orchestrator_gateway::SecretString;
 use serde::Serialize;
@@ -36,6 +39,18 @@ pub trait Adapter: Send + Sync + fmt::Debug {
     /// an agent works with the user's login.
     fn login(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// The arguments that make the program say whether it is logged in, where that is free: no call
+    /// of a model, and nothing leaves the machine.
+    fn login_arguments(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// Whether it is logged in, by what it says then; `None` when that tells nothing.
+    fn read_login(&self, told: &Told) -> Option<bool> {
+        let _ = told;
+        None
     }
 
     /// How it is started for `order`. Starts nothing and reads nothing.
@@ -102,6 +117,28 @@ pub struct Capabilities {
     pub acp: Offer,
     /// Works through another endpoint, without a login of its own.
     pub metered: Offer,
+}
+
+impl Capabilities {
+    /// Each by its name.
+    pub fn each(&self) -> [(&'static str, Offer); 14] {
+        [
+            ("headless", self.headless),
+            ("streaming", self.streaming),
+            ("resume", self.resume),
+            ("fork", self.fork),
+            ("live-approval", self.live_approval),
+            ("steering", self.steering),
+            ("interrupt", self.interrupt),
+            ("usage", self.usage),
+            ("cost", self.cost),
+            ("schema", self.schema),
+            ("own-sandbox", self.own_sandbox),
+            ("mcp", self.mcp),
+            ("acp", self.acp),
+            ("metered", self.metered),
+        ]
+    }
 }
 
 /// What one process of a program is to do.

@@ -21,7 +21,7 @@ pub use adapter::{
     Adapter, Capabilities, Dialogue, Endpoint, Exit, Format, Input, Launch, Offer, Order, Reach,
     Start, Step, Verdict,
 };
-pub use base::{CodingAgent, Limits, Meter, Metered, home_name};
+pub use base::{CodingAgent, Limits, Meter, Metered, Told, Untold, ask, home_name, is_older};
 pub use claude::ClaudeCode;
 pub use codex::Codex;
 pub use copilot::Copilot;

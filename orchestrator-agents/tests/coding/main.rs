@@ -3,6 +3,7 @@
 
 mod acp;
 mod any;
+mod asked;
 mod claude;
 mod codex;
 mod copilot;

@@ -1,6 +1,6 @@
 //! `orchestrator agent-details`
 
-use super::{listing, sheet::Sheet};
+use super::{list_agents::at_work, listing, sheet::Sheet};
 use crate::{
     context::Context,
     exit::Exit,
@@ -12,7 +12,7 @@ use crate::{
     runtime,
 };
 use clap::Args;
-use orchestrator_service::views;
+use orchestrator_service::views::{self, AgentStatus};
 
 /// Everything about one agent, with its latest attempts
 #[derive(Debug, Args)]
@@ -58,16 +58,34 @@ fn print(console: &Console, details: &views::AgentDetails) -> Result<(), Failure
     sheet.field("rule", agent.rule.clone());
     sheet.field("models", agent.models.join(", "));
     sheet.field("from", agent.source.clone());
-    let ready = if agent.ready { "yes" } else { "no" };
-    sheet.field(
-        "ready",
-        agent.reason.as_ref().map_or(ready.into(), |why| format!("{ready}: {why}")),
-    );
+    let status = agent.status.as_str();
+    let why = match agent.status {
+        AgentStatus::Available => None,
+        AgentStatus::Busy => Some(at_work(agent.at_work)),
+        AgentStatus::Error => agent.trouble.clone(),
+        AgentStatus::Unavailable => agent.reason.clone(),
+    };
+    sheet.field("status", why.map_or(status.to_owned(), |why| format!("{status}: {why}")));
+    if let Some(program) = &agent.program {
+        sheet.field("program", program.path.clone());
+        let note = program.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+        let version = program.version.as_deref().unwrap_or("unknown");
+        sheet.field("version", format!("{version}{note}"));
+        let login = program.logged_in.map(|is_in| if is_in { "yours" } else { "none" });
+        sheet.field("login", login.map(str::to_owned));
+    }
     sheet.field("fall-back", agent.fall_back.join(", "));
     sheet.field("max tokens", details.max_tokens.map(|most| most.to_string()));
     let price = |usd: Option<_>| usd.map(|usd| format!("${usd} a million tokens"));
     sheet.field("input price", price(details.input_usd_per_million));
     sheet.field("output price", price(details.output_usd_per_million));
+    if !details.capabilities.is_empty() {
+        sheet.section("Can");
+        sheet.lines(details.capabilities.iter().map(|can| match &can.reason {
+            None => can.name.clone(),
+            Some(why) => format!("no {}: {why}", can.name),
+        }));
+    }
     if !details.instructions.is_empty() {
         sheet.section("Instructions");
         sheet.lines([details.instructions.clone()]);

@@ -12,7 +12,7 @@ use crate::{
     runtime,
 };
 use clap::Args;
-use orchestrator_service::views::AgentView;
+use orchestrator_service::views::{AgentStatus, AgentView};
 
 /// List the agents that tasks can name, and whether each can work here
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ impl ListAgents {
             ("PROVIDER", Align::Left),
             ("MODEL", Align::Left),
             ("FROM", Align::Left),
-            ("READY", Align::Left),
+            ("STATUS", Align::Left),
         ]);
         for agent in &agents.items {
             table.row(vec![
@@ -49,7 +49,7 @@ impl ListAgents {
                 provider(agent).into(),
                 agent.model.as_deref().unwrap_or("-").into(),
                 agent.source.as_str().into(),
-                ready(agent.ready, agent.reason.as_deref()),
+                status(agent),
             ]);
         }
         if !agents.items.is_empty() {
@@ -70,6 +70,28 @@ fn provider(agent: &AgentView) -> String {
         0 => agent.provider.clone(),
         1 => format!("{} (1 account)", agent.provider),
         count => format!("{} ({count} accounts)", agent.provider),
+    }
+}
+
+/// Whether it can be given work, and why not.
+fn status(agent: &AgentView) -> Cell {
+    let name = agent.status.as_str();
+    let why = |why: &Option<String>| why.clone().unwrap_or_else(|| "it cannot work here".into());
+    match agent.status {
+        AgentStatus::Available => Cell::toned(Tone::Good, name),
+        AgentStatus::Busy => Cell::toned(Tone::Good, format!("{name}: {}", at_work(agent.at_work))),
+        AgentStatus::Error => Cell::toned(Tone::Warn, format!("{name}: {}", why(&agent.trouble))),
+        AgentStatus::Unavailable => {
+            Cell::toned(Tone::Warn, format!("{name}: {}", why(&agent.reason)))
+        }
+    }
+}
+
+/// What it is at work on.
+pub(super) fn at_work(tasks: u32) -> String {
+    match tasks {
+        1 => "at work on 1 task".to_owned(),
+        tasks => format!("at work on {tasks} tasks"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod again;
 mod agent_details;
+mod agents;
 mod answer;
 mod approve;
 mod cancel;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     RunDetails(run_details::RunDetails),
     TaskDetails(task_details::TaskDetails),
     AgentDetails(agent_details::AgentDetails),
+    Agents(agents::Agents),
     Logs(logs::Logs),
     Why(why::Why),
     Diff(diff::Diff),
@@ -121,6 +123,7 @@ impl Command {
             Self::RunDetails(command) => command.run(context),
             Self::TaskDetails(command) => command.run(context),
             Self::AgentDetails(command) => command.run(context),
+            Self::Agents(command) => command.run(context),
             Self::Logs(command) => command.run(context),
             Self::Why(command) => command.run(context),
             Self::Diff(command) => command.run(context),

@@ -65,13 +65,18 @@ pub(crate) fn set(
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         ServiceError::Internal(format!("settings that were read cannot be edited: {error}"))
     })?;
-    let number = keys::find(&entry.path).is_some_and(|s| matches!(s.takes, Takes::Money));
-    let item = toml_value(&entry.value, number);
-    place(document.as_table_mut(), &entry.path.0, item);
+    write(&mut document, &entry);
     let text = document.to_string();
     file::parse(&text, &target, layer).map_err(invalid_all)?;
     write_atomically(&target, text.as_bytes()).map_err(unwritable)?;
     Ok(target)
+}
+
+/// Puts the setting of `entry`, which was checked, into `document`.
+pub(super) fn write(document: &mut DocumentMut, entry: &Entry) {
+    let number = keys::find(&entry.path).is_some_and(|s| matches!(s.takes, Takes::Money));
+    let item = toml_value(&entry.value, number);
+    place(document.as_table_mut(), &entry.path.0, item);
 }
 
 fn invalid_all(problems: Vec<crate::document::Diagnostic>) -> ServiceError {

@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod layer;
 mod path;
+mod section;
 mod settings;
 mod variables;
 
@@ -16,6 +17,7 @@ pub(crate) use accounts::provider_of;
 pub use edit::ConfigScope;
 pub(crate) use edit::{set, write_atomically};
 pub(crate) use layer::{Layer, Origin};
+pub(crate) use section::Draft;
 pub(crate) use settings::{
     AgentSettings, KeySource, PermissionSettings, ProviderSettings, Settings,
 };

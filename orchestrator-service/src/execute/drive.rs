@@ -309,6 +309,7 @@ impl OrchestratorService {
         let versions = self.versions(agents).await?;
         let homes = self.place().state().join("homes");
         builder = builder.observer(Arc::new(Homes::new(homes.clone())));
+        self.refuse_too_old(agents).await?;
         let made = self.roster()?.make(agents, surroundings, &homes, router, access)?;
         for (mut spec, agent) in made {
             spec.version = versions.get(&spec.name).cloned();

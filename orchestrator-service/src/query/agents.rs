@@ -4,12 +4,18 @@ use super::tasks::Standings;
 use crate::{
     OrchestratorService, ServiceError,
     document::Diagnostic,
+    health::{Depth, Health},
     roster::{Member, Provider, Roster},
     templates::{Listed, refuse},
-    views::{AccountView, AgentDetails, AgentView, AttemptView, List, TemplateView},
+    views::{
+        AccountView, AgentDetails, AgentStatus, AgentView, AttemptView, CapabilityView, List,
+        TemplateView,
+    },
 };
+use orchestrator_agents::coding::{self, Offer};
 use orchestrator_core::task::TaskSpec;
 use serde_json::Map;
+use std::collections::BTreeSet;
 
 /// How many attempts the details of an agent show.
 const ATTEMPTS: usize = 20;
@@ -21,10 +27,11 @@ impl OrchestratorService {
     /// Invalid settings.
     pub async fn agents(&self, search: Option<&str>) -> Result<List<AgentView>, ServiceError> {
         let roster = self.roster()?;
+        let health = self.health(None, Depth::Files).await?;
         let views = roster
             .members()
             .into_iter()
-            .map(|member| agent_view(member, roster))
+            .map(|member| agent_view(member, roster, &health))
             .filter(|view| fits(search, [&view.name, &view.role, &view.provider]));
         Ok(List { schema: "orchestrator.agents/v1", items: views.collect(), next: None })
     }
@@ -36,6 +43,8 @@ impl OrchestratorService {
     pub async fn agent(&self, name: &str) -> Result<AgentDetails, ServiceError> {
         let roster = self.roster()?;
         let member = roster.get(name)?;
+        let asked = BTreeSet::from([member.spec.name.clone()]);
+        let health = self.health(Some(&asked), Depth::Ask).await?;
         let rates = roster.price(&member.spec).map(|price| &price.rates);
         let mut items = Vec::new();
         if let Some(opened) = self.store_if_any()? {
@@ -49,7 +58,7 @@ impl OrchestratorService {
         }
         Ok(AgentDetails {
             schema: "orchestrator.agent/v1",
-            agent: agent_view(member, roster),
+            agent: agent_view(member, roster, &health),
             instructions: if member.answers_prompts() {
                 member.spec.instructions().to_owned()
             } else {
@@ -58,6 +67,7 @@ impl OrchestratorService {
             max_tokens: member.spec.max_tokens,
             input_usd_per_million: rates.map(|rates| rates.input),
             output_usd_per_million: rates.map(|rates| rates.output),
+            capabilities: capabilities(member),
             items,
         })
     }
@@ -124,7 +134,7 @@ impl OrchestratorService {
     }
 }
 
-fn agent_view(member: &Member, roster: &Roster) -> AgentView {
+fn agent_view(member: &Member, roster: &Roster, health: &Health) -> AgentView {
     let spec = &member.spec;
     let reason = |diagnostic: &Diagnostic| {
         let help = diagnostic.suggestion.as_ref().map(|help| format!("; {help}"));
@@ -137,6 +147,8 @@ fn agent_view(member: &Member, roster: &Roster) -> AgentView {
         ready: account.config.is_ok(),
         reason: account.config.as_ref().err().map(|diagnostic| reason(diagnostic)),
     };
+    let (unusable, trouble) = (health.unusable(member), health.trouble(member));
+    let at_work = health.at_work(&spec.name);
     AgentView {
         accounts: accounts.map(account).collect(),
         name: spec.name.to_string(),
@@ -157,9 +169,31 @@ fn agent_view(member: &Member, roster: &Roster) -> AgentView {
             .collect(),
         fall_back: spec.fall_back.iter().map(ToString::to_string).collect(),
         source: member.source.as_str().to_owned(),
-        ready: member.unusable.is_none(),
-        reason: member.unusable.as_ref().map(reason),
+        ready: unusable.is_none(),
+        reason: unusable.as_ref().map(reason),
+        status: match (&unusable, &trouble, at_work) {
+            (Some(_), _, _) => AgentStatus::Unavailable,
+            (None, Some(_), _) => AgentStatus::Error,
+            (None, None, 0) => AgentStatus::Available,
+            (None, None, 1..) => AgentStatus::Busy,
+        },
+        trouble: trouble.as_ref().filter(|_| unusable.is_none()).map(reason),
+        at_work,
+        program: health.program(member),
     }
+}
+
+fn capabilities(member: &Member) -> Vec<CapabilityView> {
+    let Some(adapter) = coding::adapter(member.spec.provider.as_str()) else { return Vec::new() };
+    let view = |(name, offer): (&str, Offer)| CapabilityView {
+        name: name.to_owned(),
+        offered: offer.is_offered(),
+        reason: match offer {
+            Offer::Yes => None,
+            Offer::No(why) => Some(why.to_owned()),
+        },
+    };
+    adapter.capabilities().each().into_iter().map(view).collect()
 }
 
 fn fits<const N: usize>(search: Option<&str>, texts: [&String; N]) -> bool {

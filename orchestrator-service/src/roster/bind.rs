@@ -184,9 +184,10 @@ impl Roster {
         let by_role = all
             .iter()
             .filter(|(name, _)| {
-                self.members
-                    .get(*name)
-                    .is_some_and(|m| m.calls_model() || m.source != super::Source::BuiltIn)
+                self.members.get(*name).is_some_and(|m| {
+                    m.source != super::Source::Found
+                        && (m.calls_model() || m.source != super::Source::BuiltIn)
+                })
             })
             .map(|(name, spec)| (name.clone(), spec.clone()))
             .collect();

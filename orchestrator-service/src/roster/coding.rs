@@ -1,7 +1,11 @@
 //! Coding CLIs that are agents.
 
 use super::{Member, Program, Roster};
-use crate::{Environment, config::AgentSettings, document::Diagnostic};
+use crate::{
+    Environment,
+    config::{AgentSettings, Config},
+    document::Diagnostic,
+};
 use orchestrator_agents::coding::{self, Limits, Offer, Reach};
 use orchestrator_core::{
     agent::AgentSpec,
@@ -158,8 +162,9 @@ impl Roster {
     }
 
     /// The same with the programs of coding CLIs found, as `environment` names the places. Whose
-    /// program is not there cannot work.
-    pub(crate) fn with_programs(mut self, environment: &Environment) -> Self {
+    /// program is not there cannot work; where `config` names no agents, those that are there are some.
+    pub(crate) fn with_programs(mut self, environment: &Environment, config: &Config) -> Self {
+        self.add_found(environment, config);
         for member in self.members.values_mut() {
             find(member, environment);
         }

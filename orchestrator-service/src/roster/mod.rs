@@ -4,6 +4,7 @@
 mod accounts;
 mod bind;
 mod coding;
+mod found;
 mod limits;
 mod make;
 mod members;
@@ -17,6 +18,7 @@ mod version;
 
 pub(crate) use bind::Bound;
 pub(crate) use coding::{Coding, Mode, is_coding};
+pub(crate) use found::found_for;
 pub(crate) use program::Program;
 pub(crate) use provider::{Provider, USUAL, Usual, keys_in_variables};
 pub(crate) use trust::judge_endpoint;
@@ -57,6 +59,8 @@ pub(crate) const CODING: [&str; 6] =
 pub(crate) enum Source {
     Config,
     Environment,
+    /// A coding CLI that is there.
+    Found,
     BuiltIn,
 }
 
@@ -65,6 +69,7 @@ impl Source {
         match self {
             Self::Config => "config",
             Self::Environment => "environment",
+            Self::Found => "found",
             Self::BuiltIn => "built-in",
         }
     }

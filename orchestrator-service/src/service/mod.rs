@@ -165,6 +165,11 @@ impl OrchestratorService {
         ConfigFiles::of(self.project(), self.environment())
     }
 
+    /// The settings that were given besides the files.
+    pub(crate) fn setting_flags(&self) -> &[(String, String)] {
+        &self.inner.options.settings
+    }
+
     /// The settings in force, read once.
     pub(crate) fn settings(&self) -> Result<&Config, ServiceError> {
         if let Some(config) = self.inner.config.get() {
@@ -190,7 +195,7 @@ impl OrchestratorService {
         let project = self.project();
         Ok(self.inner.roster.get_or_init(|| {
             let roster = Roster::new(config, &kept).with_tokenizers(config, project);
-            roster.with_programs(self.environment())
+            roster.with_programs(self.environment(), config)
         }))
     }
 

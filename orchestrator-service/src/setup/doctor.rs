@@ -6,13 +6,17 @@ use super::{
 };
 use crate::{
     OrchestratorService, ServiceError,
+    document::Diagnostic,
+    health::{self, Depth, Seen},
     platform::{self, Platform},
     views::{CheckState, CheckView, DoctorView},
 };
+use orchestrator_agents::coding::Adapter;
 use orchestrator_core::port::{Secrets, SecretsError};
 use orchestrator_workspace::worktree::PlaceState;
 use rustix::fs::{Access, access, statvfs};
 use std::{collections::BTreeMap, net::TcpListener};
+use tokio::task::JoinSet;
 
 const MIB: u64 = 1024 * 1024;
 /// Less than this and work will fail soon.
@@ -34,9 +38,9 @@ impl OrchestratorService {
             Inquiry::Local => BTreeMap::new(),
             Inquiry::Online => self.ask_providers().await,
         };
-        items.extend(self.check_models(said));
+        items.extend(self.check_models(said).await);
         items.extend(self.check_tokenizers());
-        items.push(self.check_coding());
+        items.extend(self.check_coding().await);
         items.push(self.check_state());
         items.push(self.check_disk());
         items.push(self.check_store().await);
@@ -197,7 +201,7 @@ impl OrchestratorService {
         }
     }
 
-    fn check_models(&self, mut said: BTreeMap<String, CheckView>) -> Vec<CheckView> {
+    async fn check_models(&self, mut said: BTreeMap<String, CheckView>) -> Vec<CheckView> {
         let Ok(roster) = self.roster() else { return Vec::new() };
         let mut checks: Vec<CheckView> = roster
             .providers()
@@ -220,16 +224,13 @@ impl OrchestratorService {
                 }
             })
             .collect();
+        let health = self.health(None, Depth::Ask).await.unwrap_or_default();
         for member in roster.members() {
-            if let Some(problem) = &member.unusable {
-                checks.push(CheckView {
-                    code: Some(problem.code),
-                    ..bad(
-                        &format!("agent {}", member.spec.name),
-                        &problem.to_string(),
-                        problem.suggestion.as_deref().unwrap_or(""),
-                    )
-                });
+            let name = format!("agent {}", member.spec.name);
+            if let Some(problem) = health.unusable(member) {
+                checks.push(problem_of(&name, CheckState::Failed, &problem));
+            } else if let Some(problem) = health.trouble(member) {
+                checks.push(problem_of(&name, CheckState::Note, &problem));
             }
         }
         if !roster.has_model() {
@@ -246,14 +247,32 @@ impl OrchestratorService {
         checks
     }
 
-    fn check_coding(&self) -> CheckView {
+    /// The coding CLIs on `PATH`, whether or not an agent runs on them.
+    async fn check_coding(&self) -> Vec<CheckView> {
         let found = coding_programs(self.environment());
         if found.is_empty() {
-            return good("coding programs", "none on PATH; none is needed");
+            return vec![good("coding CLIs", "none on PATH; none is needed")];
         }
-        let found: Vec<String> =
-            found.iter().map(|(name, path)| format!("{name} at {}", path.display())).collect();
-        good("coding programs", format!("{}; not offered as agents yet", found.join(", ")))
+        let mut looks = JoinSet::new();
+        for (adapter, path) in found {
+            let this = self.clone();
+            looks.spawn(async move {
+                let seen = this.look(&*adapter, path, false, Depth::Ask).await;
+                (adapter, seen)
+            });
+        }
+        let mut looked: Vec<_> = looks
+            .join_all()
+            .await
+            .into_iter()
+            .map(|(adapter, seen)| (adapter.provider(), adapter, seen))
+            .collect();
+        looked.sort_by_key(|(provider, ..)| *provider);
+        self.keep_versions(looked.iter().map(|(.., seen)| seen));
+        looked
+            .iter()
+            .map(|(provider, adapter, seen)| coding_cli(provider, &**adapter, seen))
+            .collect()
     }
 
     fn check_state(&self) -> CheckView {
@@ -329,6 +348,31 @@ fn check_loopback() -> CheckView {
             "allow connections to 127.0.0.1",
         ),
     }
+}
+
+fn coding_cli(provider: &str, adapter: &dyn Adapter, seen: &Seen) -> CheckView {
+    if let Some(problem) = health::too_old(adapter, seen).or_else(|| health::unread(seen)) {
+        // Those that are needed fail as agents.
+        return problem_of(provider, CheckState::Note, &problem);
+    }
+    let mut found = match &seen.version {
+        Ok(version) => format!("{version} at `{}`", seen.path.display()),
+        Err(_) => format!("at `{}`", seen.path.display()),
+    };
+    found += match seen.logged_in {
+        Some(true) => "; has a login of yours",
+        Some(false) => "; not logged in",
+        None => "",
+    };
+    match seen.note(adapter) {
+        Some(note) => self::note(provider, &format!("{found}; {note}"), ""),
+        None => good(provider, found),
+    }
+}
+
+fn problem_of(name: &str, state: CheckState, problem: &Diagnostic) -> CheckView {
+    let found = check(name, state, problem.to_string(), problem.suggestion.as_deref());
+    CheckView { code: Some(problem.code), ..found }
 }
 
 fn check(name: &str, state: CheckState, found: String, mend: Option<&str>) -> CheckView {

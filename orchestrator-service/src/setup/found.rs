@@ -2,15 +2,8 @@
 
 pub(super) use crate::roster::Usual;
 use crate::{Environment, OrchestratorService, roster::USUAL};
-use std::path::PathBuf;
-
-/// Coding programs by the name of their provider.
-const PROGRAMS: [(&str, &str); 4] = [
-    ("claude-code", "claude"),
-    ("codex", "codex"),
-    ("gemini-cli", "gemini"),
-    ("copilot", "copilot"),
-];
+use orchestrator_agents::coding::{self, Adapter};
+use std::{path::PathBuf, sync::Arc};
 
 /// The kinds of provider whose usual variable is set, in the environment or in `.env`.
 pub(super) fn keys(service: &OrchestratorService) -> Vec<&'static Usual> {
@@ -23,12 +16,11 @@ pub(super) fn keys(service: &OrchestratorService) -> Vec<&'static Usual> {
     USUAL.iter().filter(|usual| set(usual.variable)).collect()
 }
 
-/// The coding programs on `PATH`.
-pub(super) fn coding_programs(environment: &Environment) -> Vec<(&'static str, PathBuf)> {
-    PROGRAMS
-        .iter()
-        .filter_map(|(name, program)| {
-            Some((*name, environment.programs(program).into_iter().next()?))
-        })
-        .collect()
+/// The coding CLIs on `PATH`, each with its adapter.
+pub(super) fn coding_programs(environment: &Environment) -> Vec<(Arc<dyn Adapter>, PathBuf)> {
+    let found = |adapter: Arc<dyn Adapter>| {
+        let path = environment.programs(adapter.program()?).into_iter().next()?;
+        Some((adapter, path))
+    };
+    coding::adapters().into_iter().filter_map(found).collect()
 }

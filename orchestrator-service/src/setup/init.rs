@@ -2,7 +2,10 @@
 
 use super::found::{Usual, coding_programs, keys};
 use crate::{
-    OrchestratorService, ServiceError, config::write_atomically, roster::USUAL, views::InitView,
+    Environment, OrchestratorService, ServiceError,
+    config::write_atomically,
+    roster::{USUAL, found_for},
+    views::InitView,
 };
 use orchestrator_core::workflow::did_you_mean;
 use std::{fmt::Write, path::PathBuf};
@@ -106,14 +109,17 @@ impl OrchestratorService {
             written.push(ignore.display().to_string());
         }
         self.place().prepare()?;
-        write_atomically(&file, settings(&chosen).as_bytes())
+        write_atomically(&file, settings(&chosen, &keys, self.environment()).as_bytes())
             .map_err(|source| ServiceError::SettingsUnwritable { file: file.clone(), source })?;
         written.push(file.display().to_string());
         let mut found: Vec<String> =
             keys.iter().map(|usual| format!("{} for {}", usual.variable, usual.kind)).collect();
-        found.extend(coding_programs(self.environment()).into_iter().map(|(name, path)| {
-            format!("{name} at {} (not offered as an agent yet)", path.display())
-        }));
+        let programs = coding_programs(self.environment());
+        found.extend(
+            programs
+                .iter()
+                .map(|(adapter, path)| format!("{} at {}", adapter.provider(), path.display())),
+        );
         let mut next = vec!["orchestrator execute --task-type audit".to_owned()];
         for missing in chosen.iter().filter(|usual| !keys.contains(usual)) {
             next.push(format!("export {}=...", missing.variable));
@@ -163,9 +169,9 @@ max-parallel = 4                             # the most attempts of a run at onc
 # timeout = \"30m\"                            # of an attempt whose task does not say
 ";
 
-fn settings(keys: &[&Usual]) -> String {
+fn settings(chosen: &[&Usual], keys: &[&Usual], environment: &Environment) -> String {
     let mut text = HEAD.to_owned();
-    for usual in keys {
+    for usual in chosen {
         // Writing to a string cannot fail.
         let _ = write!(
             text,
@@ -173,7 +179,7 @@ fn settings(keys: &[&Usual]) -> String {
             usual.name, usual.kind, usual.variable
         );
     }
-    match keys.first() {
+    match chosen.first() {
         Some(first) => {
             let _ = write!(
                 text,
@@ -184,6 +190,39 @@ fn settings(keys: &[&Usual]) -> String {
         }
         None => text.push_str(NO_KEY),
     }
+    text.push_str(&coding(chosen, keys, environment));
     text.push_str(TAIL);
+    text
+}
+
+/// The sections of the coding CLIs that were found: those that a chosen key can meter, and the others for
+/// the user to decide.
+fn coding(chosen: &[&Usual], keys: &[&Usual], environment: &Environment) -> String {
+    let mut text = String::new();
+    let mut metered = Vec::new();
+    for usual in chosen.iter().filter(|usual| keys.contains(usual)) {
+        for adapter in found_for(usual.kind, environment) {
+            let name = adapter.provider();
+            if metered.contains(&name) {
+                continue;
+            }
+            metered.push(name);
+            let _ = write!(
+                text,
+                "\n# Works when it is named: `--agent dev={name}`. Its calls are metered.\n\
+                 [agents.{name}]\nprovider = \"{name}\"\nmodel = \"{}\"\naccounts = [\"{}\"]\n",
+                usual.model, usual.name
+            );
+        }
+    }
+    let found = coding_programs(environment);
+    let others = found.iter().map(|(adapter, _)| adapter.provider());
+    for name in others.filter(|name| !metered.contains(name)) {
+        let _ = write!(
+            text,
+            "\n# `{name}` is on PATH. To let it work with your own login, where a limit may be passed by a turn:\n\
+             # [agents.{name}]\n# provider = \"{name}\"\n# mode = \"own-login\"\n"
+        );
+    }
     text
 }

@@ -25,7 +25,10 @@ mod why;
 mod work;
 mod workspace;
 
-pub use agent::{AccountView, AgentDetails, AgentView};
+pub use agent::{
+    AccountView, AgentDetails, AgentStatus, AgentView, AgentsChangeView, CapabilityView,
+    ProgramView,
+};
 pub use call::{CallView, FailedCallView, KeptView, ModelSpentView};
 pub use compare::{
     CompareView, DefinitionChange, Likeness, OutputComparison, TaskChange, TaskComparison,

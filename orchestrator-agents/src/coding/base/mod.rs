@@ -6,6 +6,7 @@
 //! the last could not be told any more. Where a session is not known to the program any more, a new
 //! one is told what was done so far, from the journal.
 
+mod ask;
 mod attempt;
 mod conduct;
 mod home;
@@ -19,7 +20,9 @@ mod voice;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Told, Untold, ask};
 pub use home::home_name;
+pub use talk::is_older;
 
 use super::{Adapter, Endpoint, ModelUsage, Reach};
 use crate::command::{Confine, Environment};

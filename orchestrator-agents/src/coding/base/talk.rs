@@ -498,8 +498,9 @@ impl<'a, 'b> Talk<'a, 'b> {
     }
 }
 
-/// Whether `version` comes before `other`, by their numbers.
-fn is_older(version: &str, other: &str) -> bool {
+/// Whether `version` comes before `other`, by their first three numbers. What holds no number comes
+/// before nothing.
+pub fn is_older(version: &str, other: &str) -> bool {
     let numbers = |text: &str| -> Vec<u64> {
         let parts = text.split(|letter: char| !letter.is_ascii_digit());
         parts.filter_map(|part| part.parse().ok()).take(3).collect()

@@ -63,6 +63,7 @@ impl Adapter for ClaudeCode {
         }
     }
 
+    /// `claude auth status` would say more, and looks for its servers where there is a login.
     fn login(&self) -> &'static [&'static str] {
         &[".claude/.credentials.json"]
     }

@@ -12,7 +12,7 @@ mod launch;
 mod server;
 mod shell;
 
-use super::{Adapter, Capabilities, Dialogue, Exit, Launch, Offer, Order, told};
+use super::{Adapter, Capabilities, Dialogue, Exit, Launch, Offer, Order, Told, told};
 use orchestrator_core::error::Failure;
 
 /// What it is called in failures.
@@ -64,6 +64,18 @@ impl Adapter for Codex {
 
     fn login(&self) -> &'static [&'static str] {
         &[".codex/auth.json"]
+    }
+
+    fn login_arguments(&self) -> Option<&'static [&'static str]> {
+        Some(&["login", "status"])
+    }
+
+    /// It says so at its standard error.
+    fn read_login(&self, told: &Told) -> Option<bool> {
+        match told.stderr.contains("Not logged in") {
+            true => Some(false),
+            false => told.is_well.then_some(true),
+        }
     }
 
     fn launch(&self, order: &Order) -> Result<Launch, Failure> {

@@ -5,6 +5,7 @@ mod bounds;
 mod crowd;
 mod live;
 mod recovery;
+mod registry;
 mod work;
 
 use crate::harness::{Project, Ran};
