@@ -7,6 +7,8 @@
 //! `"text": TEXT`, `"tool": NAME` with `"arguments": {…}`, once in a conversation, or `"status": NUMBER`. The address is printed,
 //! and then a line for each request; the server ends with its standard input.
 
+#![expect(clippy::print_stdout, reason = "what it hears is what it is for")]
+
 use anyhow::{Context as _, Result, bail};
 use orchestrator_core::usage::{TokenCount, Usage};
 use orchestrator_testkit::model_server::{ModelServer, Reply};

@@ -15,8 +15,24 @@ use std::{
 /// Scripts that install something that a test needs and that is not part of the repository.
 ///
 /// Each is run before the tests; it must be quick when there is nothing to do.
-const INSTALLERS: &[&str] =
-    &["scripts/sarif-schema", "scripts/keyring", "scripts/bubblewrap", "scripts/git-lfs"];
+const INSTALLERS: &[Installer] = &[
+    Installer { script: "scripts/sarif-schema", package: None },
+    Installer { script: "scripts/keyring", package: None },
+    Installer { script: "scripts/bubblewrap", package: None },
+    Installer { script: "scripts/git-lfs", package: None },
+    // A gigabyte, which only the adapters are tried with.
+    Installer { script: "scripts/coding-clis", package: Some("orchestrator-agents") },
+];
+
+/// How the names of the variables begin that an installer may print for the tests, one a line with
+/// its value: `ORCHESTRATOR_TEST_CODEX=/path/of/codex`.
+const FOR_TESTS: &str = "ORCHESTRATOR_TEST_";
+
+struct Installer {
+    script: &'static str,
+    /// The package whose tests need it; any when there is none.
+    package: Option<&'static str>,
+}
 
 /// Runs the chore. Arguments go to the runner: packages with `-p`, parts of
 /// names to filter by, options as one word each.
@@ -24,9 +40,9 @@ const INSTALLERS: &[&str] =
 /// # Errors
 /// When something that the tests need is missing in CI, when a test fails, or when none ran.
 pub(crate) fn run(tree: &Tree, arguments: &[String]) -> Result<()> {
-    install(tree)?;
     let scope = Scope::of(arguments)?;
-    let mut total = tests(tree, &scope)?;
+    let variables = install(tree, &scope)?;
+    let mut total = tests(tree, &scope, &variables)?;
     total += doctests(tree, &scope)?;
     // The last line of all, alone on its line, in a form that scripts rely on.
     println!("{total}");
@@ -39,26 +55,43 @@ pub(crate) fn run(tree: &Tree, arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn install(tree: &Tree) -> Result<()> {
+/// Installs what the tests of `scope` need, and returns the variables that they read.
+fn install(tree: &Tree, scope: &Scope) -> Result<Vec<(String, String)>> {
     let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    for script in INSTALLERS {
-        let status = tree
+    let mut variables = Vec::new();
+    for Installer { script, package } in INSTALLERS {
+        if package.is_some_and(|package| !scope.has(package)) {
+            continue;
+        }
+        let output = tree
             .command(&tree.path(script).to_string_lossy())
-            // The scripts print the place of what they installed, which is for callers to read.
-            .stdout(Stdio::null())
-            .status()
+            .stderr(Stdio::inherit())
+            .output()
             .with_context(|| format!("cannot start {script}"));
-        let problem = match status {
-            Ok(status) if status.success() => continue,
-            Ok(status) => format!("{script} ended with {status}"),
+        let problem = match output {
+            Ok(output) if output.status.success() => {
+                variables.extend(for_tests(&String::from_utf8_lossy(&output.stdout)));
+                continue;
+            }
+            Ok(output) => format!("{script} ended with {}", output.status),
             Err(error) => format!("{error:#}"),
         };
         if in_ci {
             bail!("{problem}; the tests need what it installs");
         }
-        eprintln!("warning: {problem}; a test that needs what it installs will fail and say so");
+        eprintln!(
+            "warning: {problem}; a test that needs what it installs will fail, or not run, and say so"
+        );
     }
-    Ok(())
+    Ok(variables)
+}
+
+/// The variables for the tests among what an installer printed.
+fn for_tests(printed: &str) -> impl Iterator<Item = (String, String)> {
+    let variables = printed.lines().filter(|line| line.starts_with(FOR_TESTS));
+    variables
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.into(), value.into()))
 }
 
 /// What is to be tested.
@@ -91,6 +124,11 @@ impl Scope {
         Ok(scope)
     }
 
+    /// Whether tests of `package` are among it.
+    fn has(&self, package: &str) -> bool {
+        self.packages.is_empty() || self.packages.iter().any(|named| named == package)
+    }
+
     fn packages(&self) -> Vec<&str> {
         match self.packages.as_slice() {
             [] => vec!["--workspace"],
@@ -104,7 +142,7 @@ impl Scope {
     }
 }
 
-fn tests(tree: &Tree, scope: &Scope) -> Result<Count> {
+fn tests(tree: &Tree, scope: &Scope, variables: &[(String, String)]) -> Result<Count> {
     let has_nextest = tree.output("cargo", &["nextest", "--version"]).is_ok();
     let mut command = tree.command("cargo");
     if has_nextest {
@@ -117,6 +155,7 @@ fn tests(tree: &Tree, scope: &Scope) -> Result<Count> {
         command.args(["test", "--no-fail-fast", "--tests", "--examples"]);
         scope.give(&mut command);
     }
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     counted(&mut command)
 }
 
@@ -226,6 +265,20 @@ mod tests {
             &["retry"],
         );
         assert!(scope(&["-p"]).is_err());
+    }
+
+    #[test]
+    fn what_only_one_package_needs_is_installed_for_it_alone() {
+        assert!(scope(&[]).unwrap().has("a"));
+        assert!(scope(&["-p", "a", "retry"]).unwrap().has("a"));
+        assert!(!scope(&["--package=b"]).unwrap().has("a"));
+    }
+
+    #[test]
+    fn variables_for_the_tests_are_told_from_other_lines() {
+        let printed = "/some/place\nORCHESTRATOR_TEST_A=/of/a b=c\nPATH=/x\nORCHESTRATOR_TEST_B\n";
+        let variables: Vec<_> = for_tests(printed).collect();
+        assert_eq!(variables, [("ORCHESTRATOR_TEST_A".to_owned(), "/of/a b=c".to_owned())]);
     }
 
     #[test]

@@ -149,3 +149,14 @@ fn its_version_is_read_from_its_first_line() {
     assert_eq!(Copilot.read_version(printed).as_deref(), Some("1.0.102"));
     assert_eq!(Copilot.read_version("no number"), None);
 }
+
+#[test]
+fn one_that_was_interrupted_is_not_done_whatever_it_says() {
+    for event in ["abort", "agent.interrupted"] {
+        let mut dialogue = Copilot.dialogue(&order());
+        dialogue.line(&json!({ "type": event, "data": {} }).to_string());
+        dialogue.line(r#"{"type":"result","sessionId":"a","exitCode":0}"#);
+        let Verdict::Failed(failure) = dialogue.verdict(Exit::Stopped) else { panic!("{event}") };
+        assert_eq!(failure.class, ErrorClass::Crashed);
+    }
+}

@@ -1,43 +1,63 @@
 //! The real programs against the scripted model server.
 //!
-//! Each case runs where the variable of its program names that program, and says so where it does
-//! not: `ORCHESTRATOR_TEST_CLAUDE_CODE`, `ORCHESTRATOR_TEST_CODEX`. Homes are made below the target
-//! directory, or below `ORCHESTRATOR_TEST_HOMES`: Codex takes none below `/tmp`.
+//! Each case runs where the variable of its program names that program: `scripts/coding-clis` installs
+//! all and prints the variables, which `cargo xtask test` sets. Without them a case says that it did
+//! not run, and fails where `CI` is set. Homes are made below the target directory, or below
+//! `ORCHESTRATOR_TEST_HOMES`: Codex takes none below `/tmp`.
+
+mod cases;
+mod faults;
+mod sessions;
 
 use crate::told::{order, short};
 use orchestrator_agents::coding::{
-    Adapter, ClaudeCode, Codex, Decision, Dialogue, Endpoint, Event, Exit, Input, Order, Outcome,
-    Reach, Start, Step, Verdict,
+    Acp, Adapter, ClaudeCode, Codex, Copilot, Dialogue, Endpoint, Event, Exit, Gemini, Input,
+    Order, Outcome, Start, Step, Verdict,
 };
 use orchestrator_core::error::ErrorClass;
-use orchestrator_testkit::model_server::{ModelServer, Reply};
+use orchestrator_testkit::model_server::{ModelRequest, ModelServer, Reply};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use std::{
+    cell::Cell,
     fs,
     io::{BufRead, BufReader, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
 /// Longer than any case takes on a slow machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// A program, a place for it to work in, and a model.
+/// How long one that has said its last word may take to end, as in the base.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A program, how it is spoken to, a place for it to work in, and a model.
 struct Room {
     adapter: &'static dyn Adapter,
     program: PathBuf,
+    /// Whether it is asked and answers: its protocol, and not its stream.
+    live: bool,
+    arguments: Vec<String>,
+    /// The process that was started last.
+    group: Cell<Option<Pid>>,
     top: tempfile::TempDir,
     server: ModelServer,
 }
+
+/// What leads Copilot CLI to the gateway, from the variables that every program of the protocol has.
+const BY_VARIABLES: &str = "COPILOT_PROVIDER_BASE_URL=$ANTHROPIC_BASE_URL \
+    COPILOT_PROVIDER_API_KEY=$ANTHROPIC_API_KEY COPILOT_PROVIDER_TYPE=anthropic \
+    COPILOT_MODEL=gpt-5.5-mock COPILOT_OFFLINE=true exec \"$0\" --acp";
 
 /// What a process said and did.
 struct Played {
     steps: Vec<Step>,
     verdict: Verdict,
+    exit: Exit,
     stderr: String,
 }
 
@@ -46,14 +66,28 @@ type Meanwhile<'a> = &'a mut dyn FnMut(&mut dyn Dialogue, &[Step]) -> Vec<Step>;
 
 impl Room {
     /// A room for the program that `variable` names.
-    fn new(adapter: &'static dyn Adapter, variable: &str) -> Option<Self> {
-        let program = std::env::var_os(variable)?.into();
+    #[track_caller]
+    fn new(adapter: &'static dyn Adapter, variable: &str, live: bool) -> Option<Self> {
+        let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        let Some(program) = std::env::var_os(variable) else {
+            assert!(!in_ci, "{variable} names no program: see scripts/coding-clis");
+            let told = format!("did not run: {variable} names no program; see scripts/coding-clis");
+            let _ = writeln!(std::io::stderr(), "{told}");
+            return None;
+        };
+        let (mut program, mut arguments) = (PathBuf::from(program), Vec::new());
+        if adapter.provider() == "acp" {
+            // As its user would say it in `command`: the gateway in the words of that program.
+            arguments = vec!["-c".into(), BY_VARIABLES.into(), program.to_str().unwrap().into()];
+            program = "/bin/sh".into();
+        }
         let homes = std::env::var_os("ORCHESTRATOR_TEST_HOMES");
         let homes = homes.map_or(env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
         let top = tempfile::Builder::new().prefix("real-").tempdir_in(homes).unwrap();
         fs::create_dir(top.path().join("home")).unwrap();
         fs::create_dir(top.path().join("work")).unwrap();
-        Some(Self { adapter, program, top, server: ModelServer::start().unwrap() })
+        let (group, server) = (Cell::new(None), ModelServer::start().unwrap());
+        Some(Self { adapter, program, live, arguments, group, top, server })
     }
 
     fn order(&self) -> Order {
@@ -62,7 +96,9 @@ impl Room {
             directory: self.work(),
             home: self.top.path().join("home"),
             endpoint: Some(endpoint),
-            model: Some("gpt-5.5-mock".into()),
+            model: Some(self.model().into()),
+            live: self.live,
+            arguments: self.arguments.clone(),
             start: Start::New(uuid(1)),
             // What confines it is not tried here.
             confined: true,
@@ -74,12 +110,58 @@ impl Room {
         self.top.path().join("work")
     }
 
+    fn is(&self, provider: &str) -> bool {
+        self.adapter.provider() == provider
+    }
+
+    /// Whether its cases try it both ways: else each way has its own.
+    fn both(&self) -> bool {
+        self.is("claude-code") || self.is("codex")
+    }
+
+    fn model(&self) -> &'static str {
+        match self.adapter.provider() {
+            "gemini-cli" => "gemini-2.5-flash",
+            // It has other tools for models of other makers.
+            "copilot" => "claude-sonnet-4.5",
+            _ => "gpt-5.5-mock",
+        }
+    }
+
     /// An answer that calls for a command.
     fn shell(&self, command: &str) -> Reply {
-        match self.adapter.provider() {
-            "codex" => Reply::tool_call("call_1", "exec_command", &json!({ "cmd": command })),
-            _ => Reply::tool_call("toolu_1", "Bash", &json!({ "command": command })),
-        }
+        let (tool, input) = match self.adapter.provider() {
+            "codex" => ("exec_command", json!({ "cmd": command })),
+            "gemini-cli" => ("run_shell_command", json!({ "command": command })),
+            "copilot" | "acp" => ("bash", json!({ "command": command, "description": "A step" })),
+            _ => ("Bash", json!({ "command": command })),
+        };
+        Reply::tool_call("call_1", tool, &input)
+    }
+
+    /// An answer that calls for a new file.
+    fn write(&self, name: &str, content: &str) -> Reply {
+        let path = self.work().join(name);
+        let (tool, input) = match self.adapter.provider() {
+            // Without a tool for it, or with one that takes patches alone.
+            "codex" | "acp" => {
+                return self.shell(&format!("printf '%s' '{content}' > {}", path.display()));
+            }
+            "gemini-cli" => ("write_file", json!({ "file_path": path, "content": content })),
+            "copilot" => ("create", json!({ "path": path, "file_text": content })),
+            _ => ("Write", json!({ "file_path": path, "content": content })),
+        };
+        Reply::tool_call("call_1", tool, &input)
+    }
+
+    /// What was asked of models. Tokens are counted beside.
+    fn requests(&self) -> Vec<ModelRequest> {
+        self.server.requests().into_iter().filter(|request| !request.wants_count()).collect()
+    }
+
+    /// Sends `signal` to all that was started last.
+    fn signal(&self, signal: Signal) {
+        let _ = self.group.get().map(|group| kill_process_group(group, signal));
     }
 
     fn start(&self, order: &Order) -> Child {
@@ -113,6 +195,7 @@ impl Room {
     fn play_with(&self, order: &Order, meanwhile: Meanwhile<'_>) -> Played {
         let mut child = self.start(order);
         let group = Pid::from_child(&child);
+        self.group.set(Some(group));
         let mut input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (say, heard) = mpsc::channel();
@@ -122,7 +205,7 @@ impl Room {
         let mut dialogue = self.adapter.dialogue(order);
         let (mut all, mut stopped) = (Vec::new(), false);
         let mut steps = dialogue.start();
-        let begin = Instant::now();
+        let (begin, mut ended) = (Instant::now(), None);
         loop {
             let more = meanwhile(dialogue.as_mut(), &steps);
             steps.extend(more);
@@ -138,6 +221,7 @@ impl Room {
                         stopped = true;
                         let _ = kill_process_group(group, Signal::KILL);
                     }
+                    Step::Said(Event::Ended(_)) => ended = Some(Instant::now()),
                     Step::Said(_) => {}
                 }
             }
@@ -145,6 +229,12 @@ impl Room {
             match heard.recv_timeout(Duration::from_millis(100)) {
                 Ok(line) => steps = dialogue.line(&line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout)
+                    if ended.is_some_and(|at: Instant| at.elapsed() > GRACE) =>
+                {
+                    stopped = true;
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) if begin.elapsed() < LIMIT => {}
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     let _ = kill_process_group(group, Signal::KILL);
@@ -160,7 +250,10 @@ impl Room {
             (false, None, signal) => Exit::Signal(signal.unwrap_or_default()),
         };
         let stderr = fs::read_to_string(self.top.path().join("stderr")).unwrap();
-        Played { verdict: dialogue.verdict(exit), steps: all, stderr }
+        let report = self.adapter.launch(order).unwrap().report;
+        let report = report.and_then(|report| fs::read(order.home.join(report)).ok());
+        all.extend(report.iter().flat_map(|report| dialogue.report(report)));
+        Played { verdict: dialogue.verdict(exit), steps: all, exit, stderr }
     }
 }
 
@@ -237,282 +330,72 @@ impl Played {
     }
 }
 
-fn text(room: &Room) {
-    room.server.next(Reply::text("Hello there."));
-    let order = Order { instructions: "You are the marked one.".into(), ..room.order() };
-    let played = room.play(&order);
-    assert_eq!(played.done().text.as_deref(), Some("Hello there."));
-    assert_eq!(played.input(), 100, "{}", played.about());
-    let request = &room.server.requests()[0];
-    assert!(request.body.to_string().contains("You are the marked one."));
-    assert!(request.last_user_message().contains("say hello"));
-    assert_eq!(request.model(), "gpt-5.5-mock");
-    assert_eq!(request.header("authorization"), Some("Bearer token-of-the-attempt"));
-    played.is_known();
-}
-
-fn a_tool(room: &Room) {
-    room.server.next(room.shell("printf made > made.txt; cat made.txt"));
-    room.server.next(Reply::text("It is made."));
-    let reach = Reach { edit: true, run: true, network: false };
-    let played = room.play(&Order { reach, ..room.order() });
-    assert_eq!(played.done().text.as_deref(), Some("It is made."));
-    assert_eq!(played.outcomes(), [Outcome::Done], "{}", played.about());
-    assert_eq!(fs::read_to_string(room.work().join("made.txt")).unwrap(), "made");
-    assert_eq!(played.input(), 200);
-    let commands: Vec<_> = played
-        .events()
-        .filter_map(|event| match event {
-            Event::ToolStarted { action, .. } => action.command.clone(),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(commands, ["printf made > made.txt; cat made.txt"]);
-    played.is_known();
-}
-
-/// A command that is not in reach: it is denied, or no such tool is there.
-fn a_tool_that_is_not_in_reach(room: &Room) {
-    room.server.next(room.shell("touch made.txt"));
-    room.server.next(Reply::text("I could not."));
-    let played = room.play(&room.order());
-    let finish = played.done();
-    assert!(!room.work().join("made.txt").exists());
-    if room.adapter.provider() == "claude-code" {
-        assert_eq!(finish.denied, ["run `touch made.txt` with Bash"]);
-        assert_eq!(played.outcomes(), [Outcome::Denied]);
-    }
-}
-
-fn resumed_and_forked(room: &Room) {
-    room.server.next(Reply::text("One."));
-    let first = room.play(&room.order());
-    first.done();
-    let session = first.session();
-    room.server.next(Reply::text("Two."));
-    let start = Start::Resume(session.clone());
-    let second = room.play(&Order { start, prompt: "and now?".into(), ..room.order() });
-    assert_eq!(second.done().text.as_deref(), Some("Two."));
-    assert_eq!(second.session(), session);
-    assert!(room.server.requests()[1].body.to_string().contains("One."));
-    room.server.next(Reply::text("Three."));
-    let start = Start::Fork { of: session.clone(), id: uuid(2) };
-    let third = room.play(&Order { start, prompt: "otherwise?".into(), ..room.order() });
-    assert_eq!(third.done().text.as_deref(), Some("Three."));
-    assert_ne!(third.session(), session);
-    assert!(room.server.requests()[2].body.to_string().contains("Two."));
-    // All that came before is in its count.
-    assert_eq!([first.input(), second.input(), third.input()], [100, 200, 300]);
-}
-
-fn resumed_and_forked_when_asked(room: &Room) {
-    room.server.next(Reply::text("One."));
-    let first = room.play(&Order { live: true, ..room.order() });
-    first.done();
-    let session = first.session();
-    room.server.next(Reply::text("Two."));
-    let start = Start::Resume(session.clone());
-    let second = room.play(&Order { start, live: true, ..room.order() });
-    assert_eq!(second.done().text.as_deref(), Some("Two."));
-    assert_eq!(second.session(), session);
-    room.server.next(Reply::text("Three."));
-    let start = Start::Fork { of: session.clone(), id: uuid(2) };
-    let third = room.play(&Order { start, live: true, ..room.order() });
-    assert_eq!(third.done().text.as_deref(), Some("Three."));
-    assert_ne!(third.session(), session);
-    assert_eq!([first.input(), second.input(), third.input()], [100, 200, 300]);
-    third.is_known();
-}
-
-fn a_session_that_it_does_not_know(room: &Room) {
-    for live in [false, true] {
-        let start = Start::Resume("01a1fbd0-0000-7401-ad68-f2ac9bc05152".into());
-        let played = room.play(&Order { start, live, ..room.order() });
-        let class = match &played.verdict {
-            Verdict::Silent => room.adapter.diagnose(Exit::Code(1), &played.stderr).unwrap().class,
-            Verdict::Done(_) | Verdict::Failed(_) => played.failed(),
-        };
-        assert_eq!(class, ErrorClass::InvalidRequest, "{}", played.about());
-        assert!(!played.events().any(|event| matches!(event, Event::Session { .. })));
-    }
-}
-
-fn an_answer_by_a_schema(room: &Room) {
-    let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } },
-        "required": ["a"], "additionalProperties": false });
-    room.server.next(match room.adapter.provider() {
-        "codex" => Reply::json(&json!({ "a": "b" })),
-        _ => Reply::tool_call("toolu_1", "StructuredOutput", &json!({ "a": "b" })),
-    });
-    let played = room.play(&Order { schema: Some(Arc::new(schema)), ..room.order() });
-    assert_eq!(played.done().structured, Some(json!({ "a": "b" })), "{}", played.about());
-}
-
-fn a_key_that_is_refused(room: &Room) {
-    room.server.otherwise(Reply::error(401, "authentication_error", "no such key"));
-    for live in [false, true] {
-        let before = room.server.requests().len();
-        let start = Start::New(uuid(if live { 3 } else { 4 }));
-        let played = room.play(&Order { live, start, ..room.order() });
-        assert_eq!(played.failed(), ErrorClass::Auth, "{}", played.about());
-        let made = room.server.requests().len() - before;
-        assert!(made <= 2, "{made} calls: {}", played.about());
-    }
-}
-
-fn a_request_that_is_refused(room: &Room) {
-    room.server.otherwise(Reply::error(400, "invalid_request_error", "no such thing"));
-    let played = room.play(&room.order());
-    assert_eq!(played.failed(), ErrorClass::InvalidRequest, "{}", played.about());
-}
-
-fn too_many_requests(room: &Room) {
-    room.server.otherwise(Reply::error(429, "rate_limit_error", "slow down"));
-    let played = room.play(&room.order());
-    assert_eq!(played.failed(), ErrorClass::RateLimited, "{}", played.about());
-    // Codex says nothing of a try within a request.
-    let retried = played.events().any(|event| matches!(event, Event::Retrying(_)));
-    assert!(retried || room.adapter.provider() == "codex", "{}", played.about());
-}
-
-/// Plays with `decision` for all that it asks, and tells what that was.
-fn asked(room: &Room, decision: &Decision) -> (Played, Vec<Option<String>>) {
-    room.server.next(room.shell("touch made.txt"));
-    room.server.next(Reply::text("That was it."));
-    let mut commands = Vec::new();
-    let order = Order { live: true, ..room.order() };
-    let played = room.play_with(&order, &mut |dialogue, steps| {
-        let asked = steps.iter().filter_map(|step| match step {
-            Step::Said(Event::Permission { id, action, .. }) => Some((id.clone(), action.clone())),
-            _ => None,
-        });
-        let asked: Vec<_> = asked.collect();
-        commands.extend(asked.iter().map(|(_, action)| action.command.clone()));
-        asked.iter().flat_map(|(id, _)| dialogue.answer(id, decision)).collect()
-    });
-    (played, commands)
-}
-
-fn asked_and_allowed(room: &Room) {
-    let (played, commands) = asked(room, &Decision::Allow);
-    assert_eq!(played.done().text.as_deref(), Some("That was it."));
-    assert_eq!(commands, [Some("touch made.txt".to_owned())]);
-    assert_eq!(played.outcomes(), [Outcome::Done]);
-    assert!(room.work().join("made.txt").exists());
-    played.is_known();
-}
-
-fn asked_and_denied(room: &Room) {
-    let (played, commands) = asked(room, &Decision::Deny("the probe says no".into()));
-    assert_eq!(played.done().text.as_deref(), Some("That was it."));
-    assert_eq!(commands.len(), 1);
-    assert_eq!(played.outcomes(), [Outcome::Denied], "{}", played.about());
-    assert!(!room.work().join("made.txt").exists());
-    // The model is told why.
-    let requests = room.server.requests();
-    assert!(requests[1].body.to_string().contains("the probe says no"), "{:?}", requests[1].body);
-}
-
-/// What is asked for is judged before a file is read, too.
-fn asked_before_it_reads(room: &Room) {
-    fs::write(room.work().join("secret.txt"), "the secret").unwrap();
-    let file = json!({ "file_path": room.work().join("secret.txt") });
-    room.server.next(Reply::tool_call("toolu_1", "Read", &file));
-    room.server.next(Reply::text("I may not."));
-    let mut paths = Vec::new();
-    let order = Order { live: true, ..room.order() };
-    let played = room.play_with(&order, &mut |dialogue, steps| {
-        let mut answers = Vec::new();
-        for step in steps {
-            if let Step::Said(Event::Permission { id, action, .. }) = step {
-                paths.extend(action.paths.iter().cloned());
-                answers.extend(dialogue.answer(id, &Decision::Deny("not that file".into())));
-            }
-        }
-        answers
-    });
-    played.done();
-    assert_eq!(paths, [room.work().join("secret.txt").to_str().unwrap()], "{}", played.about());
-    assert!(!room.server.requests()[1].body.to_string().contains("the secret"));
-}
-
-/// Its own sandbox, where it is not in one of ours.
-fn its_own_sandbox(room: &Room) {
-    let outside = room.top.path().join("outside.txt");
-    let command = format!("printf in > inside.txt; printf out > {}", outside.display());
-    room.server.next(room.shell(&command));
-    room.server.next(Reply::text("Tried."));
-    let reach = Reach { edit: true, run: true, network: false };
-    let played = room.play(&Order { confined: false, reach, ..room.order() });
-    played.done();
-    assert!(room.work().join("inside.txt").exists(), "{}", played.about());
-    assert!(!outside.exists(), "{}", played.about());
-}
-
-fn interrupted_and_told_something_else(room: &Room) {
-    room.server.next(Reply::text("This never ends").hang_after(0));
-    room.server.next(Reply::text("Then that."));
-    let mut interrupted = false;
-    let order = Order { live: true, ..room.order() };
-    let played = room.play_with(&order, &mut |dialogue, _| {
-        if interrupted || room.server.requests().is_empty() {
-            return Vec::new();
-        }
-        let Some(mut steps) = dialogue.interrupt() else { return Vec::new() };
-        interrupted = true;
-        steps.extend(dialogue.say("do that instead").unwrap());
-        steps
-    });
-    assert!(interrupted);
-    assert_eq!(played.done().text.as_deref(), Some("Then that."), "{}", played.about());
-    let requests = room.server.requests();
-    assert!(requests[1].body.to_string().contains("do that instead"));
-}
-
-fn told_more_while_it_works(room: &Room) {
-    room.server.next(room.shell("sleep 1"));
-    room.server.next(Reply::text("Both are done."));
-    room.server.otherwise(Reply::text("Both are done."));
-    let reach = Reach { edit: true, run: true, network: false };
-    let order = Order { live: true, reach, ..room.order() };
-    let played = room.play_with(&order, &mut |dialogue, steps| {
-        let begins = steps.iter().any(|step| matches!(step, Step::Said(Event::ToolStarted { .. })));
-        if begins { dialogue.say("and mind the marked thing").unwrap() } else { Vec::new() }
-    });
-    assert_eq!(played.done().text.as_deref(), Some("Both are done."));
-    let told = room
-        .server
-        .requests()
-        .iter()
-        .skip(1)
-        .any(|request| request.body.to_string().contains("and mind the marked thing"));
-    assert!(told, "{}", played.about());
-}
-
 macro_rules! cases {
-    ($program:ident, $adapter:expr, $variable:literal: $($case:ident),* $(,)?) => {
+    ($program:ident, $adapter:expr, $variable:literal, $live:literal: $($of:ident::{$($case:ident),* $(,)?}),* $(,)?) => {
         mod $program {
             use super::*;
-            $(
+            $($(
                 #[test]
                 fn $case() {
-                    if let Some(room) = Room::new($adapter, $variable) {
-                        super::$case(&room);
+                    if let Some(room) = Room::new($adapter, $variable, $live) {
+                        super::$of::$case(&room);
                     }
                 }
-            )*
+            )*)*
         }
     };
 }
 
-cases!(claude, &ClaudeCode, "ORCHESTRATOR_TEST_CLAUDE_CODE":
-    text, a_tool, a_tool_that_is_not_in_reach, resumed_and_forked, resumed_and_forked_when_asked,
-    a_session_that_it_does_not_know, an_answer_by_a_schema, a_key_that_is_refused,
-    a_request_that_is_refused, too_many_requests, asked_and_allowed, asked_and_denied,
-    interrupted_and_told_something_else, told_more_while_it_works, asked_before_it_reads);
+cases!(claude, &ClaudeCode, "ORCHESTRATOR_TEST_CLAUDE_CODE", false:
+    cases::{text, a_tool, a_tool_that_is_not_in_reach, a_file_is_written, an_answer_by_a_schema,
+        asked_and_allowed, asked_and_denied, asked_before_it_reads},
+    faults::{a_key_that_is_refused, a_request_that_is_refused, too_many_requests,
+        too_many_requests_once, a_server_that_fails, an_answer_that_is_cut_off,
+        stopped_while_its_model_is_silent},
+    sessions::{resumed_and_forked, resumed_and_forked_when_asked, a_session_that_it_does_not_know,
+        interrupted_and_told_something_else, told_more_while_it_works});
 
-cases!(codex, &Codex, "ORCHESTRATOR_TEST_CODEX":
-    text, a_tool, a_tool_that_is_not_in_reach, resumed_and_forked, resumed_and_forked_when_asked,
-    a_session_that_it_does_not_know, an_answer_by_a_schema, a_key_that_is_refused,
-    a_request_that_is_refused, too_many_requests, asked_and_allowed, asked_and_denied,
-    interrupted_and_told_something_else, told_more_while_it_works, its_own_sandbox);
+cases!(codex, &Codex, "ORCHESTRATOR_TEST_CODEX", false:
+    cases::{text, a_tool, a_tool_that_is_not_in_reach, a_file_is_written, an_answer_by_a_schema,
+        asked_and_allowed, asked_and_denied, its_own_sandbox},
+    faults::{a_key_that_is_refused, a_request_that_is_refused, too_many_requests,
+        too_many_requests_once, a_server_that_fails, an_answer_that_is_cut_off,
+        stopped_while_its_model_is_silent},
+    sessions::{resumed_and_forked, resumed_and_forked_when_asked, a_session_that_it_does_not_know,
+        interrupted_and_told_something_else, told_more_while_it_works});
+
+cases!(gemini, &Gemini, "ORCHESTRATOR_TEST_GEMINI", false:
+    cases::{text, a_tool, a_tool_that_is_not_in_reach, a_file_is_written},
+    faults::{a_key_that_is_refused, a_request_that_is_refused, too_many_requests,
+        too_many_requests_once, a_server_that_fails, an_answer_that_is_cut_off,
+        stopped_while_its_model_is_silent},
+    sessions::{resumed, a_session_that_it_does_not_know});
+
+cases!(gemini_live, &Gemini, "ORCHESTRATOR_TEST_GEMINI", true:
+    cases::{text, a_file_is_written, asked_and_allowed, asked_and_denied},
+    faults::{a_key_that_is_refused, a_request_that_is_refused, too_many_requests,
+        too_many_requests_once, a_server_that_fails, an_answer_that_is_cut_off,
+        stopped_while_its_model_is_silent},
+    sessions::{resumed, a_session_that_it_does_not_know, interrupted_and_told_something_else,
+        told_more_while_it_works});
+
+cases!(copilot, &Copilot, "ORCHESTRATOR_TEST_COPILOT", false:
+    cases::{text, a_tool, a_tool_that_is_not_in_reach, a_file_is_written},
+    faults::{a_key_that_is_refused, a_request_that_is_refused, too_many_requests,
+        too_many_requests_once, a_server_that_fails, an_answer_that_is_cut_off},
+    sessions::{resumed, a_session_that_it_does_not_know});
+
+cases!(copilot_live, &Copilot, "ORCHESTRATOR_TEST_COPILOT", true:
+    cases::{text, a_file_is_written, asked_and_allowed, asked_and_denied},
+    faults::{a_key_that_is_refused, a_request_that_is_refused, too_many_requests,
+        too_many_requests_once, a_server_that_fails, an_answer_that_is_cut_off,
+        stopped_while_its_model_is_silent},
+    sessions::{resumed, a_session_that_it_does_not_know, interrupted_and_told_something_else,
+        told_more_while_it_works});
+
+// Any agent of the protocol, with nothing of the program known.
+cases!(acp, &Acp, "ORCHESTRATOR_TEST_COPILOT", true:
+    cases::{text, a_file_is_written, asked_and_allowed, asked_and_denied},
+    faults::{a_key_that_is_refused, stopped_while_its_model_is_silent},
+    sessions::{resumed, a_session_that_it_does_not_know, interrupted_and_told_something_else,
+        told_more_while_it_works});

@@ -2,6 +2,7 @@
 
 use super::{
     content::{Call, text},
+    habits::{self, Habits, Piece},
     rpc::{self, Message, Problem},
     usage::{self, Counting},
 };
@@ -33,6 +34,8 @@ const VERSION: ProtocolVersion = ProtocolVersion::V1;
 enum Asked {
     Initialize,
     Session,
+    /// Whether all of a session of before has been told.
+    Replayed,
     Model,
     Prompt,
 }
@@ -52,11 +55,14 @@ pub(in crate::coding) struct Conversation {
     order: Order,
     version: Option<String>,
     counting: Counting,
+    habits: Habits,
     next: u64,
     asked: BTreeMap<u64, Asked>,
     session: Option<String>,
     /// Whether it tells a session of before again, which was heard then.
     replays: bool,
+    /// The answer to the request for the session.
+    opened: Value,
     resumes: bool,
     loads: bool,
     takes_instructions: bool,
@@ -67,9 +73,13 @@ pub(in crate::coding) struct Conversation {
     later: VecDeque<String>,
     saying: String,
     said: Option<String>,
+    /// What the program said of a failure, when it said nothing since.
+    trouble: Option<String>,
     calls: BTreeMap<String, Call>,
     pending: BTreeMap<String, Pending>,
     denied: Vec<String>,
+    /// What was denied, and why, since the model was heard last.
+    untold: Vec<String>,
     ended: Option<Result<Finish, Failure>>,
 }
 
@@ -80,10 +90,12 @@ impl Conversation {
             order: order.clone(),
             version: None,
             counting: Counting::of(name),
+            habits: Habits::of(name),
             next: 0,
             asked: BTreeMap::new(),
             session: None,
             replays: false,
+            opened: Value::Null,
             resumes: false,
             loads: false,
             takes_instructions: false,
@@ -92,9 +104,11 @@ impl Conversation {
             later: VecDeque::new(),
             saying: String::new(),
             said: None,
+            trouble: None,
             calls: BTreeMap::new(),
             pending: BTreeMap::new(),
             denied: Vec::new(),
+            untold: Vec::new(),
             ended: None,
         }
     }
@@ -128,7 +142,9 @@ impl Conversation {
     fn answered(&mut self, id: u64, result: Result<Value, Problem>) -> Vec<Step> {
         match (self.asked.remove(&id), result) {
             (Some(Asked::Initialize), Ok(result)) => self.initialized(result),
-            (Some(Asked::Session), Ok(result)) => self.opened(&result),
+            (Some(Asked::Session), Ok(result)) => self.loaded(result),
+            // Whatever the answer is, what came before it has been told.
+            (Some(Asked::Replayed), _) => self.opened(),
             (Some(Asked::Model), Ok(_)) => self.begin(),
             (Some(Asked::Prompt), Ok(result)) => self.prompted(result),
             (Some(Asked::Session), Err(problem)) if self.is_resumption() => {
@@ -178,6 +194,7 @@ impl Conversation {
         if let Some(info) = &answer.agent_info {
             self.version = Some(info.version.clone());
             self.counting = Counting::of(&info.name);
+            self.habits = Habits::of(&info.name);
         }
         self.loads = answer.agent_capabilities.load_session;
         let sessions = result.pointer("/agentCapabilities/sessionCapabilities");
@@ -239,8 +256,23 @@ impl Conversation {
         self.order.mcp.iter().filter_map(server).collect()
     }
 
-    fn opened(&mut self, result: &Value) -> Vec<Step> {
+    /// One that tells a session again after this is asked for what it does anyway: its answer comes
+    /// when it has told all.
+    fn loaded(&mut self, result: Value) -> Vec<Step> {
+        let mode = result.pointer("/modes/currentModeId").cloned();
+        self.opened = result;
+        match mode.filter(|_| self.replays && self.habits.replays_late) {
+            Some(mode) => {
+                let params = json!({ "sessionId": self.session, "modeId": mode });
+                vec![self.request(Asked::Replayed, "session/set_mode", &params)]
+            }
+            None => self.opened(),
+        }
+    }
+
+    fn opened(&mut self) -> Vec<Step> {
         self.replays = false;
+        let result = std::mem::take(&mut self.opened);
         if let Some(id) = result.get("sessionId").and_then(Value::as_str) {
             self.session = Some(id.to_owned());
         }
@@ -298,6 +330,19 @@ impl Conversation {
             }
         };
         let was_interrupted = std::mem::take(&mut self.interrupted);
+        if let Some(told) = self.trouble.take() {
+            let failure = habits::trouble(&self.name, &told);
+            steps.extend(self.end(Err(failure)));
+            return steps;
+        }
+        // Some end their turn when they are denied something, and their model is told nothing of it.
+        if !was_interrupted && !self.untold.is_empty() {
+            let untold = std::mem::take(&mut self.untold).join("\n");
+            self.later.push_front(format!(
+                "This was denied:\n{untold}\nDo not try it again. Go on without it, or say what \
+                 cannot be done."
+            ));
+        }
         if let Some(next) = self.later.pop_front() {
             steps.push(self.prompt(next));
             return steps;
@@ -351,10 +396,7 @@ impl Conversation {
         let said = |event| vec![Step::Said(event)];
         match read {
             SessionUpdate::AgentMessageChunk(chunk) => match text(&chunk.content) {
-                Some(piece) => {
-                    self.saying.push_str(piece);
-                    said(Event::Delta(piece.to_owned()))
-                }
+                Some(piece) => self.heard(piece),
                 None => said(Event::Notice("something that is no text was said".into())),
             },
             SessionUpdate::AgentThoughtChunk(chunk) => match text(&chunk.content) {
@@ -388,6 +430,31 @@ impl Conversation {
         }
     }
 
+    fn heard(&mut self, piece: &str) -> Vec<Step> {
+        let mut steps = self.no_trouble();
+        match self.habits.who_says(piece) {
+            Piece::Said => steps.push(self.say_on(piece.to_owned())),
+            Piece::Notice => steps.push(Step::Said(Event::Notice(brief(piece)))),
+            Piece::Trouble => {
+                self.trouble = Some(piece.to_owned());
+                steps.push(Step::Said(Event::Notice(brief(piece))));
+            }
+        }
+        steps
+    }
+
+    /// The model goes on: what looked like a failure was part of what it says.
+    fn no_trouble(&mut self) -> Vec<Step> {
+        let was_said = self.trouble.take();
+        was_said.map(|said| self.say_on(said)).into_iter().collect()
+    }
+
+    fn say_on(&mut self, piece: String) -> Step {
+        self.untold.clear();
+        self.saying.push_str(&piece);
+        Step::Said(Event::Delta(piece))
+    }
+
     fn tool(&mut self, id: &str, fields: ToolCallUpdateFields) -> Vec<Step> {
         let status = fields.status;
         let is_new = !self.calls.contains_key(id);
@@ -400,6 +467,8 @@ impl Conversation {
         let (action, input, output) = (call.action(), call.input(), call.output());
         let mut steps = Vec::new();
         if is_new {
+            steps.extend(self.no_trouble());
+            self.untold.clear();
             steps.extend(self.whole());
             steps.push(Step::Said(Event::ToolStarted { id: id.to_owned(), action, input }));
         }
@@ -530,6 +599,7 @@ impl Dialogue for Conversation {
         match (decision, call) {
             (Decision::Deny(why), call) => {
                 let summary = call.map(|call| call.action().summary).unwrap_or_default();
+                self.untold.push(format!("{summary}: {why}"));
                 self.denied.push(format!("{} {summary}", pending.call));
                 let output = Value::String(why.clone());
                 let result = ToolResult { outcome: Outcome::Denied, output };

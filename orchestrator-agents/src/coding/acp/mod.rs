@@ -9,6 +9,7 @@
 
 mod content;
 mod dialogue;
+mod habits;
 mod rpc;
 mod usage;
 

@@ -7,7 +7,7 @@ use crate::coding::{
     told::{brief, by_status, by_words, count, disagrees, garbage, outcome, text},
 };
 use orchestrator_core::{
-    error::Failure,
+    error::{ErrorClass, Failure},
     usage::{TokenCount, Usage},
 };
 use serde_json::Value;
@@ -16,7 +16,7 @@ use serde_json::Value;
 const LASTING: [u16; 4] = [400, 401, 403, 404];
 
 /// Kinds of events that say nothing that is not said by another.
-const SILENT: [&str; 23] = [
+const SILENT: [&str; 21] = [
     "session.skills_loaded",
     "session.mcp_server_tools_loaded",
     "session.mcp_servers_loaded",
@@ -38,8 +38,6 @@ const SILENT: [&str; 23] = [
     "model.call_final_result",
     "tool.shell_output",
     "tool.execution_partial_result",
-    "agent.interrupted",
-    "abort",
 ];
 
 /// The stream of one process.
@@ -51,6 +49,8 @@ pub(super) struct Stream {
     model: Option<String>,
     said: Option<String>,
     denied: Vec<String>,
+    /// Whether it was interrupted: it may say that it is done all the same.
+    interrupted: bool,
     /// What went wrong last.
     error: Option<Failure>,
     ended: Option<Result<Finish, Failure>>,
@@ -118,6 +118,10 @@ impl Stream {
                 self.ended = Some(result.clone());
                 said(Event::Ended(Ended { result }))
             }
+            "abort" | "agent.interrupted" => {
+                self.interrupted = true;
+                Vec::new()
+            }
             _ if SILENT.contains(&kind) => Vec::new(),
             _ => said(Event::Unknown { kind: kind.to_owned() }),
         }
@@ -157,6 +161,10 @@ impl Stream {
     }
 
     fn finish(&mut self, event: &Value) -> Result<Finish, Failure> {
+        if self.interrupted {
+            let message = format!("{NAME} was interrupted");
+            return Err(Failure::new(ErrorClass::Crashed, message));
+        }
         if event.get("exitCode").and_then(Value::as_i64) == Some(0) {
             return Ok(Finish {
                 text: self.said.clone(),

@@ -120,9 +120,9 @@ impl Stream {
         if text(event, "/error/type") == Some("FatalTurnLimitedError") {
             return Err(Failure::new(ErrorClass::NoProgress, format!("{NAME} stopped: {told}")));
         }
-        // `[API Error: …]`, with JSON or text inside.
-        let inside = told.strip_prefix("[API Error: ").and_then(|told| told.strip_suffix(']'));
-        let inside = inside.unwrap_or(told);
+        // `[API Error: …]`, with JSON or text inside. Advice may follow, such as to ask for a quota.
+        let inside = told.strip_prefix("[API Error: ").and_then(|told| told.rsplit_once(']'));
+        let inside = inside.map_or(told, |(inside, _)| inside);
         let json: Option<Value> = serde_json::from_str(inside).ok();
         let status = json.as_ref().map_or(0, |json| count(json, "/error/code"));
         Err(match u16::try_from(status) {
@@ -178,7 +178,9 @@ impl Dialogue for Stream {
             // The code tells the status where the words do not.
             (Some(Err(failure)), Exit::Code(code)) if failure.class == ErrorClass::Transient => {
                 let status = status_of(code);
-                let by_code = status.map(|status| by_status(NAME, status, &failure.message));
+                let begin = format!("{NAME} failed: ");
+                let words = failure.message.strip_prefix(&begin).unwrap_or(&failure.message);
+                let by_code = status.map(|status| by_status(NAME, status, words));
                 Verdict::Failed(by_code.unwrap_or(failure))
             }
             (Some(Err(failure)), _) => Verdict::Failed(failure),
