@@ -52,7 +52,7 @@ fn a_question_that_was_open_when_the_process_died_is_asked_once_more_and_the_wor
     project.run(&["approve", "a", "--resume"]).expect(0);
     assert!(project.path().join("one").exists());
     let export = project.json(&["export", "latest"]);
-    let events = export["events"].as_array().expect("events").iter();
+    let events = export["logs"][0]["events"].as_array().expect("events").iter();
     // Not in the log, whose last lines went with the process.
     let turns = events.map(|record| record["event"].to_string());
     let first = turns.filter(|it| it.contains("turn-recorded") && it.contains("\"first\""));
