@@ -43,7 +43,8 @@ impl Run {
     /// where the task is for an agent.
     ///
     /// # Errors
-    /// In words, what the workflow or the bindings lack; [`Workflow::check`] tells it before.
+    /// In words, what the workflow or the bindings lack;
+    /// [`Workflow::check`](crate::workflow::Workflow::check) tells it before.
     pub fn create(
         run: RunId,
         start: StartRun,
