@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Something that a program said.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// It works in this session.
+    /// It has said the name of its session.
     Session {
         /// Its own name for the session, which resumes it.
         id: String,

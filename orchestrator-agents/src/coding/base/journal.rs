@@ -29,7 +29,7 @@ const TOLD_IN_ALL: usize = 48 * 1024;
 /// Something to be recorded.
 #[derive(Debug)]
 pub(super) enum Entry {
-    /// The program works in this session.
+    /// The program has said the name of its session.
     Session(String),
     /// It is at work: a pause waits for the turn that it is in.
     Working,

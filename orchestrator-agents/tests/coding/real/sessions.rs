@@ -133,7 +133,7 @@ fn age_sessions(room: &Room) {
     if !(room.is("gemini-cli") && room.live) {
         return;
     }
-    let chats = room.order().home.join(".gemini/tmp/work/chats");
+    let chats = room.order().home.join(".gemini/tmp").join("work/chats");
     for entry in fs::read_dir(&chats).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let (_, id) = name.rsplit_once('-').unwrap();
