@@ -3,7 +3,7 @@
 
 use crate::{
     harness::{Project, Ran, eventually},
-    repository::{belongings, commit_first, git, git_in, unchanged},
+    repository::{BUILD, belongings, commit_first, git, git_in, unchanged},
     schemas,
 };
 use serde_json::Value;
@@ -13,14 +13,8 @@ use std::{
     process::Command,
 };
 
-const FLOW: &str = "name: flow
-tasks:
-  build:
-    agent: builder
-    prompt: \"Build.\"
-    workspace: worktree
-    checks: [\"grep -q made made.txt\"]
-    retry: { max-attempts: 1 }
+/// What is asked of the task besides, and where the run is afterwards.
+const ONCE: &str = "    retry: { max-attempts: 1 }
   where: { command: [pwd], needs: [build] }
 ";
 const BEGINS: &str = "echo begun > begun.txt\nwhile :; do sleep 0.05; done\n";
@@ -37,7 +31,7 @@ fn run_in(project: &Project, directory: &Path, arguments: &[&str]) -> Ran {
 fn cut_off() -> (Project, PathBuf) {
     let project = Project::new();
     project.write("one.txt", "one\n");
-    commit_first(&project, &[("builder", BEGINS)], FLOW);
+    commit_first(&project, &[("builder", BEGINS)], &format!("{BUILD}{ONCE}"));
     let mut running = project.start(&["execute", "--workflow", "flow", "--json"]);
     let opened = running.until("a place", |event| event["type"] == "workspace-opened");
     let place = opened["opened"]["directory"].as_str().expect("a path");

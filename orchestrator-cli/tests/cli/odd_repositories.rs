@@ -3,7 +3,7 @@
 
 use crate::{
     harness::{Project, Ran, binary},
-    repository::{Belongings, belongings, commit_first, git, git_in, unchanged},
+    repository::{BUILD, Belongings, belongings, commit_first, git, git_in, unchanged},
 };
 use std::{
     fs,
@@ -12,14 +12,6 @@ use std::{
     process::Command,
 };
 
-const FLOW: &str = "name: flow
-tasks:
-  build:
-    agent: builder
-    prompt: \"Build.\"
-    workspace: worktree
-    checks: [\"grep -q made made.txt\"]
-";
 const BUILDER: &str = "echo made > made.txt\necho two >> one.txt\necho done\n";
 /// The branches that the commands below are asked to change.
 const ASKED: [&str; 2] = ["release", "again"];
@@ -28,7 +20,7 @@ const ASKED: [&str; 2] = ["release", "again"];
 fn ran_with(script: &str) -> (Project, String) {
     let project = Project::new();
     project.write("one.txt", "one\n");
-    commit_first(&project, &[("builder", script)], FLOW);
+    commit_first(&project, &[("builder", script)], BUILD);
     git(&project, &["commit", "-q", "--allow-empty", "-m", "second"]);
     git(&project, &["branch", "release"]);
     let result = project.run(&["execute", "--workflow", "flow", "--json"]).expect(0).last();
@@ -564,7 +556,7 @@ fn names_that_differ_only_in_capitals() {
         project.write(name, text);
     }
     let script = "cat A a Dir/x dir/x\necho more >> a\necho made > made.txt\n";
-    commit_first(&project, &[("builder", script)], FLOW);
+    commit_first(&project, &[("builder", script)], BUILD);
     git(&project, &["config", "core.ignorecase", "true"]);
     git(&project, &["branch", "release"]);
     let before = belongings(project.path(), &ASKED);
@@ -609,7 +601,7 @@ fn submodules_of_submodules_are_there_for_agents_and_checks() {
     let script = "cat vendor/lib/file vendor/lib/deep/inner/file\necho made > made.txt\n";
     let checks =
         "checks: [\"grep -q made made.txt\", \"grep -q inner vendor/lib/deep/inner/file\"]";
-    let flow = FLOW.replace("checks: [\"grep -q made made.txt\"]", checks);
+    let flow = BUILD.replace("checks: [\"grep -q made made.txt\"]", checks);
     project.write("one.txt", "one\n");
     commit_first(&project, &[("builder", script)], &flow);
     // The one by an address that is relative to where the other comes from, that by a path.

@@ -3,19 +3,11 @@
 
 use crate::{
     harness::Project,
-    repository::{belongings, commit_first, git, unchanged},
+    repository::{BUILD, belongings, commit_first, git, unchanged},
 };
 use serde_json::Value;
 use std::{fs, net::TcpListener};
 
-const FLOW: &str = "name: flow
-tasks:
-  build:
-    agent: builder
-    prompt: \"Build.\"
-    workspace: worktree
-    checks: [\"grep -q made made.txt\"]
-";
 /// Says what it sees of the file, and puts something else there if that is its content.
 const BUILDER: &str = "cat big.bin\nif grep -q first big.bin; then echo 'second content' > big.bin; fi\necho made > made.txt\n";
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n";
@@ -48,7 +40,7 @@ fn project(config: &str) -> Project {
     fs::write(project.home().join(".gitconfig"), config).expect("a file");
     project.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
     project.write("big.bin", "first content\n");
-    commit_first(&project, &[("builder", BUILDER)], FLOW);
+    commit_first(&project, &[("builder", BUILDER)], BUILD);
     project
 }
 
@@ -153,7 +145,7 @@ fn the_real_program_downloads_nothing_either() {
     assert_eq!(landed, pointer);
     // What was copied from the checkout is the content; what replaces it is recorded as a pointer.
     let copies =
-        FLOW.replace("workspace: worktree", "workspace: { kind: worktree, copy: [big.bin] }");
+        BUILD.replace("workspace: worktree", "workspace: { kind: worktree, copy: [big.bin] }");
     project.write(".orchestrator/workflows/flow.yaml", &copies);
     let (said, landed) = ran(&project);
     assert_eq!(said, "first content");

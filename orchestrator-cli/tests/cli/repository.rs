@@ -9,6 +9,17 @@ use std::{
     process::Command,
 };
 
+/// A workflow of one task `build`, whose agent `builder` works in a worktree and has to leave `made.txt`
+/// with `made` in it.
+pub(crate) const BUILD: &str = "name: flow
+tasks:
+  build:
+    agent: builder
+    prompt: \"Build.\"
+    workspace: worktree
+    checks: [\"grep -q made made.txt\"]
+";
+
 /// Files by their paths, with their modes and contents.
 pub(crate) type Belongings = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
