@@ -1,7 +1,7 @@
 //! What the failures mean that programs tell of in their own words.
 
 use super::{
-    Exit,
+    Exit, Step,
     event::{Event, Outcome},
 };
 use orchestrator_core::error::{ErrorClass, Failure};
@@ -50,6 +50,16 @@ pub(super) fn brief(text: &str) -> String {
         line.push('…');
     }
     line
+}
+
+/// The object that a line holds. Otherwise what follows from the line: nothing where it is empty, and
+/// else that it cannot be read.
+pub(super) fn object(line: &str) -> Result<Value, Vec<Step>> {
+    match serde_json::from_str(line) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        _ if line.trim().is_empty() => Err(Vec::new()),
+        _ => Err(vec![Step::Said(garbage(line))]),
+    }
 }
 
 /// A line that cannot be read.

@@ -75,6 +75,7 @@ mod serve;
 mod tape;
 mod token;
 mod upstream;
+mod variables;
 mod weight;
 
 pub use attempts::{Attempts, Pass, Passed};
@@ -86,3 +87,4 @@ pub use route::Api;
 pub use serve::{Front, FrontError};
 pub use token::{TOKEN_PREFIX, TokenError, TokenHash, Tokens};
 pub use upstream::Upstream;
+pub use variables::client_variables;

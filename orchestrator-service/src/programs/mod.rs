@@ -16,15 +16,4 @@ pub(crate) use homes::Homes;
 pub(crate) use make::{Surroundings, program};
 pub(crate) use reckoner::LedgerReckoner;
 
-/// What a shell or a program is given so that the usual clients call through the gateway at `url`
-/// with `token`: names and values of variables.
-pub fn gateway_variables(url: &str, token: &str) -> [(&'static str, String); 6] {
-    [
-        ("ANTHROPIC_BASE_URL", format!("{url}/anthropic")),
-        ("ANTHROPIC_API_KEY", token.to_owned()),
-        ("OPENAI_BASE_URL", format!("{url}/openai/v1")),
-        ("OPENAI_API_KEY", token.to_owned()),
-        ("GOOGLE_GEMINI_BASE_URL", format!("{url}/gemini")),
-        ("GEMINI_API_KEY", token.to_owned()),
-    ]
-}
+pub use orchestrator_gateway::front::client_variables as gateway_variables;

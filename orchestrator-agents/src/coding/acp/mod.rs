@@ -17,6 +17,7 @@ pub(super) use dialogue::Conversation;
 
 use super::adapter::{Adapter, Capabilities, Dialogue, Exit, Input, Launch, Offer, Order};
 use orchestrator_core::error::Failure;
+use orchestrator_gateway::front::client_variables;
 
 /// The adapter of programs that the settings name, such as `["opencode", "acp"]`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,17 +66,10 @@ impl Adapter for Acp {
     /// The usual variables of model clients point to the gateway. A program that does not read them
     /// must be told by its arguments or its own settings; it has no key to go anywhere else.
     fn launch(&self, order: &Order) -> Result<Launch, Failure> {
-        let variables = order.endpoint.iter().flat_map(|endpoint| {
-            let (url, token) = (&endpoint.url, endpoint.token.expose());
-            [
-                ("ANTHROPIC_BASE_URL", format!("{url}/anthropic")),
-                ("ANTHROPIC_API_KEY", token.to_owned()),
-                ("OPENAI_BASE_URL", format!("{url}/openai/v1")),
-                ("OPENAI_API_KEY", token.to_owned()),
-                ("GOOGLE_GEMINI_BASE_URL", format!("{url}/gemini")),
-                ("GEMINI_API_KEY", token.to_owned()),
-            ]
-        });
+        let variables = order
+            .endpoint
+            .iter()
+            .flat_map(|endpoint| client_variables(&endpoint.url, endpoint.token.expose()));
         Ok(Launch {
             arguments: order.arguments.clone(),
             variables: variables.map(|(name, value)| (name.to_owned(), value)).collect(),

@@ -303,11 +303,9 @@ impl Dialogue for Claude {
     }
 
     fn line(&mut self, line: &str) -> Vec<Step> {
-        if line.trim().is_empty() {
-            return Vec::new();
-        }
-        let Ok(value @ Value::Object(_)) = serde_json::from_str(line) else {
-            return vec![Step::Said(told::garbage(line))];
+        let value = match told::object(line) {
+            Ok(value) => value,
+            Err(steps) => return steps,
         };
         match told::text(&value, "/type").unwrap_or("unnamed") {
             "system" => self.system(&value),

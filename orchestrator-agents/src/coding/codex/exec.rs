@@ -125,11 +125,9 @@ impl Dialogue for Exec {
     }
 
     fn line(&mut self, line: &str) -> Vec<Step> {
-        if line.trim().is_empty() {
-            return Vec::new();
-        }
-        let Ok(event @ Value::Object(_)) = serde_json::from_str(line) else {
-            return vec![Step::Said(told::garbage(line))];
+        let event = match told::object(line) {
+            Ok(event) => event,
+            Err(steps) => return steps,
         };
         match told::text(&event, "/type").unwrap_or("unnamed") {
             "thread.started" => {

@@ -457,11 +457,9 @@ impl Dialogue for Server {
     }
 
     fn line(&mut self, line: &str) -> Vec<Step> {
-        if line.trim().is_empty() {
-            return Vec::new();
-        }
-        let Ok(message @ Value::Object(_)) = serde_json::from_str(line) else {
-            return vec![Step::Said(told::garbage(line))];
+        let message = match told::object(line) {
+            Ok(message) => message,
+            Err(steps) => return steps,
         };
         let params = message.get("params").unwrap_or(&Value::Null);
         match (message.get("id"), told::text(&message, "/method")) {

@@ -4,7 +4,7 @@ use super::{NAME, tools};
 use crate::coding::{
     adapter::{Dialogue, Exit, Order, Start, Step, Verdict},
     event::{Counted, Ended, Event, Finish, ModelUsage, Outcome, Retry, Scope, ToolResult},
-    told::{brief, by_status, by_words, count, disagrees, garbage, outcome, text},
+    told::{brief, by_status, by_words, count, disagrees, object, outcome, text},
 };
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -190,12 +190,9 @@ impl Dialogue for Stream {
     }
 
     fn line(&mut self, line: &str) -> Vec<Step> {
-        if line.trim().is_empty() {
-            return Vec::new();
-        }
-        match serde_json::from_str::<Value>(line) {
-            Ok(event) if event.is_object() => self.read(&event),
-            _ => vec![Step::Said(garbage(line))],
+        match object(line) {
+            Ok(event) => self.read(&event),
+            Err(steps) => steps,
         }
     }
 

@@ -4,7 +4,7 @@ use super::{NAME, status_of, tools};
 use crate::coding::{
     adapter::{Dialogue, Exit, Order, Reach, Step, Verdict},
     event::{Counted, Ended, Event, Finish, ModelUsage, Outcome, Scope, ToolResult},
-    told::{by_status, by_words, count, disagrees, garbage, outcome, text},
+    told::{by_status, by_words, count, disagrees, object, outcome, text},
 };
 use orchestrator_core::{
     error::{ErrorClass, Failure},
@@ -161,14 +161,10 @@ impl Dialogue for Stream {
     }
 
     fn line(&mut self, line: &str) -> Vec<Step> {
-        if line.trim().is_empty() {
-            return Vec::new();
+        match object(line) {
+            Ok(event) => self.read(&event).into_iter().map(Step::Said).collect(),
+            Err(steps) => steps,
         }
-        let events = match serde_json::from_str::<Value>(line) {
-            Ok(event) if event.is_object() => self.read(&event),
-            _ => vec![garbage(line)],
-        };
-        events.into_iter().map(Step::Said).collect()
     }
 
     fn verdict(&mut self, exit: Exit) -> Verdict {
